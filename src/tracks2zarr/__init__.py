@@ -1,0 +1,62 @@
+"""From the tracks of a whole experiment to one checked, analysis-ready Zarr dataset.
+
+Importing this package is cheap: what needs polars, zarr or xarray is imported when it is used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tracks2zarr.creation import Interrupted, Summary, create
+    from tracks2zarr.load import load_clip
+    from tracks2zarr.overview import StoreInfo, info
+    from tracks2zarr.planning import Plan, plan
+    from tracks2zarr.problems import Problem, Tracks2ZarrError
+    from tracks2zarr.root import Finalised, finalise
+    from tracks2zarr.verification import Verification, verify
+
+_HOME = {
+    "Finalised": "root",
+    "Interrupted": "creation",
+    "Plan": "planning",
+    "Problem": "problems",
+    "StoreInfo": "overview",
+    "Summary": "creation",
+    "Tracks2ZarrError": "problems",
+    "Verification": "verification",
+    "create": "creation",
+    "finalise": "root",
+    "info": "overview",
+    "load_clip": "load",
+    "plan": "planning",
+    "verify": "verification",
+}
+
+__all__ = [
+    "Finalised",
+    "Interrupted",
+    "Plan",
+    "Problem",
+    "StoreInfo",
+    "Summary",
+    "Tracks2ZarrError",
+    "Verification",
+    "create",
+    "finalise",
+    "info",
+    "load_clip",
+    "plan",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tracks2zarr")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

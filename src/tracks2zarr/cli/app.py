@@ -1,0 +1,177 @@
+"""The command ``tracks2zarr`` and what all commands share: errors, signals, exit status."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import click
+
+_INTERRUPTED = 128 + signal.SIGINT
+_TERMINATED = 128 + signal.SIGTERM
+
+#: Set by the option --debug.
+_debug = False
+#: Set when SIGTERM, and not SIGINT, interrupts a run.
+_terminated = False
+
+
+def debug_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option ``--debug`` to a command."""
+
+    def note(_context: click.Context, _option: click.Parameter, value: bool) -> None:
+        global _debug  # noqa: PLW0603 - the command line is one a process
+        _debug = _debug or value
+
+    return click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        callback=note,
+        help="Show the traceback of an error.",
+    )(command)
+
+
+class SuggestingGroup(click.Group):
+    """A group of commands that suggests the nearest one for a mistyped name.
+
+    The module of a command is imported when the command is asked for.
+    """
+
+    #: The module of each command, in the order of the help.
+    homes: dict[str, str] = {  # noqa: RUF012
+        "plan": "plan",
+        "create": "create",
+        "verify": "verify",
+        "info": "info",
+        "finalise": "finalise",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(self.homes)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command."""
+        if cmd_name not in self.homes:
+            return None
+        import importlib
+
+        module = importlib.import_module(f"tracks2zarr.cli.{self.homes[cmd_name]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or suggest the nearest one."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in self.homes:
+            close = difflib.get_close_matches(name, self.homes, n=1)
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            ctx.fail(f"No such command '{name}'.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=SuggestingGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="tracks2zarr", prog_name="tracks2zarr")
+@debug_option
+def app() -> None:
+    """Turn the tracks of a whole experiment into one checked Zarr dataset.
+
+    \b
+    A first run:
+      tracks2zarr plan   TRACKS_DIR METADATA_CSV
+      tracks2zarr create TRACKS_DIR METADATA_CSV CrabTracks.zarr
+      tracks2zarr verify CrabTracks.zarr
+    """
+
+
+def main() -> NoReturn:
+    """Run ``tracks2zarr`` and exit."""
+    run(app, "tracks2zarr")
+
+
+def run(command: click.Command, name: str, args: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit with its status; no traceback reaches a user.
+
+    Parameters
+    ----------
+    command
+        The command. It returns its exit status, or None for 0.
+    name
+        Its name.
+    args
+        Its arguments; by default those of the process.
+    """
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        status = _status(command, name, args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)
+
+
+def _on_sigterm(_number: int, _frame: object) -> None:
+    global _terminated  # noqa: PLW0603 - signals are one a process
+    _terminated = True
+    raise KeyboardInterrupt
+
+
+def _status(command: click.Command, name: str, args: Sequence[str] | None) -> int:
+    from tracks2zarr.problems import Tracks2ZarrError
+
+    try:
+        returned = command.main(args, prog_name=name, standalone_mode=False)
+        return returned if isinstance(returned, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say("Interrupted.")
+        return interrupted_status()
+    except Tracks2ZarrError as error:
+        _show_traceback()
+        from tracks2zarr.cli.show import print_problems
+
+        print_problems(error.problems)
+        return 1
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return _unexpected(error)
+
+
+def interrupted_status() -> int:
+    """Return the exit status after a signal."""
+    return _TERMINATED if _terminated else _INTERRUPTED
+
+
+def _unexpected(error: Exception) -> int:
+    from tracks2zarr.cli.show import print_problems
+    from tracks2zarr.failure import os_problem, unexpected_problem
+
+    _show_traceback()
+    is_system = isinstance(error, OSError)
+    print_problems([os_problem(error) if is_system else unexpected_problem(error)])
+    return 1
+
+
+def _show_traceback() -> None:
+    if _debug:
+        traceback.print_exc()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

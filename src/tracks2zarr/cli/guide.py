@@ -1,0 +1,86 @@
+"""``create-zarr-dataset``: the options of the guide, the engine of ``tracks2zarr create``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from tracks2zarr.cli.app import debug_option, run
+from tracks2zarr.cli.options import PATH
+
+if TYPE_CHECKING:
+    from tracks2zarr.decide import Mode
+
+_MODES = click.Choice(["w-", "w", "a"])
+
+
+@click.command(
+    "create-zarr-dataset",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--via_tracks_dir", type=PATH, required=True, help="Folder with one VIA tracks CSV a clip."
+)
+@click.option("--metadata_csv", type=PATH, required=True, help="CSV with one row a clip.")
+@click.option("--zarr_store", type=PATH, required=True, help="Folder of the Zarr store.")
+@click.option(
+    "--temp_zarr_store", type=PATH, help="Folder for work in progress.  [default: <store>.temp]"
+)
+@click.option(
+    "--zarr_mode_store",
+    type=_MODES,
+    default="w-",
+    show_default=True,
+    help="w-: fail if the store exists, unless the same run left it unfinished;"
+    " w: replace it; a: add to it.",
+)
+@click.option(
+    "--zarr_mode_group",
+    type=_MODES,
+    default="w-",
+    show_default=True,
+    help="w-: fail if a video is there from other input; w: replace it; a: add missing clips.",
+)
+@click.option(
+    "--via_tracks_glob_pattern",
+    default="*.csv",
+    show_default=True,
+    metavar="GLOB",
+    help="Which files in the folder are tracks files; quote it.",
+)
+@click.version_option(package_name="tracks2zarr", prog_name="create-zarr-dataset")
+@debug_option
+def command(
+    *,
+    via_tracks_dir: Path,
+    metadata_csv: Path,
+    zarr_store: Path,
+    temp_zarr_store: Path | None,
+    zarr_mode_store: Mode,
+    zarr_mode_group: Mode,
+    via_tracks_glob_pattern: str,
+) -> int:
+    """Create a Zarr dataset from VIA tracks files, one group a video.
+
+    It is 'tracks2zarr create' with the names of the older workflow; a store is replaced
+    without a question where --zarr_mode_store is w.
+    """
+    from tracks2zarr.cli.create import convert
+    from tracks2zarr.planning import plan as make_plan
+
+    plan = make_plan(via_tracks_dir, metadata_csv, pattern=via_tracks_glob_pattern)
+    return convert(
+        plan,
+        zarr_store,
+        quiet=False,
+        store_mode=zarr_mode_store,
+        group_mode=zarr_mode_group,
+        temp=temp_zarr_store,
+    )
+
+
+def main() -> NoReturn:
+    """Run ``create-zarr-dataset`` and exit."""
+    run(command, "create-zarr-dataset")

@@ -1,0 +1,87 @@
+"""``tracks2zarr info``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.options import PATH, json_option
+
+if TYPE_CHECKING:
+    from tracks2zarr.overview import StoreInfo, VideoInfo
+
+
+@click.command("info")
+@click.argument("store", type=PATH)
+@click.argument("video", required=False)
+@json_option
+@debug_option
+def command(store: Path, video: str | None, *, as_json: bool) -> None:
+    """Show the videos in STORE, or the clips of one VIDEO."""
+    from tracks2zarr.cli import show
+    from tracks2zarr.overview import info
+
+    found = info(store, video)
+    if as_json:
+        show.print_json(found.as_dict())
+    elif video is None:
+        _print_videos(found)
+    else:
+        _print_clips(found.videos[0])
+
+
+def _print_videos(found: StoreInfo) -> None:
+    from tracks2zarr.cli import show
+
+    table = show.table(
+        "video", "state", "clips", "frames", "individuals", "boxes", "size", "fps", left=2
+    )
+    for video in found.videos:
+        show.add_row(
+            table,
+            video.video,
+            str(video.state),
+            len(video.clips),
+            video.n_frames,
+            video.n_individuals,
+            video.n_boxes,
+            None if video.size is None else show.size_text(video.size),
+            None if video.fps is None else f"{video.fps:g}",
+        )
+    show.out().print(table)
+    done = sum(video.state == "done" for video in found.videos)
+    show.out().print(f"{done} of {show.counted(len(found.videos), 'video')} done")
+    for video in found.videos:
+        if video.why:
+            show.out().print(f"{video.video}: {video.why}", markup=False, soft_wrap=True)
+
+
+def _print_clips(video: VideoInfo) -> None:
+    from tracks2zarr.cli import show
+
+    console = show.out()
+    console.print(
+        f"{video.video}: {video.state}, {video.fps or 0:g} fps", markup=False, soft_wrap=True
+    )
+    table = show.table(
+        "clip", "escape", "from", "first", "last", "frames", "individuals", "boxes", left=2
+    )
+    for clip in video.clips:
+        show.add_row(
+            table,
+            clip.clip,
+            clip.escape_type,
+            None if clip.escape_frame < 0 else clip.escape_frame,
+            clip.first_frame,
+            clip.last_frame,
+            clip.n_frames,
+            clip.n_individuals,
+            clip.n_boxes,
+        )
+    console.print(table)
+    console.print("Frames are those of the video, from 0.", style="dim")
+    if video.why:
+        console.print(video.why, markup=False, soft_wrap=True)

@@ -1,0 +1,82 @@
+"""``tracks2zarr plan``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.options import json_option, plan_options
+
+
+@click.command("plan")
+@plan_options
+@json_option
+@debug_option
+def command(
+    tracks_dir: Path, metadata_csv: Path, *, as_json: bool, require_all: bool, **settings: Any
+) -> int:
+    """Show what there is to do, and all problems, without doing anything.
+
+    TRACKS_DIR holds one VIA tracks CSV a clip, METADATA_CSV has one row a clip.
+    """
+    from tracks2zarr.cli import show
+    from tracks2zarr.planning import Settings, draft
+    from tracks2zarr.problems import errors_of
+
+    pattern = settings.pop("pattern")
+    plan = draft(
+        tracks_dir,
+        metadata_csv,
+        pattern=pattern,
+        settings=Settings(**settings),
+        require_all=require_all,
+    )
+    errors = errors_of(plan.problems)
+    if as_json:
+        show.print_json(_document(plan))
+        return 1 if errors else 0
+    _print_table(plan)
+    show.print_problems(plan.problems)
+    if plan.problems:
+        show.err().print(show.count_problems(plan.problems))
+    return 1 if errors else 0
+
+
+def _document(plan: Any) -> dict[str, Any]:
+    """Return the plan for JSON, with the state of each video, and those with errors."""
+    from tracks2zarr.problems import errors_of
+
+    document: dict[str, Any] = json.loads(plan.to_json())
+    for video in document["videos"]:
+        video["state"] = "pending"
+    failed = sorted({problem.video for problem in errors_of(plan.problems) if problem.video})
+    document["videos"] += [{"video": video, "state": "failed"} for video in failed]
+    document["videos"].sort(key=lambda video: video["video"])
+    return document
+
+
+def _print_table(plan: Any) -> None:
+    from tracks2zarr.cli import show
+
+    if not plan.videos:
+        return
+    table = show.table("video", "clips", "frames", "size", "memory")
+    for video in plan.videos:
+        frames = sum(clip.n_frames for clip in video.clips)
+        cells = show.size_text(video.size), show.size_text(video.predicted_memory)
+        show.add_row(table, video.video, len(video.clips), frames, *cells)
+    if len(plan.videos) > 1:
+        show.add_row(
+            table,
+            show.counted(len(plan.videos), "video"),
+            sum(len(video.clips) for video in plan.videos),
+            sum(clip.n_frames for video in plan.videos for clip in video.clips),
+            show.size_text(sum(video.size for video in plan.videos)),
+            show.size_text(max(video.predicted_memory for video in plan.videos)),
+            bold=True,
+        )
+    show.out().print(table)

@@ -1,0 +1,57 @@
+"""``tracks2zarr verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.options import PATH, json_option
+
+
+@click.command("verify")
+@click.argument("store", type=PATH)
+@click.option(
+    "--quick", is_flag=True, help="Compare receipts, sizes and digests only; read no source."
+)
+@click.option("--tracks-dir", type=PATH, help="Where the tracks files lie now.")
+@click.option("--metadata", type=PATH, help="Where the metadata CSV lies now.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Processes; default: all cores."
+)
+@json_option
+@debug_option
+def command(store: Path, *, as_json: bool, **options: Any) -> int:
+    """Prove every number in STORE equal to its source, which is read again.
+
+    The exit status is 0 only where all of it was verified.
+    """
+    from tracks2zarr.cli import show
+    from tracks2zarr.verification import VideoVerdict, verify
+
+    console = show.out()
+
+    def on_video(verdict: VideoVerdict) -> None:
+        if as_json:
+            return
+        word = (
+            "OK" if verdict.ok else "NOT VERIFIED" if verdict.state == "unknown" else verdict.state
+        )
+        style = "green" if verdict.ok else "red"
+        from rich.text import Text
+
+        line = Text.assemble((str(word), style), f"  {verdict.video}, {verdict.n_boxes:,} boxes")
+        console.print(line, soft_wrap=True)
+        show.print_problems(verdict.problems)
+
+    verification = verify(store, on_video=on_video, **options)
+    if as_json:
+        show.print_json(verification.as_dict())
+        return 0 if verification.ok else 1
+    show.print_problems(verification.problems)
+    good = sum(video.ok for video in verification.videos)
+    how = "by digests" if verification.quick else "against their sources"
+    console.print(f"{good} of {show.counted(len(verification.videos), 'video')} verified {how}")
+    return 0 if verification.ok else 1

@@ -1,0 +1,378 @@
+"""The conversion of one video: parse, assemble, write, check, commit. One video is one task."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from tracks2zarr.commit import Attempt, recover
+from tracks2zarr.decide import Action, Decision, Mode, decide
+from tracks2zarr.failure import os_problem, unexpected_problem
+from tracks2zarr.files import Content, content_of
+from tracks2zarr.locks import LockedError
+from tracks2zarr.planning import ClipPlan, VideoPlan
+from tracks2zarr.problems import Problem, Tracks2ZarrError
+from tracks2zarr.receipt import ClipReceipt, Receipt
+from tracks2zarr.store import Store
+
+
+class Stopped(BaseException):
+    """The run was asked to stop; the attempt is given up."""
+
+
+class Result(StrEnum):
+    """How the conversion of a video ended."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    BUSY = "busy"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoTask:
+    """All that a worker needs to convert a video; it can be sent to another process.
+
+    Parameters
+    ----------
+    store
+        The folder of the store.
+    work_root
+        The folder in which attempts are made.
+    plan
+        The video's plan.
+    group_mode
+        What to do where the video is there.
+    since
+        When the run began (UTC, ISO 8601).
+    slot
+        The place of the first clip in the run's table of progress.
+    """
+
+    store: Path
+    work_root: Path
+    plan: VideoPlan
+    group_mode: Mode
+    since: str
+    slot: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the conversion of a video ended, and its receipt where it is done."""
+
+    video: str
+    result: Result
+    receipt: Receipt | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipTask:
+    """One clip of a video, to be brought into a folder of columns.
+
+    `kept_from` is the number of the clip in the group at `group` that holds it already;
+    None for a clip that is parsed from its source.
+    """
+
+    plan: VideoPlan
+    clip: ClipPlan
+    folder: Path
+    slot: int
+    group: Path
+    kept_from: int | None = None
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipResult:
+    """Where the columns of a clip lie, and the digest of its source."""
+
+    folder: Path
+    digest: str
+    warnings: tuple[Problem, ...]
+
+
+class MapClips(Protocol):
+    """Applies a function to tasks, in order; ``map``, or the method of an executor."""
+
+    def __call__(
+        self, function: Callable[[ClipTask], ClipResult], tasks: Iterable[ClipTask], /
+    ) -> Iterable[ClipResult]:
+        """Return the results in the order of the tasks."""
+        ...
+
+
+#: Called with the slot of a clip and a number of bytes that were read; it raises `Stopped`
+#: when the run is to stop. A worker process sets it when it starts.
+report_bytes: Callable[[int, int], None] = lambda _slot, _count: None  # noqa: E731
+
+
+def convert_video(task: VideoTask, map_clips: MapClips = map) -> Outcome:
+    """Convert a video, unless it is done, or another process is at work on it.
+
+    What fails is recorded in the store and returned, not raised, so that other videos go on.
+
+    Parameters
+    ----------
+    task
+        The video, and where it goes.
+    map_clips
+        How the clips are brought in; the built-in ``map`` does one after the other.
+
+    Returns
+    -------
+    Outcome
+    """
+    store, video = Store(task.store), task.plan.video
+    try:
+        with store.video_lock(video):
+            return _convert_locked(store, task, map_clips)
+    except LockedError:
+        return Outcome(video, Result.BUSY)
+    except Stopped:
+        return Outcome(video, Result.STOPPED)
+
+
+def _convert_locked(store: Store, task: VideoTask, map_clips: MapClips) -> Outcome:
+    video = task.plan.video
+    about: dict[str, str] = {}
+    try:
+        report_bytes(task.slot, 0)
+        recover(store, video, {task.work_root})
+        decision = decide(store, task.plan, task.group_mode, since=task.since)
+        if decision.action is Action.REFUSE:
+            raise Tracks2ZarrError(_problems_of(decision))
+        if decision.action is Action.SKIP:
+            receipt = store.read_receipt(video)
+            return Outcome(video, Result.SKIPPED, receipt, _problems_of(decision))
+        receipt = _attempt(store, task, decision, map_clips)
+        return Outcome(video, Result.DONE, receipt, (*_problems_of(decision), *receipt.warnings))
+    except Tracks2ZarrError as error:
+        problems = error.problems
+    except OSError as error:
+        problems = (os_problem(error),)
+    except BrokenExecutor:
+        raise  # a worker that brought in a clip was killed: the run says so
+    except MemoryError:
+        problems = (_memory_problem(task.plan),)
+    except Exception as error:  # a bug, or a library's: the other videos go on
+        problems = (unexpected_problem(error),)
+        about["traceback"] = traceback.format_exc()
+    problems = tuple(_of_video(problem, video) for problem in problems)
+    _record_failure(store, video, list(problems), about)
+    return Outcome(video, Result.FAILED, problems=problems)
+
+
+def _problems_of(decision: Decision) -> tuple[Problem, ...]:
+    return (decision.problem,) if decision.problem else ()
+
+
+def _attempt(store: Store, task: VideoTask, decision: Decision, map_clips: MapClips) -> Receipt:
+    """Convert the video in an attempt's folder, and commit it."""
+    attempt = Attempt.begin(store, task.plan.video, task.work_root)
+    clock = _Clock()
+    try:
+        with clock.step("parse"):
+            clips = _bring_in_clips(attempt, task, decision, map_clips)
+        receipt = _write(attempt, decision.plan, clips, clock)
+        attempt.commit(receipt)
+    finally:
+        attempt.end(task.plan.video)
+    return receipt
+
+
+def _bring_in_clips(
+    attempt: Attempt, task: VideoTask, decision: Decision, map_clips: MapClips
+) -> list[ClipResult]:
+    plan = decision.plan
+    group = attempt.store.group(plan.video)
+    receipt, kept = decision.kept or (None, frozenset[str]())
+    number_of = {} if receipt is None else {c.clip: n for n, c in enumerate(receipt.plan.clips)}
+    slot_of = {clip.clip: task.slot + n for n, clip in enumerate(task.plan.clips)}
+    tasks = [
+        ClipTask(
+            plan=plan,
+            clip=clip,
+            folder=attempt.clip_folder(number),
+            slot=slot_of.get(clip.clip, task.slot),
+            group=group,
+            kept_from=number_of[clip.clip] if clip.clip in kept else None,
+            digest=(receipt.digest(clip.clip) or "") if receipt else "",
+        )
+        for number, clip in enumerate(plan.clips)
+    ]
+    return list(map_clips(bring_in_clip, tasks))
+
+
+def bring_in_clip(task: ClipTask) -> ClipResult:
+    """Bring the boxes of a clip into a folder of columns, from its source or an older group.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If any row of the source breaks the format, or the source has changed since it was planned.
+    Stopped
+        If the run is to stop.
+    """
+    if task.kept_from is not None:
+        from tracks2zarr.read import read_boxes
+
+        read_boxes(task.group, task.kept_from).save(task.folder)
+        return ClipResult(task.folder, task.digest, ())
+    from tracks2zarr.parse import parse_clip
+
+    path = task.clip.source_path
+    before = path.stat()
+    parsed = parse_clip(
+        path,
+        task.plan.frame_rule(task.clip),
+        task.folder,
+        lambda count: report_bytes(task.slot, count),
+    )
+    _check_unchanged(path, before, path.stat())
+    return ClipResult(parsed.folder, parsed.digest, parsed.warnings)
+
+
+def _check_unchanged(path: Path, before: os.stat_result, after: os.stat_result) -> None:
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise Tracks2ZarrError(
+            Problem(
+                kind="source-changed",
+                what="A tracks file changed while it was read.",
+                file=str(path),
+                found=f"{after.st_size} bytes after, {before.st_size} bytes before",
+                expected="a file that nobody writes to",
+                remedy="Wait until it is complete, then run the same command again.",
+            )
+        )
+
+
+def _write(
+    attempt: Attempt, plan: VideoPlan, clips: Sequence[ClipResult], clock: _Clock
+) -> Receipt:
+    """Write the group, read it back, hold it against the boxes, and make its receipt."""
+    from tracks2zarr import group
+    from tracks2zarr.assemble import VideoArrays
+    from tracks2zarr.boxes import ClipBoxes
+    from tracks2zarr.compare import Comparison
+
+    tracks = [ClipBoxes.load(clip.folder).track_ids for clip in clips]
+    arrays = VideoArrays(plan, tracks)
+    counts = []
+    with clock.step("write"):
+        group.create_group(attempt.group, arrays)
+        for number, clip in enumerate(clips):
+            boxes = ClipBoxes.load(clip.folder)
+            group.write_boxes(attempt.group, number, boxes, arrays)
+            counts.append(len(boxes))
+        group.consolidate(attempt.group)
+    with clock.step("check"):
+        comparison = Comparison(attempt.group, arrays)
+        problems = list(comparison.differences())
+        for number, clip in enumerate(clips):
+            problems += comparison.clip_differences(number, ClipBoxes.load(clip.folder))
+        if problems:
+            raise Tracks2ZarrError(problems)
+        content = content_of(attempt.group)
+    receipts = tuple(
+        ClipReceipt(clip=clip.clip, digest=result.digest, n_individuals=len(ids), n_boxes=count)
+        for clip, result, ids, count in zip(plan.clips, clips, tracks, counts, strict=True)
+    )
+    warnings = tuple(problem for clip in clips for problem in clip.warnings)
+    return _receipt(attempt.name, plan, receipts, content, clock, warnings)
+
+
+def _receipt(
+    attempt: str,
+    plan: VideoPlan,
+    clips: tuple[ClipReceipt, ...],
+    content: Content,
+    clock: _Clock,
+    warnings: tuple[Problem, ...],
+) -> Receipt:
+    return Receipt(
+        plan=plan,
+        clips=clips,
+        content=content,
+        attempt=attempt,
+        started=clock.started,
+        finished=now(),
+        seconds=clock.seconds,
+        peak_memory=peak_memory(),
+        host=socket.gethostname(),
+        versions=versions(),
+        warnings=warnings,
+    )
+
+
+@dataclass(slots=True)
+class _Clock:
+    """When the work began, and how long each step took."""
+
+    started: str = field(default_factory=lambda: now())
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def peak_memory() -> int:
+    """Return the highest resident memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this tool and of what decides its numbers and bytes."""
+    named = ("tracks2zarr", "zarr", "numcodecs", "numpy", "polars")
+    return {"python": platform.python_version()} | {name: version(name) for name in named}
+
+
+def _of_video(problem: Problem, video: str) -> Problem:
+    fields: dict[str, Any] = problem.as_dict()
+    return Problem.from_dict({"video": video} | fields)
+
+
+def _memory_problem(plan: VideoPlan) -> Problem:
+    return Problem(
+        kind="memory",
+        what="There is too little memory for the video.",
+        found="an allocation that failed",
+        expected=f"about {plan.predicted_memory / 2**20:.0f} MiB",
+        remedy="Use fewer workers (--workers), or a machine with more memory.",
+    )
+
+
+def _record_failure(
+    store: Store, video: str, problems: list[Problem], about: dict[str, str]
+) -> None:
+    """Leave a record of the failure, where the disk has room for it."""
+    about |= {"time": now(), "host": socket.gethostname(), "process": str(os.getpid())}
+    try:
+        store.write_failure(video, problems, about)
+    except OSError:
+        return  # the outcome says what failed; a full disk is the usual reason

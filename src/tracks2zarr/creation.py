@@ -1,0 +1,207 @@
+"""The main job: all videos of a plan into one store."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from tracks2zarr.commit import recover
+from tracks2zarr.convert import Outcome, Result, now
+from tracks2zarr.decide import Action, Mode, decide
+from tracks2zarr.failure import os_problem
+from tracks2zarr.locks import LockedError
+from tracks2zarr.opening import opened
+from tracks2zarr.planning import Plan
+from tracks2zarr.pool import available_cores
+from tracks2zarr.problems import Problem, Tracks2ZarrError
+from tracks2zarr.root import finalise
+from tracks2zarr.run import NoProgress, Progress, Run
+from tracks2zarr.store import State, Store, video_of_attempt
+
+#: Below this size a pool of processes takes longer to start than the work in one process.
+_SMALL_BYTES = 32 * 2**20
+_FEW_VIDEOS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a run did, and what the store lacks.
+
+    Parameters
+    ----------
+    store
+        The folder of the store.
+    outcomes
+        How each planned video ended, in the order of the plan.
+    missing
+        The videos of all plans of the store that are not done, and how far each is.
+    problems
+        What went wrong with the store as a whole.
+    seconds
+        The duration of the run.
+    """
+
+    store: Path
+    outcomes: tuple[Outcome, ...]
+    missing: dict[str, State] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every planned video is done, and nothing else went wrong."""
+        return not self.problems and all(
+            o.result in {Result.DONE, Result.SKIPPED} for o in self.outcomes
+        )
+
+    def of(self, *results: Result) -> list[Outcome]:
+        """Return the outcomes with one of these results."""
+        return [outcome for outcome in self.outcomes if outcome.result in results]
+
+
+class Interrupted(BaseException):
+    """A run was interrupted; what is finished is in the store.
+
+    Parameters
+    ----------
+    summary
+        What the run did.
+    """
+
+    def __init__(self, summary: Summary) -> None:
+        super().__init__(summary)
+        self.summary = summary
+
+
+def create(
+    plan: Plan,
+    store: str | os.PathLike[str],
+    *,
+    store_mode: Mode = "w-",
+    group_mode: Mode = "w-",
+    workers: int | None = None,
+    memory: int | None = None,
+    executor: Executor | None = None,
+    temp: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Summary:
+    """Convert all videos of a plan into one store, check each, and list them in the root.
+
+    Parameters
+    ----------
+    plan
+        What is to be done.
+    store
+        The folder of the store.
+    store_mode
+        ``w-`` fails where the store exists, unless it is what a run of the same plan left
+        unfinished; ``w`` replaces it; ``a`` adds to it.
+    group_mode
+        ``w-`` fails where a video is there, complete, and from other input or settings;
+        ``w`` replaces it; ``a`` adds the clips that it lacks.
+    workers
+        Worker processes; by default one a core, and none where that is not worth it.
+    memory
+        Bytes that all workers together may need, as the plan predicts it.
+    executor
+        Any executor to run the conversion of each video, instead of processes of this machine.
+    temp
+        The folder for what is in progress; by default ``<store>.temp``.
+    progress
+        Is told how far the run is.
+
+    Returns
+    -------
+    Summary
+        A video that fails does not stop the others: see `Summary.ok`.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If the modes forbid the run; nothing has been done then.
+    Interrupted
+        After KeyboardInterrupt, when all workers have stopped.
+    """
+    started = time.perf_counter()
+    _check_arguments(store_mode, group_mode, workers)
+    target = Store.at(store)
+    work_root = target.temp if temp is None else Path(os.path.realpath(temp))
+    with opened(target, plan, store_mode):
+        since = now()
+        _join(target, plan, group_mode, since)
+        run = Run(target, work_root, plan, group_mode, since, progress or NoProgress())
+        interrupted = False
+        try:
+            run.convert_all(executor, _worker_count(plan, workers, memory))
+        except KeyboardInterrupt:
+            interrupted = True
+        missing, problems = _finish(target, {work_root, target.temp})
+        summary = Summary(
+            store=target.path,
+            outcomes=run.in_order(),
+            missing=missing,
+            problems=problems,
+            seconds=time.perf_counter() - started,
+        )
+    if interrupted:
+        raise Interrupted(summary)
+    return summary
+
+
+def _finish(store: Store, work_roots: set[Path]) -> tuple[dict[str, State], tuple[Problem, ...]]:
+    """Remove what dead attempts left, and list the finished videos in the root."""
+    for root in work_roots:
+        for folder in store.attempts(root):
+            video = video_of_attempt(folder)
+            try:
+                with store.video_lock(video):
+                    recover(store, video, work_roots)
+            except LockedError:
+                continue  # its owner is alive
+    try:
+        return finalise(store.path).missing, ()
+    except OSError as error:
+        return {}, (os_problem(error),)
+
+
+def _check_arguments(store_mode: str, group_mode: str, workers: int | None) -> None:
+    for name, mode in (("store_mode", store_mode), ("group_mode", group_mode)):
+        if mode not in get_args(Mode):
+            raise ValueError(f"{name} is {mode!r}; expected one of {get_args(Mode)}")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is {workers}; expected 1 or more")
+
+
+def _join(store: Store, plan: Plan, mode: Mode, since: str) -> None:
+    """Refuse what the group mode forbids, all at once; else add the plan to the store's."""
+    with store.root_lock():
+        decisions = {
+            video.video: decide(store, video, mode, since=since)
+            for video in plan.videos
+            if not store.is_running(video.video)
+        }
+        refused = [d.problem for d in decisions.values() if d.action is Action.REFUSE]
+        if refused:
+            raise Tracks2ZarrError(problem for problem in refused if problem)
+        effective = [
+            decisions[video.video].plan if video.video in decisions else video
+            for video in plan.videos
+        ]
+        store.write_plan(store.read_plan().joined(Plan(tuple(effective))))
+
+
+def _worker_count(plan: Plan, workers: int | None, memory: int | None) -> int:
+    """Return how many processes are worth their start; 1 is this process alone."""
+    if workers is None:
+        small = sum(video.size for video in plan.videos) < _SMALL_BYTES
+        small = small and len(plan.videos) < _FEW_VIDEOS
+        workers = 1 if small else available_cores()
+    if memory is not None:
+        needed = max(video.predicted_memory for video in plan.videos)
+        workers = min(workers, max(1, memory // needed))
+    several = len(plan.videos) if len(plan.videos) > 1 else len(plan.videos[0].clips)
+    return min(workers, several)

@@ -1,0 +1,34 @@
+"""Problems made from what the system, or a library, raises."""
+
+from __future__ import annotations
+
+import errno
+
+from tracks2zarr.problems import Problem, shown
+
+
+def os_problem(error: OSError) -> Problem:
+    """Return what the system answered as a problem."""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return Problem(
+        kind="disk-full" if full else "disk",
+        what="The disk is full." if full else "A file could not be read or written.",
+        file=None if error.filename is None else str(error.filename),
+        found=error.strerror or str(error),
+        expected="room for the dataset" if full else "a file that can be read or written",
+        remedy="Make room, then run the same command again: what is finished is kept."
+        if full
+        else "Check the file and its permissions, then run the same command again.",
+    )
+
+
+def unexpected_problem(error: Exception) -> Problem:
+    """Return an error that nobody foresaw as a problem."""
+    return Problem(
+        kind="unexpected",
+        what="Something went wrong that tracks2zarr does not know.",
+        found=shown(f"{type(error).__name__}: {error}"),
+        expected="no such error",
+        remedy="Please report it. The traceback is in .tracks2zarr/failures in the store, where there"
+        " is one, and --debug shows it.",
+    )

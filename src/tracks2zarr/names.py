@@ -1,0 +1,48 @@
+"""Which names may become a group of a store, and the ids that file names give."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import PurePath
+
+#: Names in the root of a store that are not videos.
+RESERVED_NAMES = frozenset({"zarr.json", ".tracks2zarr", "logs", "logs_failed"})
+#: The longest video id, in bytes of UTF-8: receipts and attempts add to it, and a file name has 255.
+MAX_NAME_BYTES = 200
+
+
+def stem(file_name: str) -> str:
+    """Return a file name without its last extension; ``a.b.mov`` gives ``a.b``."""
+    return PurePath(file_name).stem if "/" not in file_name else file_name.rpartition(".")[0]
+
+
+def why_unsafe(name: str) -> str | None:
+    """Return why `name` cannot be the name of a group in a store, or None where it can.
+
+    Notes
+    -----
+    Besides what would leave the store or clash with what lies in its root, the Zarr
+    specification (version 3, "Node names") forbids names made of dots alone and names
+    that begin with ``__``.
+    """
+    if not name:
+        return "it is empty"
+    if "/" in name or "\\" in name:
+        return "it holds a path separator"
+    if not name.strip("."):
+        return "it is made of dots alone"
+    if name in RESERVED_NAMES:
+        return "the name is reserved in the root of a store"
+    if name.startswith("__"):
+        return "the Zarr format reserves names that begin with two underscores"
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
+        return "it holds a control character"
+    if len(name.encode()) > MAX_NAME_BYTES:
+        return f"it is longer than {MAX_NAME_BYTES} bytes"
+    return None
+
+
+def clip_id_of(clip_stem: str, video: str) -> str | None:
+    """Return what follows ``<video>-`` in the stem of a clip's name; None where it does not."""
+    prefix = f"{video}-"
+    return clip_stem.removeprefix(prefix) if clip_stem.startswith(prefix) else None

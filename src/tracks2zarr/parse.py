@@ -1,0 +1,252 @@
+"""The fast road from a tracks CSV to boxes: polars, batch by batch.
+
+It recognises rows that are right, and nothing else. At the first row that it does not
+recognise, the whole file goes the slow road (`tracks2zarr.rows`), which decides: it
+names each offending row, or finds that all is well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+
+from tracks2zarr import rows, via
+from tracks2zarr.boxes import Batch, ClipBoxes, Int32s, Spill
+from tracks2zarr.problems import Problem, Tracks2ZarrError
+from tracks2zarr.sources import named_digest
+
+#: Bytes of CSV that are parsed at once.
+BATCH_BYTES = 16 * 2**20
+
+_RAW = {name: pl.String for name in via.HEADER}
+_SHAPE = pl.Struct(dict.fromkeys(("name", "x", "y", "width", "height"), pl.String))
+_REGION = pl.Struct(dict.fromkeys(("track", "confidence"), pl.String))
+_BOX = ("x", "y", "width", "height")
+#: Integers above this are not exact as float64.
+_EXACT_FLOAT = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedClip:
+    """Where the columns of a clip's boxes lie, and the digest of the bytes that they come from."""
+
+    folder: Path
+    digest: str
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def boxes(self) -> ClipBoxes:
+        """The boxes, read from the folder as they are used."""
+        return ClipBoxes.load(self.folder)
+
+
+class _Unrecognised(Exception):
+    """There is a row that the fast road does not know to be right."""
+
+
+def parse_clip(
+    path: Path,
+    rule: via.FrameRule,
+    folder: Path,
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> ParsedClip:
+    """Read the boxes of a clip from its tracks file, and check every row.
+
+    Parameters
+    ----------
+    path
+        The tracks CSV.
+    rule
+        How frames are found, and which there are.
+    folder
+        An empty folder for the columns; the boxes are read from there as long as they are used.
+    on_bytes
+        Called with the number of bytes that were read since the last call.
+
+    Returns
+    -------
+    ParsedClip
+        Boxes in ascending order of frame.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If any row breaks the format; the first rows of each kind of problem are named.
+    OSError
+        If the file cannot be read or the columns cannot be written.
+    """
+    try:
+        return _parse_fast(path, rule, folder, on_bytes)
+    except _Unrecognised:
+        return _parse_slow(path, rule, folder)
+
+
+def _parse_slow(path: Path, rule: via.FrameRule, folder: Path) -> ParsedClip:
+    slow = rows.read_clip(path, rule)
+    if slow.problems:
+        raise Tracks2ZarrError(slow.problems)
+    slow.boxes.save(folder)
+    return ParsedClip(folder, slow.digest, slow.warnings)
+
+
+def _parse_fast(
+    path: Path, rule: via.FrameRule, folder: Path, on_bytes: Callable[[int], None]
+) -> ParsedClip:
+    hasher = hashlib.sha256()
+    images = _Images()
+    spill = Spill(folder)
+    try:
+        with path.open("rb") as file:
+            header = file.readline()
+            hasher.update(header)
+            on_bytes(len(header))
+            if not via.is_header(via.split_header(header)):
+                raise _Unrecognised
+            for records in _record_batches(file, hasher):
+                batch = _parse_batch(records, images)
+                if batch is not None:
+                    spill.append(batch)
+                on_bytes(len(records))
+    finally:
+        spill.close()
+    frames = via.frames_of(images.distinct, rule)
+    if frames.bad:
+        raise _Unrecognised
+    boxes = spill.boxes(np.array(frames.of_image, np.int32))
+    if boxes.first_duplicate() is not None:
+        raise _Unrecognised
+    warnings = (rows.mixed_frames(path),) if frames.mixed else ()
+    return ParsedClip(folder, named_digest(hasher), warnings)
+
+
+def _record_batches(file: BinaryIO, hasher: hashlib._Hash) -> Iterator[bytes]:
+    """Yield the bytes of whole records; a line break within quotes does not end one."""
+    rest = b""
+    while data := file.read(BATCH_BYTES):
+        hasher.update(data)
+        data = rest + data
+        cut = data.rfind(b"\n") + 1
+        while cut and data.count(b'"', 0, cut) % 2:
+            cut = data.rfind(b"\n", 0, cut - 1) + 1
+        if len(data) - cut > 2 * BATCH_BYTES:
+            raise _Unrecognised  # a quote that is never closed
+        if cut:
+            yield data[:cut]
+        rest = data[cut:]
+    if rest:
+        yield rest
+
+
+@dataclass(slots=True)
+class _Images:
+    """The distinct images of a file, numbered as they come."""
+
+    number_of: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def distinct(self) -> list[via.Image]:
+        return [via.Image(*pair) for pair in self.number_of]
+
+    def numbers(self, frame: pl.DataFrame) -> Int32s:
+        """Return (n,) int32, the number of the image of each row."""
+        keys = ["filename", "file_attributes"]
+        distinct = frame.select(keys).unique(maintain_order=True)
+        known = self.number_of
+        numbers = [known.setdefault(pair, len(known)) for pair in distinct.iter_rows()]
+        numbered = distinct.with_columns(pl.Series("image", numbers, pl.Int32))
+        joined = frame.select(keys).join(numbered, on=keys, how="left", maintain_order="left")
+        return joined["image"].to_numpy()
+
+
+def _parse_batch(records: bytes, images: _Images) -> Batch | None:
+    """Return the boxes of some records, or None where they are all frames without boxes."""
+    try:
+        raw = pl.read_csv(records, has_header=False, schema=_RAW)
+    except pl.exceptions.PolarsError:
+        raise _Unrecognised from None
+    if any(raw[name].has_nulls() for name in _NEEDED):
+        raise _Unrecognised
+    image = images.numbers(raw)
+    is_empty = raw.select(
+        (pl.col("region_shape_attributes") == "{}") & (pl.col("region_attributes") == "{}")
+    ).to_series()
+    if is_empty.any():
+        _check_empty(raw.filter(is_empty))
+        raw, image = raw.filter(~is_empty), image[~is_empty.to_numpy()]
+    if raw.is_empty():
+        return None
+    if (raw["region_count"] == "0").any():
+        raise _Unrecognised
+    return _to_batch(image, _decode(raw))
+
+
+_NEEDED = (
+    "filename",
+    "file_attributes",
+    "region_count",
+    "region_shape_attributes",
+    "region_attributes",
+)
+
+
+def _check_empty(raw: pl.DataFrame) -> None:
+    if (raw["region_count"] != "0").any():
+        raise _Unrecognised
+
+
+def _decode(raw: pl.DataFrame) -> pl.DataFrame:
+    """Return the values of the two columns of JSON, as text, one column a key."""
+    try:
+        shape = raw["region_shape_attributes"].str.json_decode(_SHAPE)
+        region = raw["region_attributes"].str.json_decode(_REGION)
+    except pl.exceptions.PolarsError:
+        raise _Unrecognised from None
+    # json_decode drops empty strings: then the rows would no longer belong together
+    if not len(shape) == len(region) == len(raw):
+        raise _Unrecognised
+    return pl.concat([shape.struct.unnest(), region.struct.unnest()], how="horizontal")
+
+
+def _to_batch(image: Int32s, values: pl.DataFrame) -> Batch:
+    number = values.select(
+        *(pl.col(name).cast(pl.Float64, strict=False) for name in _BOX),
+        pl.col("confidence").cast(pl.Float64, strict=False),
+        _track(),
+        is_rect=pl.col("name").eq_missing("rect").all(),
+        confidence_lost=(
+            pl.col("confidence").is_not_null()
+            & pl.col("confidence").cast(pl.Float64, strict=False).is_null()
+        ).any(),
+    )
+    if not number["is_rect"].all() or number["confidence_lost"].any():
+        raise _Unrecognised
+    if any(number[name].has_nulls() for name in (*_BOX, "track")):
+        raise _Unrecognised
+    edges = number.select(_BOX).to_numpy()
+    confidence = number["confidence"].fill_null(np.nan).to_numpy()
+    sound = (
+        (np.abs(edges) < via.MAX_NUMBER).all()  # NaN is not
+        and (edges[:, 2:] >= 0).all()
+        and not (np.abs(confidence) >= via.MAX_NUMBER).any()
+        and (number["track"] >= 0).all()
+    )
+    if not sound:
+        raise _Unrecognised
+    edges = edges.astype(np.float32)
+    track = number["track"].to_numpy()
+    return Batch(image, track, edges[:, :2], edges[:, 2:], confidence.astype(np.float32))
+
+
+def _track() -> pl.Expr:
+    """Return the track number; ``7.0`` is one, and so is ``7``."""
+    text = pl.col("track")
+    as_float = text.cast(pl.Float64, strict=False)
+    is_exact = (as_float == as_float.floor()) & (as_float.abs() < _EXACT_FLOAT)
+    from_float = pl.when(is_exact).then(as_float).otherwise(None).cast(pl.Int64, strict=False)
+    return pl.coalesce(text.cast(pl.Int64, strict=False), from_float).alias("track")

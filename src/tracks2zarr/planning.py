@@ -1,0 +1,526 @@
+"""The plan: all that a worker needs to know, frozen, and checked before any work is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from tracks2zarr import cost
+from tracks2zarr.layout import Layout
+from tracks2zarr.metadata import ClipRow, Metadata, read_metadata
+from tracks2zarr.problems import Problem, Tracks2ZarrError, errors_of, listed, shown
+from tracks2zarr.schema import SCHEMA_VERSION, IndividualDim
+from tracks2zarr.sources import TracksFile, list_tracks
+from tracks2zarr.via import FrameRule
+
+#: The version of the plan's JSON; another one is refused.
+PLAN_FORMAT = 1
+
+CountsFrom = Literal["clip", "video"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What was asked for that changes a video's numbers or names.
+
+    Parameters
+    ----------
+    frames
+        What the frame numbers in the files count from.
+    frame_regexp
+        Group 1 of it is the frame in an image's file name; None for the format's own rule.
+    individual_dim
+        The name of the dimension of individuals.
+    """
+
+    frames: CountsFrom = "clip"
+    frame_regexp: str | None = None
+    individual_dim: IndividualDim = "individual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipPlan:
+    """One clip: its tracks file and its place in the video. Frames are 0-based in the video.
+
+    Parameters
+    ----------
+    clip
+        The clip's id.
+    source
+        The tracks file below the folder of tracks, as a POSIX path.
+    size, mtime_ns
+        The file's size in bytes and its time of modification in nanoseconds.
+    first_frame, last_frame
+        The clip's first and last frame in the video, both included.
+    escape_frame
+        The first frame of the escape in the video, -1 for none.
+    escape_type
+        Lower case; ``none`` for a clip without an escape.
+    tracks_dir
+        The folder of tracks files, absolute.
+    """
+
+    clip: str
+    source: str
+    size: int
+    mtime_ns: int
+    first_frame: int
+    last_frame: int
+    escape_frame: int
+    escape_type: str
+    tracks_dir: str
+
+    @property
+    def n_frames(self) -> int:
+        """The number of frames of the clip."""
+        return self.last_frame - self.first_frame + 1
+
+    @property
+    def source_path(self) -> Path:
+        """The tracks file."""
+        return Path(self.tracks_dir, self.source)
+
+    def content(self) -> dict[str, Any]:
+        """Return what of the clip's plan shows in the dataset, without paths and times."""
+        shows = ("clip", "first_frame", "last_frame", "escape_frame", "escape_type")
+        return {name: getattr(self, name) for name in shows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoPlan:
+    """One video: its clips sorted by id, and every setting that its group depends on.
+
+    Parameters
+    ----------
+    video
+        The video's id, the name of its group.
+    fps
+        Frames a second.
+    clips
+        At least one, sorted by id.
+    settings, layout
+        What was asked for, and how arrays are cut up.
+    metadata_csv
+        The metadata CSV, absolute.
+    """
+
+    video: str
+    fps: float
+    clips: tuple[ClipPlan, ...]
+    settings: Settings
+    layout: Layout
+    metadata_csv: str
+
+    @property
+    def n_frames(self) -> int:
+        """The number of frames of the longest clip."""
+        return max(clip.n_frames for clip in self.clips)
+
+    @property
+    def size(self) -> int:
+        """The size of all tracks files, in bytes."""
+        return sum(clip.size for clip in self.clips)
+
+    @property
+    def predicted_memory(self) -> int:
+        """The memory that a process needs at its peak to convert this video, in bytes."""
+        return cost.predicted_memory([clip.size for clip in self.clips])
+
+    def frame_rule(self, clip: ClipPlan) -> FrameRule:
+        """Return how the frames of a clip's file are found."""
+        return FrameRule(
+            clip.n_frames, clip.first_frame, self.settings.frames, self.settings.frame_regexp
+        )
+
+    def frame_settings(self) -> dict[str, Any]:
+        """Return the settings that decide how a file's rows become numbers."""
+        return {"frames": self.settings.frames, "frame_regexp": self.settings.frame_regexp}
+
+    def fingerprint(self) -> str:
+        """Return a digest of all that decides the group, but for the sources' content.
+
+        Equal plans for equal data have equal fingerprints, wherever the files lie; paths,
+        workers and memory do not count.
+        """
+        return digest_of_json(
+            {
+                "schema": SCHEMA_VERSION,
+                "video": self.video,
+                "fps": self.fps,
+                "settings": asdict(self.settings),
+                "layout": asdict(self.layout),
+                "clips": [clip.content() for clip in self.clips],
+            }
+        )
+
+    def clip_fingerprint(self, clip: ClipPlan) -> str:
+        """Return a digest of all that decides one clip's numbers, but for its source's content."""
+        return digest_of_json(
+            {"fps": self.fps, "clip": clip.content(), "frames": self.frame_settings()}
+        )
+
+    def with_clips(self, clips: Iterable[ClipPlan]) -> VideoPlan:
+        """Return the same plan with other clips, sorted by id."""
+        return replace(self, clips=tuple(sorted(clips, key=lambda clip: clip.clip)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan for JSON, with its fingerprint and its predicted memory."""
+        return asdict(self) | {
+            "fingerprint": self.fingerprint(),
+            "predicted_memory": self.predicted_memory,
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """Make a plan from what `as_dict` returned."""
+        return cls(
+            video=fields["video"],
+            fps=fields["fps"],
+            clips=tuple(ClipPlan(**clip) for clip in fields["clips"]),
+            settings=Settings(**fields["settings"]),
+            layout=Layout(**fields["layout"]),
+            metadata_csv=fields["metadata_csv"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The videos to convert, sorted by id, and what was noticed while the plan was made.
+
+    The index of an array task counts in `videos`. `problems` are warnings, and errors only
+    where the plan was made with ``keep_going``: their videos are not in `videos`.
+    """
+
+    videos: tuple[VideoPlan, ...]
+    problems: tuple[Problem, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the plan as JSON text; `from_json` gives back an equal plan."""
+        document = {
+            "tracks2zarr_plan": PLAN_FORMAT,
+            "videos": [video.as_dict() for video in self.videos],
+            "problems": [problem.as_dict() for problem in self.problems],
+        }
+        return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, file: str | None = None) -> Self:
+        """Make a plan from JSON text.
+
+        Parameters
+        ----------
+        text
+            What `to_json` returned.
+        file
+            Where the text comes from, for the error.
+
+        Raises
+        ------
+        Tracks2ZarrError
+            If the text is no plan, or one of another version.
+        """
+        try:
+            document = json.loads(text)
+            version = document["tracks2zarr_plan"]
+            if version == PLAN_FORMAT:
+                videos = tuple(VideoPlan.from_dict(video) for video in document["videos"])
+                return cls(videos, tuple(Problem.from_dict(p) for p in document["problems"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise Tracks2ZarrError(_not_a_plan(file, f"{type(error).__name__}: {error}")) from None
+        raise Tracks2ZarrError(_not_a_plan(file, f"format {version}"))
+
+    def joined(self, other: Plan) -> Plan:
+        """Return the union of both plans; the other's videos replace those of the same id."""
+        videos = {video.video: video for video in (*self.videos, *other.videos)}
+        return Plan(tuple(videos[name] for name in sorted(videos)))
+
+    def __getitem__(self, video: str) -> VideoPlan:
+        return {plan.video: plan for plan in self.videos}[video]
+
+
+def _not_a_plan(file: str | None, found: str) -> Problem:
+    return Problem(
+        kind="plan-format",
+        what="This is not a plan that this version can read.",
+        file=file,
+        found=shown(found),
+        expected=f"a plan of format {PLAN_FORMAT}",
+        remedy="Use the version of tracks2zarr that wrote it, or make the store again.",
+    )
+
+
+def digest_of_json(document: object) -> str:
+    """Return the SHA-256 of a document's canonical JSON as ``sha256:<hex>``."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def plan(
+    tracks_dir: str | Path,
+    metadata_csv: str | Path,
+    *,
+    pattern: str = "*.csv",
+    frames: CountsFrom = "clip",
+    frame_regexp: str | None = None,
+    require_all: bool = False,
+    individual_dim: IndividualDim = "individual",
+    keep_going: bool = False,
+) -> Plan:
+    """Match the tracks files of an experiment with its metadata, and check both.
+
+    No tracks file is read further than its header.
+
+    Parameters
+    ----------
+    tracks_dir
+        Folder with one VIA tracks CSV a clip.
+    metadata_csv
+        CSV with one row a clip.
+    pattern
+        Glob pattern of the tracks files, relative to `tracks_dir`.
+    frames
+        ``clip`` where the files count frames from the clip's first, ``video`` where they
+        count from the video's.
+    frame_regexp
+        Regular expression, searched in an image's file name; its group 1 is the frame.
+    require_all
+        Whether a clip in the metadata without a tracks file is an error.
+    individual_dim
+        Name of the dimension of individuals: ``individual``, or ``individuals`` as
+        `movement` before 0.17 has it.
+    keep_going
+        Whether to plan the videos without problems although others have some.
+
+    Returns
+    -------
+    Plan
+        Its `problems` are the warnings, and with `keep_going` the errors, too.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is any error; it carries all of them. With `keep_going`, only if no
+        video is left.
+    """
+    drafted = draft(
+        tracks_dir,
+        metadata_csv,
+        pattern=pattern,
+        settings=Settings(frames=frames, frame_regexp=frame_regexp, individual_dim=individual_dim),
+        require_all=require_all,
+    )
+    if errors_of(drafted.problems) and not (keep_going and drafted.videos):
+        raise Tracks2ZarrError(drafted.problems)
+    return drafted
+
+
+def draft(
+    tracks_dir: str | Path,
+    metadata_csv: str | Path,
+    *,
+    pattern: str,
+    settings: Settings,
+    require_all: bool,
+) -> Plan:
+    """Return the plan of the videos without problems, with all problems of all others.
+
+    The parameters are those of `plan`. Nothing is raised for bad input.
+    """
+    problems = list(_settings_problems(settings))
+    if problems:
+        return Plan((), tuple(problems))
+    folder, metadata_path = Path(tracks_dir).absolute(), Path(metadata_csv).absolute()
+    metadata = read_metadata(metadata_path)
+    files, file_problems = list_tracks(folder, pattern, metadata_path)
+    match = _Match(folder, metadata_path, settings, metadata, files)
+    problems = match.problems(file_problems, require_all=require_all)
+    bad_videos = {problem.video for problem in errors_of(problems)}
+    videos = [video for video in match.videos() if video.video not in bad_videos]
+    return Plan(tuple(videos), tuple(problems))
+
+
+def _settings_problems(settings: Settings) -> Iterable[Problem]:
+    if settings.frames not in get_args(CountsFrom):
+        yield Problem(
+            kind="setting",
+            what="The frames setting is unknown.",
+            found=repr(settings.frames),
+            expected="'clip' or 'video'",
+            remedy="Correct the setting.",
+        )
+    if settings.individual_dim not in get_args(IndividualDim):
+        yield Problem(
+            kind="setting",
+            what="The name of the dimension of individuals is unknown.",
+            found=repr(settings.individual_dim),
+            expected="'individual' or 'individuals'",
+            remedy="Correct the setting.",
+        )
+    if settings.frame_regexp is None:
+        return
+    try:
+        groups = re.compile(settings.frame_regexp).groups
+        found = f"{settings.frame_regexp!r}, which has no group"
+    except re.error as error:
+        groups, found = 0, f"{settings.frame_regexp!r}: {error}"
+    if not groups:
+        yield Problem(
+            kind="frame-regexp",
+            what="The regular expression for frames is not usable.",
+            found=found,
+            expected="a regular expression whose group 1 is the frame, such as '_([0-9]+)[.]png$'",
+            remedy="Correct --frame-regexp.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """The metadata and the files of an experiment, before they are known to fit."""
+
+    folder: Path
+    metadata_csv: Path
+    settings: Settings
+    metadata: Metadata
+    files: list[TracksFile]
+
+    def problems(self, of_files: list[Problem], *, require_all: bool) -> list[Problem]:
+        """Return all problems: errors that concern selected videos, and warnings."""
+        video_of = {name.clip_stem: name.video for name in self.metadata.names.values()}
+        # a file's problem knows its clip's stem; the metadata know the video of that clip
+        of_files = [
+            replace(problem, video=video_of.get(problem.clip)) if problem.clip else problem
+            for problem in of_files
+        ]
+        selected = self.metadata.videos_of({file.clip_stem for file in self.files})
+        stems = {file.clip_stem for file in self.files}
+        of_rows = [
+            problem if self._concerns(problem, selected, stems) else problem.as_warning()
+            for problem in self.metadata.problems
+        ]
+        return [
+            *of_rows,
+            *of_files,
+            *self._files_without_row(),
+            *self._rows_without_file(selected, require_all=require_all),
+            *self._overlaps(),
+        ]
+
+    def _concerns(self, problem: Problem, selected: set[str], stems: set[str]) -> bool:
+        """Tell whether a problem of the metadata stops this plan."""
+        if problem.video is None and problem.clip is None:
+            return True
+        return problem.video in selected or problem.clip in stems
+
+    def _files_without_row(self) -> Iterable[Problem]:
+        if not self.metadata.names:  # then the metadata's own problem says why
+            return
+        known = {name.clip_stem for name in self.metadata.names.values()}
+        for file in self.files:
+            if file.clip_stem not in known:
+                yield Problem(
+                    kind="file-without-row",
+                    what="A tracks file has no row in the metadata CSV.",
+                    file=str(self.folder / file.path),
+                    found=f"no row with the clip '{shown(file.clip_stem)}'",
+                    expected=f"a loop_clip_name '{shown(file.clip_stem)}' with an extension,"
+                    f" in {self.metadata_csv}",
+                    remedy="Add the row, or leave the file out with --pattern."
+                    + _closest(file.clip_stem, known),
+                )
+
+    def _rows_without_file(self, selected: set[str], *, require_all: bool) -> Iterable[Problem]:
+        have = {file.clip_stem for file in self.files}
+        missing: dict[str, list[ClipRow]] = defaultdict(list)
+        for row in self.metadata.rows:
+            if row.clip_stem not in have and (require_all or row.video in selected):
+                missing[row.video].append(row)
+        for video, rows in missing.items():
+            yield Problem(
+                kind="row-without-file",
+                what=f"{len(rows)} of the video's clips have no tracks file."
+                if len(rows) > 1
+                else "One of the video's clips has no tracks file.",
+                file=str(self.metadata_csv),
+                row=rows[0].row,
+                column="loop_clip_name",
+                found=f"no file for {listed([row.clip_stem for row in rows])}",
+                expected=f"<clip>_tracks.csv in {self.folder}",
+                remedy="Fetch or make the missing files, or leave --require-all out."
+                if require_all
+                else "Nothing, if these clips were not tracked.",
+                severity="error" if require_all else "warning",
+                video=video,
+            )
+
+    def _overlaps(self) -> Iterable[Problem]:
+        have = {file.clip_stem for file in self.files}
+        rows_of: dict[str, list[ClipRow]] = defaultdict(list)
+        for row in self.metadata.rows:
+            if row.clip_stem in have:
+                rows_of[row.video].append(row)
+        for video, rows in rows_of.items():
+            rows.sort(key=lambda row: (row.first_frame, row.last_frame))
+            furthest = rows[0]
+            for row in rows[1:]:
+                if row.first_frame <= furthest.last_frame:
+                    yield Problem(
+                        kind="clips-overlap",
+                        what="Two clips of a video overlap.",
+                        file=str(self.metadata_csv),
+                        row=row.row,
+                        column="loop_START_frame_ffmpeg",
+                        found=f"'{shown(row.clip)}' starts at {row.first_frame + 1}, before"
+                        f" '{shown(furthest.clip)}' (row {furthest.row}) ends at"
+                        f" {furthest.last_frame + 1}",
+                        expected="clips one after the other",
+                        remedy="Check both rows; both clips are converted as they are.",
+                        severity="warning",
+                        video=video,
+                        clip=row.clip,
+                    )
+                furthest = max(furthest, row, key=lambda clip: clip.last_frame)
+
+    def videos(self) -> Iterable[VideoPlan]:
+        """Yield the plan of each video with at least one tracks file, sorted by id."""
+        file_of = {file.clip_stem: file for file in self.files}
+        rows_of: dict[str, dict[str, ClipRow]] = defaultdict(dict)
+        for row in self.metadata.rows:
+            if row.clip_stem in file_of:
+                rows_of[row.video].setdefault(row.clip, row)
+        for video in sorted(rows_of):
+            rows = rows_of[video]
+            clips = [self._clip(rows[clip], file_of[rows[clip].clip_stem]) for clip in sorted(rows)]
+            yield VideoPlan(
+                video=video,
+                fps=rows[clips[0].clip].fps,
+                clips=tuple(clips),
+                settings=self.settings,
+                layout=Layout(),
+                metadata_csv=str(self.metadata_csv),
+            )
+
+    def _clip(self, row: ClipRow, file: TracksFile) -> ClipPlan:
+        return ClipPlan(
+            clip=row.clip,
+            source=file.path,
+            size=file.size,
+            mtime_ns=file.mtime_ns,
+            first_frame=row.first_frame,
+            last_frame=row.last_frame,
+            escape_frame=row.escape_frame,
+            escape_type=row.escape_type,
+            tracks_dir=str(self.folder),
+        )
+
+
+def _closest(name: str, known: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415 - only where a name is not found
+
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
+    return f" The nearest is '{shown(close[0])}'." if close else ""

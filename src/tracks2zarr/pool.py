@@ -1,0 +1,124 @@
+"""Worker processes on this machine, and the table through which they tell how far they are."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.sharedctypes import RawArray
+from typing import Any
+
+#: Import-light on purpose: a worker runs `_start` before it imports polars.
+_MAX_THREADS = "POLARS_MAX_THREADS"
+_NOT_BEGUN = -1
+
+
+class Table:
+    """Bytes read of each clip, and a flag to stop, shared by all workers.
+
+    There are no locks in it, so a worker that is killed leaves nothing behind: each slot
+    is written by one worker alone.
+
+    Parameters
+    ----------
+    n_slots
+        The number of clips.
+    """
+
+    def __init__(self, n_slots: int) -> None:
+        self.counts: Any = RawArray(ctypes.c_longlong, [_NOT_BEGUN] * n_slots)
+        self.stop_flag: Any = RawArray(ctypes.c_byte, 1)
+
+    def report(self, slot: int, count: int) -> None:
+        """Add to the bytes read of a clip.
+
+        Raises
+        ------
+        Stopped
+            If the run is to stop.
+        """
+        if self.stop_flag[0]:
+            from tracks2zarr.convert import Stopped
+
+            raise Stopped
+        self.counts[slot] = max(self.counts[slot], 0) + count
+
+    def has_begun(self, slot: int) -> bool:
+        """Tell whether anything was reported for a clip."""
+        return bool(self.counts[slot] != _NOT_BEGUN)
+
+    def bytes_of(self, slots: Iterable[int]) -> int:
+        """Return the bytes read of some clips."""
+        return sum(max(self.counts[slot], 0) for slot in slots)
+
+    def stop(self) -> None:
+        """Ask all workers to give up."""
+        self.stop_flag[0] = 1
+
+
+@contextmanager
+def reporting(table: Table) -> Iterator[None]:
+    """Let conversions in this process report to a table."""
+    from tracks2zarr import convert
+
+    before = convert.report_bytes
+    convert.report_bytes = table.report
+    try:
+        yield
+    finally:
+        convert.report_bytes = before
+
+
+def process_pool(workers: int, table: Table) -> ProcessPoolExecutor:
+    """Return a pool whose workers share the cores, report to a table and end with this process.
+
+    Parameters
+    ----------
+    workers
+        The number of processes.
+    table
+        Where they report to.
+    """
+    threads = max(1, -(-available_cores() // workers))
+    return ProcessPoolExecutor(
+        workers,
+        # never fork: polars' threads do not live on in a forked process
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start,
+        initargs=(table.counts, table.stop_flag, threads),
+    )
+
+
+def _start(counts: Any, stop_flag: Any, threads: int) -> None:
+    """Prepare a worker process."""
+    # the process that started us decides when to stop: it is told by the same signal
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ.setdefault(_MAX_THREADS, str(threads))
+    from tracks2zarr import convert
+
+    table = Table(0)
+    table.counts, table.stop_flag = counts, stop_flag
+    convert.report_bytes = table.report
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

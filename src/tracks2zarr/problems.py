@@ -1,0 +1,129 @@
+"""What is wrong with the input or the store, said so that a person can mend it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Self
+
+Severity = Literal["error", "warning"]
+
+#: How many rows of one kind of problem are named in full.
+ROWS_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong: where it is, what was found and expected, what to do.
+
+    Parameters
+    ----------
+    kind
+        A stable name, such as ``escape-outside-clip``; the documentation lists all.
+    what
+        The problem in one line.
+    file, row, column
+        Where it is. Row 1 is the header of a CSV file.
+    found, expected
+        What is there, and what should be.
+    remedy
+        What to do about it.
+    severity
+        An ``error`` stops the work that it concerns, a ``warning`` does not.
+    video, clip
+        The ids of what it concerns, where they are known.
+    """
+
+    kind: str
+    what: str
+    file: str | None = None
+    row: int | None = None
+    column: str | None = None
+    found: str | None = None
+    expected: str | None = None
+    remedy: str | None = None
+    severity: Severity = "error"
+    video: str | None = None
+    clip: str | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the problem stops the work that it concerns."""
+        return self.severity == "error"
+
+    def as_warning(self) -> Problem:
+        """Return the same problem, as one that stops nothing."""
+        return replace(self, severity="warning")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields that are set, for JSON."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Self:
+        """Make a problem from what `as_dict` returned."""
+        return cls(**fields)
+
+    def where(self) -> str:
+        """Return the place as text: file, row, column; empty where none is known."""
+        parts = [shown(self.file)] if self.file is not None else []
+        if self.row is not None:
+            parts.append(f"row {self.row}")
+        if self.column is not None:
+            parts.append(f"column {self.column}")
+        return ", ".join(parts)
+
+    def __str__(self) -> str:
+        lines = [f"{self.severity}: {self.what}"]
+        labelled = {
+            "in": self.where(),
+            "found": self.found,
+            "expected": self.expected,
+            "do": self.remedy,
+        }
+        lines += [f"  {label + ':':<9} {text}" for label, text in labelled.items() if text]
+        return "\n".join(lines)
+
+
+class Tracks2ZarrError(Exception):
+    """Something that a user can mend; it carries every problem that was found.
+
+    Parameters
+    ----------
+    problems
+        One problem or several.
+    """
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        found = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__(found)
+        self.problems: tuple[Problem, ...] = found
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+def errors_of(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the problems that are errors."""
+    return [problem for problem in problems if problem.is_error]
+
+
+def shown(text: object) -> str:
+    """Return `text` as one printable line: control characters escaped, long text shortened."""
+    limit = 200
+    line = "".join(_printable(character) for character in str(text))
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def _printable(character: str) -> str:
+    if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}:
+        return character.encode("unicode_escape").decode("ascii")
+    return character
+
+
+def listed(items: Sequence[object], limit: int = 10) -> str:
+    """Return the first items as ``a, b, c and 4 more``."""
+    named = ", ".join(shown(item) for item in items[:limit])
+    rest = len(items) - limit
+    return f"{named} and {rest} more" if rest > 0 else named

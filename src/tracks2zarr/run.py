@@ -1,0 +1,252 @@
+"""Driving the conversions of a run: in this process, in a pool, or in any executor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from tracks2zarr.convert import (
+    ClipResult,
+    ClipTask,
+    Outcome,
+    Result,
+    VideoTask,
+    convert_video,
+)
+from tracks2zarr.decide import Mode
+from tracks2zarr.failure import unexpected_problem
+from tracks2zarr.planning import Plan
+from tracks2zarr.pool import Table, process_pool, reporting
+from tracks2zarr.problems import Problem
+from tracks2zarr.store import Store
+
+_POLL_SECONDS = 0.2
+#: How long to wait before asking again for a video that another run is at work on.
+_BUSY_SECONDS = 1.0
+
+
+class Progress(Protocol):
+    """Is told how far a run is."""
+
+    def begin(self, total_bytes: int, videos: Sequence[str]) -> None:
+        """Note what there is to do: bytes of tracks files, and video ids."""
+        ...
+
+    def update(self, done_bytes: int, running: Sequence[str]) -> None:
+        """Note how many bytes were read, and which videos are converted now."""
+        ...
+
+    def ended(self, outcome: Outcome) -> None:
+        """Note how a video ended."""
+        ...
+
+
+class NoProgress:
+    """Shows nothing."""
+
+    def begin(self, total_bytes: int, videos: Sequence[str]) -> None:
+        """Show nothing."""
+
+    def update(self, done_bytes: int, running: Sequence[str]) -> None:
+        """Show nothing."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """Show nothing."""
+
+
+class Run:
+    """One run over the videos of a plan.
+
+    Parameters
+    ----------
+    store
+        Where the videos go.
+    work_root
+        The folder in which attempts are made.
+    plan
+        What is to be done.
+    group_mode
+        What to do where a video is there.
+    since
+        When the run began (UTC, ISO 8601).
+    progress
+        Is told how far the run is.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        work_root: Path,
+        plan: Plan,
+        group_mode: Mode,
+        since: str,
+        progress: Progress,
+    ) -> None:
+        self._outcomes: dict[str, Outcome] = {}
+        self._progress = progress
+        self._tasks: list[VideoTask] = []
+        n_clips = 0
+        for video in plan.videos:
+            task = VideoTask(
+                store=store.path,
+                work_root=work_root,
+                plan=video,
+                group_mode=group_mode,
+                since=since,
+                slot=n_clips,
+            )
+            self._tasks.append(task)
+            n_clips += len(video.clips)
+        self._table = Table(n_clips)
+        progress.begin(sum(video.size for video in plan.videos), [v.video for v in plan.videos])
+
+    def in_order(self) -> tuple[Outcome, ...]:
+        """Return the outcomes in the order of the plan."""
+        return tuple(
+            self._outcomes.get(task.plan.video, Outcome(task.plan.video, Result.STOPPED))
+            for task in self._tasks
+        )
+
+    def convert_all(self, executor: Executor | None, workers: int) -> None:
+        """Convert all videos; those that another run is at work on are waited for.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            When the run was interrupted, and all workers have stopped.
+        """
+        while tasks := [task for task in self._tasks if not self._has_ended(task)]:
+            self._convert(tasks, executor, workers)
+            if any(self._is_busy(task) for task in tasks):
+                self._show(tasks)
+                time.sleep(_BUSY_SECONDS)
+
+    def _has_ended(self, task: VideoTask) -> bool:
+        return task.plan.video in self._outcomes and not self._is_busy(task)
+
+    def _is_busy(self, task: VideoTask) -> bool:
+        outcome = self._outcomes.get(task.plan.video)
+        return outcome is not None and outcome.result is Result.BUSY
+
+    def _convert(self, tasks: list[VideoTask], executor: Executor | None, workers: int) -> None:
+        """Convert some videos; after a worker was killed, some may be left."""
+        if executor is not None:
+            self._submit(executor, tasks)
+        elif workers == 1:
+            with reporting(self._table):
+                for task in tasks:
+                    self._show([task])
+                    self._note(task, lambda task=task: convert_video(task, self._watched_map(task)))
+        else:
+            with process_pool(workers, self._table) as pool, self._stopping(pool):
+                if len(self._tasks) == 1:
+                    clips_in_pool = partial(self._map_in_pool, pool)
+                    with reporting(self._table):
+                        self._note(tasks[0], lambda: convert_video(tasks[0], clips_in_pool))
+                else:
+                    self._submit(pool, tasks)
+
+    @contextmanager
+    def _stopping(self, pool: Executor) -> Iterator[None]:
+        """Stop the workers when the block is left by an exception."""
+        try:
+            yield
+        except BaseException:
+            self._table.stop()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+    def _submit(self, executor: Executor, tasks: list[VideoTask]) -> None:
+        """Convert videos side by side."""
+        futures = {executor.submit(convert_video, task): task for task in tasks}
+        pending: set[Future[Outcome]] = set(futures)
+        try:
+            while pending:
+                ended, pending = wait(pending, _POLL_SECONDS, FIRST_COMPLETED)
+                for future in ended:
+                    self._note(futures[future], future.result)
+                self._show(tasks)
+        except KeyboardInterrupt:
+            self._table.stop()
+            for future in pending:
+                future.cancel()
+            for future in wait(pending).done:
+                if not future.cancelled():
+                    self._note(futures[future], future.result)
+            raise
+
+    def _map_in_pool(
+        self,
+        pool: Executor,
+        function: Callable[[ClipTask], ClipResult],
+        clips: Iterable[ClipTask],
+    ) -> list[ClipResult]:
+        """Bring in the clips of one video side by side."""
+        futures = [pool.submit(function, clip) for clip in clips]
+        pending: set[Future[ClipResult]] = set(futures)
+        while pending:
+            _, pending = wait(pending, _POLL_SECONDS, FIRST_COMPLETED)
+            self._show(self._tasks)
+        return [future.result() for future in futures]
+
+    def _watched_map(self, task: VideoTask) -> Callable[..., Iterator[ClipResult]]:
+        """Return a ``map`` that shows the progress after each clip."""
+
+        def watched(
+            function: Callable[[ClipTask], ClipResult], clips: Iterable[ClipTask], /
+        ) -> Iterator[ClipResult]:
+            for clip in clips:
+                yield function(clip)
+                self._show([task])
+
+        return watched
+
+    def _show(self, tasks: Sequence[VideoTask]) -> None:
+        running = [
+            task.plan.video
+            for task in tasks
+            if self._table.has_begun(task.slot) and not self._has_ended(task)
+        ]
+        ended = sum(task.plan.size for task in self._tasks if self._has_ended(task))
+        slots = (
+            slot
+            for task in self._tasks
+            if not self._has_ended(task)
+            for slot in range(task.slot, task.slot + len(task.plan.clips))
+        )
+        self._progress.update(ended + self._table.bytes_of(slots), running)
+
+    def _note(self, task: VideoTask, result: Callable[[], Outcome]) -> None:
+        """Keep the outcome of a video; whatever it raises becomes its failure."""
+        video = task.plan.video
+        try:
+            outcome = result()
+        except BrokenExecutor:
+            if not self._table.has_begun(task.slot):
+                return  # it was not at work on this video: a new pool does it
+            outcome = _failed(video, _killed(task))
+        except Exception as error:
+            outcome = _failed(video, unexpected_problem(error))
+        self._outcomes[video] = outcome
+        if outcome.result is not Result.BUSY:
+            self._progress.ended(outcome)
+
+
+def _failed(video: str, problem: Problem) -> Outcome:
+    return Outcome(video, Result.FAILED, problems=(problem,))
+
+
+def _killed(task: VideoTask) -> Problem:
+    return Problem(
+        kind="worker-killed",
+        what="A worker process was killed while the video was converted.",
+        found="a process that is gone; too little memory is the usual reason",
+        expected=f"about {task.plan.predicted_memory / 2**20:.0f} MiB a worker",
+        remedy="Run the same command again, with --store-mode a, and with fewer --workers.",
+        video=task.plan.video,
+    )

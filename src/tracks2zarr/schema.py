@@ -1,0 +1,135 @@
+"""The dataset's schema: names, dimensions, dtypes, units. It stands here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+IndividualDim = Literal["individual", "individuals"]
+
+#: Written to every group as ``tracks2zarr_schema``.
+SCHEMA_VERSION = 1
+
+CLIP_ID = "clip_id"
+TIME = "time"
+SPACE = "space"
+INDIVIDUAL = "individual"
+
+POSITION = "position"
+SHAPE = "shape"
+CONFIDENCE = "confidence"
+ESCAPE_STATE = "escape_state"
+TRACK_ID = "track_id"
+
+#: The values of the coordinate `space`.
+SPACE_NAMES = ("x", "y")
+#: In `track_id`, where a clip has no such individual; in frames, for no escape.
+ABSENT = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One array of a video's group.
+
+    Parameters
+    ----------
+    name
+        Its name; the dimension of individuals is always ``individual`` here, and renamed
+        where the store asks for it.
+    dims
+        Its dimensions.
+    dtype
+        A numpy dtype, or ``string`` for Zarr's variable-length strings.
+    long_name
+        What it is.
+    is_coordinate
+        Whether xarray shows it as a coordinate.
+    units
+        Its unit, where it has one.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    dtype: Literal["float32", "int64", "string"]
+    long_name: str
+    is_coordinate: bool = True
+    units: str | None = None
+
+
+VARIABLES = (
+    Variable(
+        POSITION,
+        (CLIP_ID, TIME, SPACE, INDIVIDUAL),
+        "float32",
+        "centroid of the bounding box",
+        is_coordinate=False,
+        units="pixels",
+    ),
+    Variable(
+        SHAPE,
+        (CLIP_ID, TIME, SPACE, INDIVIDUAL),
+        "float32",
+        "width and height of the bounding box",
+        is_coordinate=False,
+        units="pixels",
+    ),
+    Variable(
+        CONFIDENCE,
+        (CLIP_ID, TIME, INDIVIDUAL),
+        "float32",
+        "confidence of the detection",
+        is_coordinate=False,
+    ),
+    Variable(
+        ESCAPE_STATE,
+        (CLIP_ID, TIME),
+        "float32",
+        "0 before the first frame of the escape, 1 from it on, NaN after the clip",
+        is_coordinate=False,
+    ),
+    Variable(CLIP_ID, (CLIP_ID,), "string", "clip"),
+    Variable(TIME, (TIME,), "int64", "frame within the clip, from 0"),
+    Variable(SPACE, (SPACE,), "string", "axis of the image"),
+    Variable(INDIVIDUAL, (INDIVIDUAL,), "string", "individual within the clip"),
+    Variable(
+        "clip_first_frame_0idx", (CLIP_ID,), "int64", "first frame of the clip in the video, from 0"
+    ),
+    Variable(
+        "clip_last_frame_0idx", (CLIP_ID,), "int64", "last frame of the clip in the video, from 0"
+    ),
+    Variable(
+        "clip_escape_first_frame_0idx",
+        (CLIP_ID,),
+        "int64",
+        "first frame of the escape in the video, from 0; -1 without an escape",
+    ),
+    Variable(
+        "clip_escape_type", (CLIP_ID,), "string", "type of the escape; none without an escape"
+    ),
+    Variable("clip_n_frames", (CLIP_ID,), "int64", "number of frames of the clip"),
+    Variable("clip_n_individuals", (CLIP_ID,), "int64", "number of individuals in the clip"),
+    Variable(
+        TRACK_ID,
+        (CLIP_ID, INDIVIDUAL),
+        "int64",
+        "track number in the source file; -1 where the clip has no such individual",
+    ),
+)
+
+#: The arrays that hold one value, or two, a box; they are cut into chunks and shards.
+BOX_VARIABLES = (POSITION, SHAPE, CONFIDENCE)
+
+
+def renamed(name: str, individual_dim: IndividualDim) -> str:
+    """Return the name of a variable or dimension in a store with this dimension of individuals."""
+    return individual_dim if name == INDIVIDUAL else name
+
+
+def individual_names(n_individuals: int) -> list[str]:
+    """Return the names of a video's individuals, zero-padded to one width.
+
+    >>> individual_names(11)[:2]
+    ['id_00', 'id_01']
+    """
+    width = len(str(max(n_individuals - 1, 0)))
+    return [f"id_{number:0{width}d}" for number in range(n_individuals)]
