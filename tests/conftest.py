@@ -26,5 +26,5 @@ def sample_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     store = tmp_path_factory.mktemp("sample") / "CrabTracks.zarr"
     plan = tz.plan(SAMPLE / "tracks", SAMPLE / "loop-frames-ffmpeg.csv")
-    tz.create(plan, store, workers=1)
+    assert tz.create(plan, store, workers=1).ok
     return store

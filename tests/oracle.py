@@ -6,12 +6,13 @@ filled one box at a time, so that each line can be held against the format's des
 
 import csv
 import json
+import math
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -157,8 +158,7 @@ def _boxes(path: Path, first_frame: int, frame_regexp: str | None) -> list[_Box]
         elif all_have_frame:
             frame = values["frame"]
         else:
-            base, dot, extension = row["filename"].rpartition(".")
-            frame = int(re.findall(r"[0-9]+", base if dot else extension)[-1])
+            frame = int(re.findall(r"[0-9]+", PurePosixPath(row["filename"]).stem)[-1])
         region = json.loads(row["region_attributes"])
         shape = json.loads(row["region_shape_attributes"])
         if row["region_count"] == "0":
@@ -327,9 +327,37 @@ def _check_array_metadata(folder: Path, expected: Variable, where: str) -> None:
     assert tuple(metadata["shape"]) == expected.values.shape, where
     if expected.zarr_type == "float32":
         assert metadata["fill_value"] == "NaN", where
-        if np.isnan(expected.values).all():
-            written = [path for path in folder.rglob("*") if path.is_file()]
-            assert written == [folder / "zarr.json"], where
+        for region in _stored_regions(folder, metadata):
+            assert not np.isnan(expected.values[region]).all(), f"{where}: only NaN in {region}"
+
+
+def _stored_regions(folder: Path, metadata: Mapping[str, Any]) -> Iterator[tuple[slice, ...]]:
+    """Yield where the chunks lie that are stored, by the files and by the indices of shards."""
+    outer = metadata["chunk_grid"]["configuration"]["chunk_shape"]
+    codec = metadata["codecs"][0]
+    is_sharded = codec["name"] == "sharding_indexed"
+    inner = codec["configuration"]["chunk_shape"] if is_sharded else outer
+    grid = tuple(a // b for a, b in zip(outer, inner, strict=True))
+    for path in folder.rglob("*"):
+        if path.name == "zarr.json" or path.is_dir():
+            continue
+        shard = [int(part) for part in path.relative_to(folder / "c").parts]
+        stored: list[int] = [0]
+        if is_sharded:
+            # Offset and length of each chunk, all bits set where it is absent, and a checksum.
+            index = np.frombuffer(path.read_bytes()[-16 * math.prod(grid) - 4 : -4], "<u8")
+            stored = np.flatnonzero(index[::2] != 2**64 - 1).tolist()
+            assert stored, path
+        for number in stored:
+            starts = [
+                s * a + int(i) * b
+                for s, a, i, b in zip(
+                    shard, outer, np.unravel_index(number, grid), inner, strict=True
+                )
+            ]
+            yield tuple(
+                slice(start, start + length) for start, length in zip(starts, inner, strict=True)
+            )
 
 
 def _check_attrs(attrs: Mapping[str, Any], expected: Variable, where: str) -> None:

@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,11 +14,14 @@ import tracks2zarr as tz
 from experiments import ABSENT, Box, Clip, Experiment, FileStyle, Video, crowd, experiments
 from oracle import ExpectedVideo, assert_array_exact, assert_store_equals, expected_videos
 
+type IndividualDim = Literal["individual", "individuals"]
+
+INDIVIDUAL_DIMS: tuple[IndividualDim, ...] = ("individual", "individuals")
 NAN = float("nan")
 
 
 def convert(
-    experiment: Experiment, folder: Path, individual_dim: str = "individual"
+    experiment: Experiment, folder: Path, individual_dim: IndividualDim = "individual"
 ) -> tuple[Path, dict[str, ExpectedVideo]]:
     """Convert an experiment, and ask the oracle."""
     tracks_dir, metadata_csv = experiment.write(folder / "in")
@@ -25,20 +29,26 @@ def convert(
     plan = tz.plan(
         tracks_dir, metadata_csv, individual_dim=individual_dim, **experiment.plan_options
     )
-    tz.create(plan, store, workers=1)
+    summary = tz.create(plan, store, workers=1)
+    assert summary.ok, [outcome.problems for outcome in summary.outcomes]
     expected = expected_videos(
         tracks_dir, metadata_csv, individual_dim=individual_dim, **experiment.plan_options
     )
     return store, expected
 
 
+def assert_verified(store: Path) -> None:
+    verification = tz.verify(store, workers=1)
+    assert verification.ok, [video.problems for video in verification.videos]
+
+
 @pytest.mark.slow
-@given(experiments(), st.sampled_from(["individual", "individuals"]))
-def test_random_experiments(experiment: Experiment, individual_dim: str) -> None:
+@given(experiments(), st.sampled_from(INDIVIDUAL_DIMS))
+def test_random_experiments(experiment: Experiment, individual_dim: IndividualDim) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store, expected = convert(experiment, Path(folder), individual_dim)
         assert_store_equals(store, expected)
-        assert tz.verify(store).ok
+        assert_verified(store)
 
 
 def one_video(*clips: Clip, video: str = "v", **settings: object) -> Experiment:
@@ -79,6 +89,9 @@ CASES = {
             Box(i, 1, confidence=confidence)
             for i, confidence in enumerate([ABSENT, None, NAN, "NaN", 0.1, "0.1", 1, "1", 1e-30])
         )
+    ),
+    "no confidence in one chunk of two": one_video(
+        Clip("c", 1, 1500, boxes=(Box(3, 1, confidence=0.5), Box(1200, 1)))
     ),
     "no confidence at all": one_clip(Box(0, 1), Box(1, 1)),
     "numbers in all forms": one_clip(
@@ -124,6 +137,7 @@ CASES = {
         (
             Video("🦀 two words", (Clip("é 1", 1, 2, boxes=crowd(1)),), extension=".MOV"),
             Video("\uff5e, 'x' [1]%*?", (Clip("ß", 1, 2, boxes=crowd(2)),), extension=".Mp4"),
+            Video("a;b#c?d%20&=~", (Clip("e;f#g?h", 1, 2, boxes=crowd(1)),)),
         )
     ),
     "files in folders": one_video(
@@ -152,12 +166,19 @@ CASES = {
 def test_experiments_by_hand(experiment: Experiment, tmp_path: Path) -> None:
     store, expected = convert(experiment, tmp_path)
     assert_store_equals(store, expected)
-    assert tz.verify(store).ok
+    assert_verified(store)
 
 
 @pytest.mark.parametrize("seconds", [False, True])
 @pytest.mark.parametrize(
-    "case", ["no boxes in one clip of two", "escapes", "ids that are prefixes", "files in folders"]
+    "case",
+    [
+        "no boxes in one clip of two",
+        "escapes",
+        "ids that are prefixes",
+        "spaces and Unicode",
+        "files in folders",
+    ],
 )
 def test_load_clip(case: str, seconds: bool, tmp_path: Path) -> None:
     store, expected = convert(CASES[case], tmp_path)

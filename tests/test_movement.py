@@ -75,8 +75,8 @@ def experiment_without_gaps() -> Experiment:
 
 
 def convert(tracks_dir: Path, metadata_csv: Path, store: Path) -> Path:
-    tz.create(tz.plan(tracks_dir, metadata_csv), store, workers=1)
-    assert tz.verify(store).ok
+    assert tz.create(tz.plan(tracks_dir, metadata_csv), store, workers=1).ok
+    assert tz.verify(store, workers=1).ok
     return store
 
 

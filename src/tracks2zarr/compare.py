@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.storage import LocalStore
 
 from tracks2zarr import schema
 from tracks2zarr.assemble import VideoArrays, escape_state
@@ -72,7 +73,9 @@ class Comparison:
         yield from self._of_boxes(number, boxes, arrays[:-1])
 
     def _open(self) -> zarr.Group:
-        return zarr.open_group(str(self._path), mode="r", zarr_format=3, use_consolidated=False)
+        return zarr.open_group(
+            LocalStore(self._path, read_only=True), mode="r", zarr_format=3, use_consolidated=False
+        )
 
     def _problem(
         self, what: str, found: object, expected: object, clip: str | None = None
@@ -193,7 +196,9 @@ def _box_differences(
     """
     by_individual = np.moveaxis(found, -1, 1)  # (n_frames, n_individuals[, 2])
     there = by_individual[frame, individual]
-    differs = _differs(there, expected).reshape(len(frame), -1).any(axis=1)
+    differs = _differs(there, expected)
+    if differs.ndim == 2:
+        differs = differs.any(axis=1)
     for row in np.flatnonzero(differs):
         place = int(frame[row]), int(individual[row])
         yield place, _text(there[row]), _text(expected[row])

@@ -12,6 +12,7 @@ import numpy as np
 import zarr
 from zarr.codecs import ZstdCodec
 from zarr.core.dtype import VariableLengthUTF8
+from zarr.storage import LocalStore
 
 from tracks2zarr import schema
 from tracks2zarr.assemble import VideoArrays, escape_state
@@ -33,7 +34,9 @@ def create_group(path: Path, arrays: VideoArrays) -> None:
     arrays
         What the group holds.
     """
-    group = zarr.create_group(str(path), zarr_format=3, attributes=arrays.attributes())
+    # not the path as text, which zarr takes for an address: a name may hold any character
+    store = LocalStore(path)
+    group = zarr.create_group(store, zarr_format=3, attributes=arrays.attributes())
     for variable in schema.VARIABLES:
         _create_array(group, variable, arrays)
     coordinates = arrays.coordinates()
@@ -116,7 +119,8 @@ def write_boxes(path: Path, number: int, boxes: ClipBoxes, arrays: VideoArrays) 
         for block, column, position, size, confidence in _chunks(boxes, along_time, shape):
             shards[schema.POSITION].write((block, 0, column), position)
             shards[schema.SHAPE].write((block, 0, column), size)
-            shards[schema.CONFIDENCE].write((block, column), confidence)
+            if not np.isnan(confidence).all():  # boxes need not have one
+                shards[schema.CONFIDENCE].write((block, column), confidence)
 
 
 def _chunks(

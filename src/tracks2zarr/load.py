@@ -46,13 +46,16 @@ def load_clip(
     """
     import numpy as np
     import xarray as xr
+    from zarr.storage import LocalStore
 
     there = existing_store(store)
     _check_finished(there, video)
-    dataset = xr.open_zarr(there.group(video), chunks=None, zarr_format=3)
+    dataset = xr.open_zarr(
+        LocalStore(there.group(video), read_only=True), chunks=None, zarr_format=3
+    )
     for name, coordinate in dataset.coords.items():
         if coordinate.dtype.kind == "T":  # as `movement` has strings
-            values = np.asarray(coordinate.values, dtype=np.str_)
+            values = np.array(coordinate.values.tolist(), dtype=np.str_)
             dataset = dataset.assign_coords({name: (coordinate.dims, values, coordinate.attrs)})
     clips = dataset[CLIP_ID].values.tolist()
     if clip not in clips:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.storage import LocalStore
 
 from tracks2zarr import schema
 from tracks2zarr.boxes import ClipBoxes
@@ -28,7 +29,7 @@ def read_boxes(path: Path, number: int) -> ClipBoxes:
     ClipBoxes
         With the track numbers of the clip's source.
     """
-    group = zarr.open_group(str(path), mode="r", zarr_format=3)
+    group = zarr.open_group(LocalStore(path, read_only=True), mode="r", zarr_format=3)
 
     n_frames = int(_array(group, "clip_n_frames")[number])
     n_individuals = int(_array(group, "clip_n_individuals")[number])
@@ -58,7 +59,7 @@ def read_boxes(path: Path, number: int) -> ClipBoxes:
 
 def read_track_ids(path: Path) -> list[NDArray[np.int64]]:
     """Return (n_individuals,) int64 for each clip of a group: the track numbers, ascending."""
-    group = zarr.open_group(str(path), mode="r", zarr_format=3)
+    group = zarr.open_group(LocalStore(path, read_only=True), mode="r", zarr_format=3)
     table = np.asarray(_array(group, schema.TRACK_ID)[...])
     return [row[row != schema.ABSENT] for row in table]
 
