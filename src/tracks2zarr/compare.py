@@ -207,8 +207,8 @@ def _box_differences(
         present = present.any(axis=2)
     if np.count_nonzero(present) > np.count_nonzero(present[frame, individual]):
         present[frame, individual] = False
-        for place in np.argwhere(present):
-            where = int(place[0]), int(place[1])
+        for at_frame, at_individual in np.argwhere(present).tolist():
+            where = at_frame, at_individual
             yield where, _text(by_individual[where]), "NaN, as there is no such box"
 
 

@@ -1,4 +1,4 @@
-"""Consolidated metadata as zarr-python writes them, without zarr: finalising imports nothing heavy."""
+"""Consolidated metadata as zarr-python writes them; without zarr, so that finalising is quick."""
 
 from __future__ import annotations
 

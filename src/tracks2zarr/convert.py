@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import os
-import platform
-import resource
 import socket
-import sys
-import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 from tracks2zarr.commit import Attempt, recover
 from tracks2zarr.decide import Action, Decision, Mode, decide
 from tracks2zarr.failure import os_problem, unexpected_problem
-from tracks2zarr.files import Content, content_of
+from tracks2zarr.files import content_of
 from tracks2zarr.locks import LockedError
+from tracks2zarr.measure import Clock, now, peak_memory, versions
 from tracks2zarr.planning import ClipPlan, VideoPlan
 from tracks2zarr.problems import Problem, Tracks2ZarrError
 from tracks2zarr.receipt import ClipReceipt, Receipt
@@ -186,7 +180,7 @@ def _problems_of(decision: Decision) -> tuple[Problem, ...]:
 def _attempt(store: Store, task: VideoTask, decision: Decision, map_clips: MapClips) -> Receipt:
     """Convert the video in an attempt's folder, and commit it."""
     attempt = Attempt.begin(store, task.plan.video, task.work_root)
-    clock = _Clock()
+    clock = Clock()
     try:
         with clock.step("parse"):
             clips = _bring_in_clips(attempt, task, decision, map_clips)
@@ -263,9 +257,7 @@ def _check_unchanged(path: Path, before: os.stat_result, after: os.stat_result) 
         )
 
 
-def _write(
-    attempt: Attempt, plan: VideoPlan, clips: Sequence[ClipResult], clock: _Clock
-) -> Receipt:
+def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ClipResult], clock: Clock) -> Receipt:
     """Write the group, read it back, hold it against the boxes, and make its receipt."""
     from tracks2zarr import group
     from tracks2zarr.assemble import VideoArrays
@@ -295,22 +287,11 @@ def _write(
         for clip, result, ids, count in zip(plan.clips, clips, tracks, counts, strict=True)
     )
     warnings = tuple(problem for clip in clips for problem in clip.warnings)
-    return _receipt(attempt.name, plan, receipts, content, clock, warnings)
-
-
-def _receipt(
-    attempt: str,
-    plan: VideoPlan,
-    clips: tuple[ClipReceipt, ...],
-    content: Content,
-    clock: _Clock,
-    warnings: tuple[Problem, ...],
-) -> Receipt:
     return Receipt(
         plan=plan,
-        clips=clips,
+        clips=receipts,
         content=content,
-        attempt=attempt,
+        attempt=attempt.name,
         started=clock.started,
         finished=now(),
         seconds=clock.seconds,
@@ -319,37 +300,6 @@ def _receipt(
         versions=versions(),
         warnings=warnings,
     )
-
-
-@dataclass(slots=True)
-class _Clock:
-    """When the work began, and how long each step took."""
-
-    started: str = field(default_factory=lambda: now())
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - start, 3)
-
-
-def now() -> str:
-    """Return the time in UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def peak_memory() -> int:
-    """Return the highest resident memory of this process so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of this tool and of what decides its numbers and bytes."""
-    named = ("tracks2zarr", "zarr", "numcodecs", "numpy", "polars")
-    return {"python": platform.python_version()} | {name: version(name) for name in named}
 
 
 def _of_video(problem: Problem, video: str) -> Problem:

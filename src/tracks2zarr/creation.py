@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
 from tracks2zarr.commit import recover
-from tracks2zarr.convert import Outcome, Result, now
+from tracks2zarr.convert import Outcome, Result
 from tracks2zarr.decide import Action, Mode, decide
 from tracks2zarr.failure import os_problem
 from tracks2zarr.locks import LockedError
+from tracks2zarr.measure import now
 from tracks2zarr.opening import opened
 from tracks2zarr.planning import Plan
 from tracks2zarr.pool import available_cores
@@ -47,7 +49,7 @@ class Summary:
 
     store: Path
     outcomes: tuple[Outcome, ...]
-    missing: dict[str, State] = field(default_factory=dict)
+    missing: Mapping[str, State] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     seconds: float = 0.0
 
@@ -133,7 +135,14 @@ def create(
     with opened(target, plan, store_mode):
         since = now()
         _join(target, plan, group_mode, since)
-        run = Run(target, work_root, plan, group_mode, since, progress or NoProgress())
+        run = Run(
+            target,
+            plan,
+            progress or NoProgress(),
+            work_root=work_root,
+            group_mode=group_mode,
+            since=since,
+        )
         interrupted = False
         try:
             run.convert_all(executor, _worker_count(plan, workers, memory))
@@ -152,7 +161,7 @@ def create(
     return summary
 
 
-def _finish(store: Store, work_roots: set[Path]) -> tuple[dict[str, State], tuple[Problem, ...]]:
+def _finish(store: Store, work_roots: set[Path]) -> tuple[Mapping[str, State], tuple[Problem, ...]]:
     """Remove what dead attempts left, and list the finished videos in the root."""
     for root in work_roots:
         for folder in store.attempts(root):

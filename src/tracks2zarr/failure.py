@@ -29,6 +29,6 @@ def unexpected_problem(error: Exception) -> Problem:
         what="Something went wrong that tracks2zarr does not know.",
         found=shown(f"{type(error).__name__}: {error}"),
         expected="no such error",
-        remedy="Please report it. The traceback is in .tracks2zarr/failures in the store, where there"
-        " is one, and --debug shows it.",
+        remedy="Please report it. --debug shows the traceback, and where a video failed, it is in"
+        " .tracks2zarr/failures in the store.",
     )

@@ -50,7 +50,7 @@ def load_clip(
 
     there = existing_store(store)
     _check_finished(there, video)
-    dataset = xr.open_zarr(
+    dataset: xr.Dataset = xr.open_zarr(
         LocalStore(there.group(video), read_only=True), chunks=None, zarr_format=3
     )
     for name, coordinate in dataset.coords.items():

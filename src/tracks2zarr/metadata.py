@@ -8,13 +8,15 @@ import io
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from tracks2zarr.csvs import CsvReader
 from tracks2zarr.names import clip_id_of, stem, why_unsafe
 from tracks2zarr.pointers import annex_problem
-from tracks2zarr.problems import Problem, shown
+from tracks2zarr.problems import Problem, listed, shown
 
 VIDEO = "video_name"
 CLIP = "loop_clip_name"
@@ -25,6 +27,8 @@ ESCAPE = "escape_START_frame_0_based_idx"
 ESCAPE_TYPE = "escape_type"
 COLUMNS = (VIDEO, CLIP, FPS, START, END, ESCAPE, ESCAPE_TYPE)
 
+#: The frame of an escape that there is not.
+NO_ESCAPE = -1
 #: Cells that count as empty.
 EMPTY_CELLS = frozenset({"", "nan", "na"})
 #: A clip longer than this (19 days at 60 frames a second) is a slip of the pen.
@@ -73,7 +77,7 @@ class Metadata:
         return {name.video for name in self.names.values() if name.clip_stem in clip_stems}
 
 
-class _BadCell(Exception):
+class _BadCellError(Exception):
     """A cell that is not what its column holds."""
 
     def __init__(self, kind: str, column: str, what: str, expected: str, remedy: str) -> None:
@@ -169,35 +173,28 @@ def _read_text(path: Path, problems: list[Problem]) -> str | None:
 
 
 def _check_header(path: Path, header: list[str], problems: list[Problem]) -> bool:
-    """Add a problem for each column that is missing or there twice; return whether all are sound."""
-    before = len(problems)
-    others = [name for name in header if name not in COLUMNS]
+    """Add a problem for each column that is missing or twice; return whether all are sound."""
+    others = {name.strip().casefold(): shown(name) for name in header if name not in COLUMNS}
     for column in COLUMNS:
         count = header.count(column)
         if count == 1:
             continue
-        folded = {name.strip().casefold(): name for name in others}
-        close = difflib.get_close_matches(column.casefold(), list(folded), n=1, cutoff=0.75)
-        found = (
-            f"{count} columns of this name"
-            if count
-            else f"'{shown(folded[close[0]])}'"
-            if close
-            else f"the columns {', '.join(shown(name) for name in header)}"
-        )
-        remedy = (
-            f"Rename '{shown(folded[close[0]])}' to '{column}'."
-            if close and not count
-            else f"Keep one column '{column}'."
-            if count
-            else "Add the column, or pass another metadata CSV."
-        )
+        close = difflib.get_close_matches(column.casefold(), list(others), n=1, cutoff=0.75)
+        if count > 1:
+            what = f"The metadata CSV has the column '{column}' {count} times."
+            found, remedy = f"{count} columns of this name", f"Keep one column '{column}'."
+        elif close:
+            what = f"The metadata CSV has no column '{column}'."
+            found = f"'{others[close[0]]}'"
+            remedy = f"Rename {found} to '{column}'."
+        else:
+            what = f"The metadata CSV has no column '{column}'."
+            found = f"the columns {listed(header, 20)}"
+            remedy = "Add the column, or pass another metadata CSV."
         problems.append(
             Problem(
                 kind="metadata-column",
-                what=f"The metadata CSV has {'two' if count else 'no'} columns '{column}'."
-                if count
-                else f"The metadata CSV has no column '{column}'.",
+                what=what,
                 file=str(path),
                 row=1,
                 column=column,
@@ -206,15 +203,15 @@ def _check_header(path: Path, header: list[str], problems: list[Problem]) -> boo
                 remedy=remedy,
             )
         )
-    return len(problems) == before
+    return all(header.count(column) == 1 for column in COLUMNS)
 
 
 def _cells(
-    path: Path, reader: Iterator[list[str]], header: list[str], problems: list[Problem]
+    path: Path, reader: CsvReader, header: list[str], problems: list[Problem]
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the row number and the needed cells of each row that has as many as the header."""
     for fields in reader:
-        row = reader.line_num  # type: ignore[attr-defined]
+        row = reader.line_num
         if not any(cell.strip() for cell in fields):
             continue
         if len(fields) != len(header):
@@ -239,45 +236,46 @@ def _cells(
 
 def _read_row(path: Path, row: int, cells: dict[str, str], metadata: Metadata) -> None:
     """Add a row to `metadata`, or the problems that it has."""
-    video, clip_stem = stem(cells[VIDEO]), stem(cells[CLIP])
-    metadata.names[row] = Named(video, clip_stem)
-    values: dict[str, object] = {}
-    sound = True
-    steps = (
-        lambda: values.update(video=_video(cells[VIDEO], video)),
-        lambda: values.update(clip=_clip(clip_stem, video)),
-        lambda: values.update(fps=_fps(cells[FPS])),
-        lambda: values.update(first=_frame(cells[START], START, least=1) - 1),
-        lambda: values.update(last=_frame(cells[END], END, least=1) - 1),
-        lambda: values.update(escape=_escape_frame(cells[ESCAPE])),
-        lambda: _check_extent(values),
-        lambda: _check_escape(values),
-    )
-    for step in steps:
+    name = Named(stem(cells[VIDEO]), stem(cells[CLIP]))
+    metadata.names[row] = name
+    problems: list[Problem] = []
+
+    def read[T](check: Callable[..., T], *args: Any) -> T | None:
         try:
-            step()
-        except _BadCell as bad:
-            sound = False
-            metadata.problems.append(_row_problem(path, row, cells, bad, video, clip_stem))
-    if not sound:
+            return check(*args)
+        except _BadCellError as bad:
+            problems.append(_row_problem(path, row, cells, bad, name))
+            return None
+
+    video = read(_video, cells[VIDEO], name.video)
+    clip = read(_clip, name.clip_stem, name.video)
+    fps = read(_fps, cells[FPS])
+    first, last = read(_frame, cells[START], START), read(_frame, cells[END], END)
+    escape = read(_escape_frame, cells[ESCAPE])
+    if first is not None and last is not None and read(_extent, first, last) is not None:
+        read(_escape_in_clip, escape, first, last)
+    metadata.problems += problems
+    if problems or video is None or clip is None or fps is None:
         return
-    escape = values["escape"]
-    clip_row = ClipRow(
-        row=row,
-        video=video,
-        clip=str(values["clip"]),
-        clip_stem=clip_stem,
-        fps=values["fps"],  # type: ignore[arg-type]
-        first_frame=values["first"],  # type: ignore[arg-type]
-        last_frame=values["last"],  # type: ignore[arg-type]
-        escape_frame=escape,  # type: ignore[arg-type]
-        escape_type=_escape_type(cells[ESCAPE_TYPE], has_escape=escape != -1),
+    if first is None or last is None or escape is None:
+        return
+    metadata.rows.append(
+        ClipRow(
+            row=row,
+            video=video,
+            clip=clip,
+            clip_stem=name.clip_stem,
+            fps=fps,
+            first_frame=first - 1,
+            last_frame=last - 1,
+            escape_frame=escape,
+            escape_type=_escape_type(cells[ESCAPE_TYPE], has_escape=escape != NO_ESCAPE),
+        )
     )
-    metadata.rows.append(clip_row)
 
 
 def _row_problem(
-    path: Path, row: int, cells: dict[str, str], bad: _BadCell, video: str, clip_stem: str
+    path: Path, row: int, cells: dict[str, str], bad: _BadCellError, name: Named
 ) -> Problem:
     return Problem(
         kind=bad.kind,
@@ -288,8 +286,8 @@ def _row_problem(
         found=f"'{shown(cells[bad.column])}'",
         expected=bad.expected,
         remedy=bad.remedy,
-        video=video or None,
-        clip=clip_stem or None,
+        video=name.video or None,
+        clip=name.clip_stem or None,
     )
 
 
@@ -300,7 +298,7 @@ def _is_empty(cell: str) -> bool:
 def _video(cell: str, video: str) -> str:
     reason = why_unsafe(cell) or why_unsafe(video)
     if reason:
-        raise _BadCell(
+        raise _BadCellError(
             "unsafe-name",
             VIDEO,
             f"The video's name cannot be the name of a group: {reason}.",
@@ -313,7 +311,7 @@ def _video(cell: str, video: str) -> str:
 def _clip(clip_stem: str, video: str) -> str:
     clip = clip_id_of(clip_stem, video)
     if not clip:
-        raise _BadCell(
+        raise _BadCellError(
             "clip-not-of-video",
             CLIP,
             "The clip's name does not begin with its video's name.",
@@ -322,7 +320,7 @@ def _clip(clip_stem: str, video: str) -> str:
         )
     reason = why_unsafe(clip)
     if reason:
-        raise _BadCell(
+        raise _BadCellError(
             "unsafe-name",
             CLIP,
             f"The clip's id cannot be used as a name: {reason}.",
@@ -339,19 +337,23 @@ def _fps(cell: str) -> float:
         if math.isfinite(fps) and fps > 0:
             return fps
     what = "The frame rate is missing." if _is_empty(cell) else "The frame rate is not usable."
-    raise _BadCell("fps", FPS, what, "frames a second, above 0", "Fill in the video's frame rate.")
+    raise _BadCellError(
+        "fps", FPS, what, "frames a second, above 0", "Fill in the video's frame rate."
+    )
 
 
-def _frame(cell: str, column: str, *, least: int) -> int:
+def _frame(cell: str, column: str, least: int = 1) -> int:
     match = _INTEGER.fullmatch(cell.strip())
     if match and int(match[1]) >= least:
         return int(match[1])
     what = "A frame number is missing." if _is_empty(cell) else "A frame is not a frame number."
-    raise _BadCell("frame-number", column, what, f"an integer from {least} on", "Correct the cell.")
+    raise _BadCellError(
+        "frame-number", column, what, f"an integer from {least} on", "Correct the cell."
+    )
 
 
 def _escape_frame(cell: str) -> int:
-    return -1 if _is_empty(cell) else _frame(cell, ESCAPE, least=0)
+    return NO_ESCAPE if _is_empty(cell) else _frame(cell, ESCAPE, 0)
 
 
 def _escape_type(cell: str, *, has_escape: bool) -> str:
@@ -360,40 +362,38 @@ def _escape_type(cell: str, *, has_escape: bool) -> str:
     return "unknown" if _is_empty(cell) else cell.strip().lower()
 
 
-def _check_extent(values: dict[str, object]) -> None:
-    first, last = values.get("first"), values.get("last")
-    if not (isinstance(first, int) and isinstance(last, int)):
-        return
+def _extent(first: int, last: int) -> int:
+    """Return the number of frames from `first` to `last`, both 1-based and included."""
     if last < first:
-        raise _BadCell(
+        raise _BadCellError(
             "end-before-start",
             END,
             "The clip ends before it starts.",
-            f"{first + 1} or more, {START} of this row",
+            f"{first} or more, {START} of this row",
             "Correct the clip's first or last frame.",
         )
     if last - first >= MAX_FRAMES:
-        raise _BadCell(
+        raise _BadCellError(
             "clip-too-long",
             END,
             f"The clip has more than {MAX_FRAMES:,} frames.",
-            f"less than {first + 1 + MAX_FRAMES}",
+            f"less than {first + MAX_FRAMES}",
             "Correct the clip's first or last frame.",
         )
+    return last - first + 1
 
 
-def _check_escape(values: dict[str, object]) -> None:
-    first, last, escape = values.get("first"), values.get("last"), values.get("escape")
-    if not (isinstance(first, int) and isinstance(last, int) and isinstance(escape, int)):
+def _escape_in_clip(escape: int | None, first: int, last: int) -> None:
+    """Check an escape's frame, 0-based, against the clip's frames, 1-based."""
+    if escape is None or escape == NO_ESCAPE or first - 1 <= escape <= last - 1:
         return
-    if escape != -1 and first <= last and not first <= escape <= last:
-        raise _BadCell(
-            "escape-outside-clip",
-            ESCAPE,
-            "The escape is outside its clip.",
-            f"{first} to {last}, the clip's frames counted from 0 in the video",
-            "Correct the escape's frame, or leave it empty for a clip without an escape.",
-        )
+    raise _BadCellError(
+        "escape-outside-clip",
+        ESCAPE,
+        "The escape is outside its clip.",
+        f"{first - 1} to {last - 1}, the clip's frames counted from 0 in the video",
+        "Correct the escape's frame, or leave it empty for a clip without an escape.",
+    )
 
 
 def _check_duplicates(path: Path, metadata: Metadata) -> None:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 #: Names in the root of a store that are not videos.
 RESERVED_NAMES = frozenset({"zarr.json", ".tracks2zarr", "logs", "logs_failed"})
-#: The longest video id, in bytes of UTF-8: receipts and attempts add to it, and a file name has 255.
+#: The longest video id, in bytes: receipts and attempts add to it, and a file name has 255.
 MAX_NAME_BYTES = 200
 
 

@@ -24,7 +24,7 @@ from tracks2zarr.sources import named_digest
 #: Bytes of CSV that are parsed at once.
 BATCH_BYTES = 16 * 2**20
 
-_RAW = {name: pl.String for name in via.HEADER}
+_RAW = dict.fromkeys(via.HEADER, pl.String)
 _SHAPE = pl.Struct(dict.fromkeys(("name", "x", "y", "width", "height"), pl.String))
 _REGION = pl.Struct(dict.fromkeys(("track", "confidence"), pl.String))
 _BOX = ("x", "y", "width", "height")
@@ -46,7 +46,7 @@ class ParsedClip:
         return ClipBoxes.load(self.folder)
 
 
-class _Unrecognised(Exception):
+class _UnrecognisedError(Exception):
     """There is a row that the fast road does not know to be right."""
 
 
@@ -83,7 +83,7 @@ def parse_clip(
     """
     try:
         return _parse_fast(path, rule, folder, on_bytes)
-    except _Unrecognised:
+    except _UnrecognisedError:
         return _parse_slow(path, rule, folder)
 
 
@@ -107,7 +107,7 @@ def _parse_fast(
             hasher.update(header)
             on_bytes(len(header))
             if not via.is_header(via.split_header(header)):
-                raise _Unrecognised
+                raise _UnrecognisedError
             for records in _record_batches(file, hasher):
                 batch = _parse_batch(records, images)
                 if batch is not None:
@@ -117,10 +117,10 @@ def _parse_fast(
         spill.close()
     frames = via.frames_of(images.distinct, rule)
     if frames.bad:
-        raise _Unrecognised
+        raise _UnrecognisedError
     boxes = spill.boxes(np.array(frames.of_image, np.int32))
     if boxes.first_duplicate() is not None:
-        raise _Unrecognised
+        raise _UnrecognisedError
     warnings = (rows.mixed_frames(path),) if frames.mixed else ()
     return ParsedClip(folder, named_digest(hasher), warnings)
 
@@ -135,7 +135,7 @@ def _record_batches(file: BinaryIO, hasher: hashlib._Hash) -> Iterator[bytes]:
         while cut and data.count(b'"', 0, cut) % 2:
             cut = data.rfind(b"\n", 0, cut - 1) + 1
         if len(data) - cut > 2 * BATCH_BYTES:
-            raise _Unrecognised  # a quote that is never closed
+            raise _UnrecognisedError  # a quote that is never closed
         if cut:
             yield data[:cut]
         rest = data[cut:]
@@ -169,9 +169,9 @@ def _parse_batch(records: bytes, images: _Images) -> Batch | None:
     try:
         raw = pl.read_csv(records, has_header=False, schema=_RAW)
     except pl.exceptions.PolarsError:
-        raise _Unrecognised from None
+        raise _UnrecognisedError from None
     if any(raw[name].has_nulls() for name in _NEEDED):
-        raise _Unrecognised
+        raise _UnrecognisedError
     image = images.numbers(raw)
     is_empty = raw.select(
         (pl.col("region_shape_attributes") == "{}") & (pl.col("region_attributes") == "{}")
@@ -182,7 +182,7 @@ def _parse_batch(records: bytes, images: _Images) -> Batch | None:
     if raw.is_empty():
         return None
     if (raw["region_count"] == "0").any():
-        raise _Unrecognised
+        raise _UnrecognisedError
     return _to_batch(image, _decode(raw))
 
 
@@ -197,7 +197,7 @@ _NEEDED = (
 
 def _check_empty(raw: pl.DataFrame) -> None:
     if (raw["region_count"] != "0").any():
-        raise _Unrecognised
+        raise _UnrecognisedError
 
 
 def _decode(raw: pl.DataFrame) -> pl.DataFrame:
@@ -206,10 +206,10 @@ def _decode(raw: pl.DataFrame) -> pl.DataFrame:
         shape = raw["region_shape_attributes"].str.json_decode(_SHAPE)
         region = raw["region_attributes"].str.json_decode(_REGION)
     except pl.exceptions.PolarsError:
-        raise _Unrecognised from None
+        raise _UnrecognisedError from None
     # json_decode drops empty strings: then the rows would no longer belong together
     if not len(shape) == len(region) == len(raw):
-        raise _Unrecognised
+        raise _UnrecognisedError
     return pl.concat([shape.struct.unnest(), region.struct.unnest()], how="horizontal")
 
 
@@ -225,9 +225,9 @@ def _to_batch(image: Int32s, values: pl.DataFrame) -> Batch:
         ).any(),
     )
     if not number["is_rect"].all() or number["confidence_lost"].any():
-        raise _Unrecognised
+        raise _UnrecognisedError
     if any(number[name].has_nulls() for name in (*_BOX, "track")):
-        raise _Unrecognised
+        raise _UnrecognisedError
     edges = number.select(_BOX).to_numpy()
     confidence = number["confidence"].fill_null(np.nan).to_numpy()
     sound = (
@@ -237,7 +237,7 @@ def _to_batch(image: Int32s, values: pl.DataFrame) -> Batch:
         and (number["track"] >= 0).all()
     )
     if not sound:
-        raise _Unrecognised
+        raise _UnrecognisedError
     edges = edges.astype(np.float32)
     track = number["track"].to_numpy()
     return Batch(image, track, edges[:, :2], edges[:, 2:], confidence.astype(np.float32))

@@ -520,7 +520,7 @@ class _Match:
 
 
 def _closest(name: str, known: Iterable[str]) -> str:
-    import difflib  # noqa: PLC0415 - only where a name is not found
+    import difflib
 
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
     return f" The nearest is '{shown(close[0])}'." if close else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Finalised:
 
     done: tuple[str, ...]
     others: tuple[str, ...]
-    missing: dict[str, State]
+    missing: Mapping[str, State]
 
 
 def make_root(folder: Path, plan: Plan) -> None:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import math
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import orjson
 
 from tracks2zarr import via
 from tracks2zarr.boxes import ClipBoxes, Int64s
+from tracks2zarr.csvs import CsvReader
 from tracks2zarr.problems import ROWS_NAMED, Problem, shown
 from tracks2zarr.sources import named_digest
 
@@ -120,7 +122,7 @@ class _Columns:
     mixed: bool = False
 
 
-class _BadRow(Exception):
+class _BadRowError(Exception):
     """A row that breaks the format."""
 
     def __init__(self, kind: str, what: str, column: str, found: object, expected: str) -> None:
@@ -140,7 +142,7 @@ class _RowProblems:
     def __bool__(self) -> bool:
         return bool(self._first)
 
-    def add(self, line: int, bad: _BadRow, remedy: str = "Export the tracks again.") -> None:
+    def add(self, line: int, bad: _BadRowError, remedy: str = "Export the tracks again.") -> None:
         first = self._first.setdefault(bad.kind, [])
         self._count[bad.kind] = self._count.get(bad.kind, 0) + 1
         if len(first) < ROWS_NAMED:
@@ -197,7 +199,7 @@ def _not_utf8(path: Path) -> tuple[int, str, str, str]:
     raise AssertionError("a file that is not UTF-8 has a line that is not")
 
 
-def _read_rows(reader: csv._reader, columns: _Columns, problems: _RowProblems) -> None:
+def _read_rows(reader: CsvReader, columns: _Columns, problems: _RowProblems) -> None:
     try:
         header = next(reader, [])
         if not via.is_header(header):
@@ -209,7 +211,7 @@ def _read_rows(reader: csv._reader, columns: _Columns, problems: _RowProblems) -
             if fields:
                 try:
                     _read_row(reader.line_num, fields, columns)
-                except _BadRow as bad:
+                except _BadRowError as bad:
                     problems.add(reader.line_num, bad)
     except csv.Error as error:
         problems.add_file_problem(
@@ -220,7 +222,7 @@ def _read_rows(reader: csv._reader, columns: _Columns, problems: _RowProblems) -
 def _read_row(line: int, fields: list[str], columns: _Columns) -> None:
     """Add the box of a row, if it has one, to the columns."""
     if len(fields) != len(via.HEADER):
-        raise _BadRow(
+        raise _BadRowError(
             "row-fields", "A row has another number of fields.", "filename",
             f"{len(fields)} fields", f"{len(via.HEADER)} fields",
         )  # fmt: skip
@@ -231,13 +233,13 @@ def _read_row(line: int, fields: list[str], columns: _Columns) -> None:
     columns.row_image.append(image)
     if shape_text.strip() == _EMPTY and region_text.strip() == _EMPTY:
         if via.to_integer(count) != 0:
-            raise _BadRow(
+            raise _BadRowError(
                 "row-without-box", "A row has no box.", "region_shape_attributes",
                 f"{_EMPTY} and a region_count of {count}", "a box, or a region_count of 0",
             )  # fmt: skip
         return
     if count.strip() == "0":
-        raise _BadRow(
+        raise _BadRowError(
             "box-in-empty-frame", "A row of a frame without boxes has a box.", "region_count",
             count, "1 or more, or '{}' as region_shape_attributes and region_attributes",
         )  # fmt: skip
@@ -260,20 +262,20 @@ def _object(text: str, column: str) -> dict[str, Any]:
             value = None
     if isinstance(value, dict):
         return value
-    raise _BadRow("json", "A cell is no JSON object.", column, text, "a JSON object")
+    raise _BadRowError("json", "A cell is no JSON object.", column, text, "a JSON object")
 
 
 def _read_box(text: str) -> tuple[float, float, float, float]:
     column = "region_shape_attributes"
     shape = _object(text, column)
     if shape.get("name") != "rect":
-        raise _BadRow(
+        raise _BadRowError(
             "not-rect", "A region is not a rectangle.", column,
             f"name {shape.get('name')!r}", "name 'rect'",
         )  # fmt: skip
     x, y, width, height = (_number(shape.get(key), key, column) for key in _BOX)
     if width < 0 or height < 0:
-        raise _BadRow(
+        raise _BadRowError(
             "negative-size", "A box has a negative size.", column,
             f"width {width:g}, height {height:g}", "0 or more",
         )  # fmt: skip
@@ -282,13 +284,13 @@ def _read_box(text: str) -> tuple[float, float, float, float]:
 
 def _number(value: object, key: str, column: str) -> float:
     number = value if type(value) is float else via.to_number(value)
-    if number is None or number != number or abs(number) >= via.MAX_NUMBER:
-        raise _BadRow(
+    if number is None or math.isnan(number) or abs(number) >= via.MAX_NUMBER:
+        raise _BadRowError(
             "not-a-number", f"The {key} of a box is not a number that float32 can hold.", column,
             f"{key} {value!r}" if value is not None else f"no {key}",
             "a finite number, or a string of one",
         )  # fmt: skip
-    return cast(float, number)
+    return number
 
 
 def _read_region(text: str) -> tuple[int, float]:
@@ -297,7 +299,7 @@ def _read_region(text: str) -> tuple[int, float]:
     value = region.get("track")
     track = via.to_integer(value)
     if track is None or not 0 <= track < via.MAX_TRACK:
-        raise _BadRow(
+        raise _BadRowError(
             "track", "The track of a box is not a track number.", column,
             f"track {value!r}" if value is not None else "no track",
             "an integer from 0 to 2**63 - 1, or a string of one",
@@ -305,7 +307,7 @@ def _read_region(text: str) -> tuple[int, float]:
     value = region.get("confidence")
     confidence = via.to_confidence(value)
     if confidence is None or abs(confidence) >= via.MAX_NUMBER:
-        raise _BadRow(
+        raise _BadRowError(
             "confidence", "The confidence of a box is not a number.", column,
             f"confidence {value!r}", "a finite number, a string of one, NaN, null, or none",
         )  # fmt: skip
@@ -340,7 +342,7 @@ def _name_bad_images(
     for line, image in zip(columns.row_line, columns.row_image, strict=True):
         if image in bad:
             why = bad[image]
-            row = _BadRow(why.kind, why.what, why.column, why.found, why.expected)
+            row = _BadRowError(why.kind, why.what, why.column, why.found, why.expected)
             problems.add(line, row, why.remedy)
 
 
@@ -353,7 +355,7 @@ def _name_duplicates(
     for position in np.flatnonzero(same):
         before, after = int(order[position]), int(order[position + 1])
         found = f"track {track[after]} in frame {frame[after]}, as in row {columns.line[before]}"
-        row = _BadRow(
+        row = _BadRowError(
             "duplicate-box", "A track has two boxes in one frame.", "region_attributes",
             found, "one box a track and frame",
         )  # fmt: skip

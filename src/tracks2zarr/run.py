@@ -66,26 +66,27 @@ class Run:
     ----------
     store
         Where the videos go.
-    work_root
-        The folder in which attempts are made.
     plan
         What is to be done.
+    progress
+        Is told how far the run is.
+    work_root
+        The folder in which attempts are made.
     group_mode
         What to do where a video is there.
     since
         When the run began (UTC, ISO 8601).
-    progress
-        Is told how far the run is.
     """
 
     def __init__(
         self,
         store: Store,
-        work_root: Path,
         plan: Plan,
+        progress: Progress,
+        *,
+        work_root: Path,
         group_mode: Mode,
         since: str,
-        progress: Progress,
     ) -> None:
         self._outcomes: dict[str, Outcome] = {}
         self._progress = progress
@@ -141,13 +142,13 @@ class Run:
             with reporting(self._table):
                 for task in tasks:
                     self._show([task])
-                    self._note(task, lambda task=task: convert_video(task, self._watched_map(task)))
+                    self._note(task, partial(convert_video, task, self._watched_map(task)))
         else:
             with process_pool(workers, self._table) as pool, self._stopping(pool):
                 if len(self._tasks) == 1:
                     clips_in_pool = partial(self._map_in_pool, pool)
                     with reporting(self._table):
-                        self._note(tasks[0], lambda: convert_video(tasks[0], clips_in_pool))
+                        self._note(tasks[0], partial(convert_video, tasks[0], clips_in_pool))
                 else:
                     self._submit(pool, tasks)
 

@@ -52,7 +52,7 @@ def list_tracks(
         return [], [problem]
     names = [
         name
-        for name in sorted(glob.glob(pattern, root_dir=tracks_dir, recursive=True))
+        for name in _matches(tracks_dir, pattern)
         if not (tracks_dir / name).is_dir() and not _same_file(tracks_dir / name, metadata_csv)
     ]
     if not names:
@@ -68,6 +68,11 @@ def list_tracks(
         relative = PurePosixPath(*Path(name).parts).as_posix()
         files.append(TracksFile(relative, stat.st_size, stat.st_mtime_ns, clip_stem))
     return files, problems + _twice(tracks_dir, files)
+
+
+def _matches(tracks_dir: Path, pattern: str) -> list[str]:
+    # not Path.glob, which matches hidden files, too
+    return sorted(glob.glob(pattern, root_dir=tracks_dir, recursive=True))  # noqa: PTH207
 
 
 def _folder_problem(tracks_dir: Path, pattern: str) -> Problem | None:

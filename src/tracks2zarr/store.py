@@ -11,13 +11,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from tracks2zarr.files import content_of, extent_of, write_whole
 from tracks2zarr.locks import is_locked, locked
 from tracks2zarr.names import RESERVED_NAMES
 from tracks2zarr.planning import Plan, VideoPlan
-from tracks2zarr.problems import Problem, Tracks2ZarrError, shown
+from tracks2zarr.problems import Problem, Tracks2ZarrError, listed
 from tracks2zarr.receipt import Receipt
 
 OURS = ".tracks2zarr"
@@ -244,18 +243,14 @@ def existing_store(path: str | os.PathLike[str]) -> Store:
     store = Store.at(path)
     if store.exists():
         return store
-    given = Path(path)
+    given = Path(path).absolute()
     found = "nothing there"
     if given.is_dir():
-        inside = sorted(entry.name for entry in given.iterdir())[:5]
-        found = f"a folder that is no Zarr store, with {', '.join(map(shown, inside)) or 'nothing in it'}"
+        inside = sorted(entry.name for entry in given.iterdir())
+        found = f"a folder that holds {listed(inside, 5)}" if inside else "an empty folder"
     elif given.exists():
         found = "a file"
-    nearby = [
-        entry.name
-        for entry in sorted(given.absolute().parent.glob("*.zarr"))
-        if given.absolute().parent.is_dir()
-    ]
+    nearby = sorted(entry.name for entry in given.parent.glob("*.zarr"))
     raise Tracks2ZarrError(
         Problem(
             kind="no-store",
@@ -264,6 +259,6 @@ def existing_store(path: str | os.PathLike[str]) -> Store:
             found=found,
             expected="a store that 'tracks2zarr create' made",
             remedy="Check the path."
-            + (f" Beside it there is {', '.join(map(shown, nearby[:5]))}." if nearby else ""),
+            + (f" Beside it there is {listed(nearby, 5)}." if nearby else ""),
         )
     )

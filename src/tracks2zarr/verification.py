@@ -211,9 +211,9 @@ def _verify_video(task: _Task) -> VideoVerdict:
     receipt = store.read_receipt(video)
     problem = _receipt_problem(store, task.plan, receipt)
     if problem is not None or receipt is None:
-        problems = (problem,) if problem else ()
         state = store.state(task.plan)
-        return VideoVerdict(video, State.FAILED if state is State.DONE else state, problems)
+        why = (problem,) if problem else ()
+        return VideoVerdict(video, State.FAILED if state is State.DONE else state, why)
     problems = tuple(_content_problems(store, receipt))
     if task.quick:
         state = State.FAILED if problems else State.DONE

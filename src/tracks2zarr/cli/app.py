@@ -85,7 +85,7 @@ class SuggestingGroup(click.Group):
 @click.version_option(package_name="tracks2zarr", prog_name="tracks2zarr")
 @debug_option
 def app() -> None:
-    """Turn the tracks of a whole experiment into one checked Zarr dataset.
+    r"""Turn the tracks of a whole experiment into one checked Zarr dataset.
 
     \b
     A first run:
@@ -163,8 +163,7 @@ def _unexpected(error: Exception) -> int:
     from tracks2zarr.failure import os_problem, unexpected_problem
 
     _show_traceback()
-    is_system = isinstance(error, OSError)
-    print_problems([os_problem(error) if is_system else unexpected_problem(error)])
+    print_problems([os_problem(error) if isinstance(error, OSError) else unexpected_problem(error)])
     return 1
 
 

@@ -50,7 +50,7 @@ _MODES = click.Choice(["w-", "w", "a"])
 @click.option("--yes", is_flag=True, help="With --store-mode w: replace STORE without asking.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but problems.")
 @debug_option
-def command(  # noqa: PLR0913 - one parameter an option
+def command(
     tracks_dir: Path,
     metadata_csv: Path,
     store: Path,

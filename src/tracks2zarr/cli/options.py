@@ -17,7 +17,7 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 PATH = click.Path(path_type=Path)
 
 
-class Size(click.ParamType):
+class Size(click.ParamType[int]):
     """A number of bytes, such as ``2GB`` or ``512MiB``."""
 
     name = "size"
