@@ -34,21 +34,25 @@ class Comparison:
         self._path = path
         self._arrays = arrays
         self._dim = arrays.plan.settings.individual_dim
+        self._group = zarr.open_group(
+            LocalStore(path, read_only=True), mode="r", zarr_format=3, use_consolidated=False
+        )
+        self._nodes = dict(self._group.members())
 
     def differences(self) -> Iterator[Problem]:
         """Yield what differs in names, attributes, shapes, dtypes and coordinates."""
-        group = self._open()
-        yield from self._of_attributes(group)
+        yield from self._of_attributes()
         expected = {schema.renamed(variable.name, self._dim) for variable in schema.VARIABLES}
-        for name in sorted(expected ^ set(group)):
-            found, wanted = ("there", "not there") if name in group else ("not there", "there")
+        for name in sorted(expected ^ self._nodes.keys()):
+            found, wanted = (
+                ("there", "not there") if name in self._nodes else ("not there", "there")
+            )
             yield self._problem(f"The array '{shown(name)}'.", found, wanted)
         coordinates = self._arrays.coordinates()
         for variable in schema.VARIABLES:
             name = schema.renamed(variable.name, self._dim)
-            if name in group:
-                array = group[name]
-                assert isinstance(array, zarr.Array)
+            array = self._nodes.get(name)
+            if isinstance(array, zarr.Array):
                 yield from self._of_array(variable, array)
                 if variable.is_coordinate and array.shape == self._arrays.shape(variable):
                     yield from self._of_values(name, array, coordinates[variable.name])
@@ -63,19 +67,13 @@ class Comparison:
         boxes
             Its boxes, from its source.
         """
-        group = self._open()
-        arrays = [group.get(name) for name in (*schema.BOX_VARIABLES, schema.ESCAPE_STATE)]
+        arrays = [self._nodes.get(name) for name in (*schema.BOX_VARIABLES, schema.ESCAPE_STATE)]
         variables = [v for v in schema.VARIABLES if not v.is_coordinate]
         for variable, array in zip(variables, arrays, strict=True):
             if not isinstance(array, zarr.Array) or array.shape != self._arrays.shape(variable):
                 return  # `differences` has said so
         yield from self._of_escape(number, arrays[-1])
         yield from self._of_boxes(number, boxes, arrays[:-1])
-
-    def _open(self) -> zarr.Group:
-        return zarr.open_group(
-            LocalStore(self._path, read_only=True), mode="r", zarr_format=3, use_consolidated=False
-        )
 
     def _problem(
         self, what: str, found: object, expected: object, clip: str | None = None
@@ -91,8 +89,8 @@ class Comparison:
             clip=clip,
         )
 
-    def _of_attributes(self, group: zarr.Group) -> Iterator[Problem]:
-        found, expected = dict(group.attrs), self._arrays.attributes()
+    def _of_attributes(self) -> Iterator[Problem]:
+        found, expected = dict(self._group.attrs), self._arrays.attributes()
         for name in sorted(found.keys() | expected.keys()):
             if found.get(name) != expected.get(name):
                 what = f"The attribute '{shown(name)}' of the group."

@@ -160,7 +160,7 @@ def _convert_locked(store: Store, task: VideoTask, map_clips: MapClips) -> Outco
     except Tracks2ZarrError as error:
         problems = error.problems
     except OSError as error:
-        problems = (os_problem(error),)
+        problems = (os_problem(error, store.path),)
     except BrokenExecutor:
         raise  # a worker that brought in a clip was killed: the run says so
     except MemoryError:

@@ -174,7 +174,7 @@ def _finish(store: Store, work_roots: set[Path]) -> tuple[Mapping[str, State], t
     try:
         return finalise(store.path).missing, ()
     except OSError as error:
-        return {}, (os_problem(error),)
+        return {}, (os_problem(error, store.path),)
 
 
 def _check_arguments(store_mode: str, group_mode: str, workers: int | None) -> None:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 from tracks2zarr.problems import Problem, shown
 
 
-def os_problem(error: OSError) -> Problem:
-    """Return what the system answered as a problem."""
+def os_problem(error: OSError, file: Path | None = None) -> Problem:
+    """Return what the system answered as a problem.
+
+    Parameters
+    ----------
+    error
+        What was raised.
+    file
+        What was written to, where the error does not say.
+    """
+    place = file if error.filename is None else error.filename
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     return Problem(
         kind="disk-full" if full else "disk",
         what="The disk is full." if full else "A file could not be read or written.",
-        file=None if error.filename is None else str(error.filename),
+        file=None if place is None else str(place),
         found=error.strerror or str(error),
         expected="room for the dataset" if full else "a file that can be read or written",
         remedy="Make room, then run the same command again: what is finished is kept."

@@ -37,19 +37,19 @@ def create_group(path: Path, arrays: VideoArrays) -> None:
     # not the path as text, which zarr takes for an address: a name may hold any character
     store = LocalStore(path)
     group = zarr.create_group(store, zarr_format=3, attributes=arrays.attributes())
-    for variable in schema.VARIABLES:
-        _create_array(group, variable, arrays)
     coordinates = arrays.coordinates()
     for variable in schema.VARIABLES:
-        name = schema.renamed(variable.name, arrays.plan.settings.individual_dim)
+        array = _create_array(group, variable, arrays)
         if variable.is_coordinate:
-            _array(group, name)[...] = coordinates[variable.name]
-    state = _array(group, schema.ESCAPE_STATE)
-    for number, clip in enumerate(arrays.plan.clips):
-        state[number] = escape_state(clip, arrays.plan.n_frames)
+            array[...] = coordinates[variable.name]
+        elif variable.name == schema.ESCAPE_STATE:
+            for number, clip in enumerate(arrays.plan.clips):
+                array[number] = escape_state(clip, arrays.plan.n_frames)
 
 
-def _create_array(group: zarr.Group, variable: schema.Variable, arrays: VideoArrays) -> None:
+def _create_array(
+    group: zarr.Group, variable: schema.Variable, arrays: VideoArrays
+) -> zarr.Array[Any]:
     shape = arrays.shape(variable)
     layout = arrays.plan.layout
     dtype: Any = VariableLengthUTF8() if variable.dtype == "string" else variable.dtype
@@ -59,7 +59,7 @@ def _create_array(group: zarr.Group, variable: schema.Variable, arrays: VideoArr
         chunks = tuple(max(1, min(length, _MAX_CHUNK)) for length in shape)
         chunks = (1, *chunks[1:]) if variable.name == schema.ESCAPE_STATE else chunks
         shards = None
-    group.create_array(
+    return group.create_array(
         schema.renamed(variable.name, arrays.plan.settings.individual_dim),
         shape=shape,
         dtype=dtype,
@@ -149,13 +149,6 @@ def _chunks(
 
 def _full(*shape: int) -> Float32s:
     return np.full(shape, np.nan, np.float32)
-
-
-def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    array = group[name]
-    if not isinstance(array, zarr.Array):
-        raise TypeError(f"{name} is no array")
-    return array
 
 
 def consolidate(path: Path) -> None:

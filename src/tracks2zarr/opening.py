@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tracks2zarr.decide import Mode
@@ -43,21 +43,25 @@ def opened(store: Store, plan: Plan, mode: Mode) -> Iterator[None]:
     problems = [*_misplaced(store, plan), *_not_a_store(store)]
     if problems:
         raise Tracks2ZarrError(problems)
-    with store.opening_lock():
-        _recover(store)
-        if not store.exists():
-            _make(store, plan)
-        elif mode == "w":
-            _replace(store, plan)
-        elif mode == "w-" and not is_unfinished(store, plan):
-            raise Tracks2ZarrError(_exists(store))
-        lock = store.run_lock()
-        lock.__enter__()
     try:
-        yield
+        with ExitStack() as stack:
+            with store.opening_lock():
+                _recover(store)
+                _enter(store, plan, mode)
+                stack.enter_context(store.run_lock())
+            yield
     finally:
-        lock.__exit__(None, None, None)
         tidy(store)
+
+
+def _enter(store: Store, plan: Plan, mode: Mode) -> None:
+    """Make or replace the store, or find that its mode forbids the run."""
+    if not store.exists():
+        _make(store, plan)
+    elif mode == "w":
+        _replace(store, plan)
+    elif mode == "w-" and not is_unfinished(store, plan):
+        raise Tracks2ZarrError(_exists(store))
 
 
 def is_unfinished(store: Store, plan: Plan) -> bool:

@@ -210,7 +210,30 @@ def _decode(raw: pl.DataFrame) -> pl.DataFrame:
     # json_decode drops empty strings: then the rows would no longer belong together
     if not len(shape) == len(region) == len(raw):
         raise _UnrecognisedError
-    return pl.concat([shape.struct.unnest(), region.struct.unnest()], how="horizontal")
+    values = pl.concat([shape.struct.unnest(), region.struct.unnest()], how="horizontal")
+    if _has_key_twice(raw, values):
+        raise _UnrecognisedError
+    return values
+
+
+def _has_key_twice(raw: pl.DataFrame, values: pl.DataFrame) -> bool:
+    """Tell whether a key may be twice in an object; json_decode takes the first, others the last.
+
+    Where the number of keys is that of the keys that were found, none is. Only other rows
+    are looked at more closely.
+    """
+    with_confidence = not values["confidence"].has_nulls()
+    for column, keys, found in (
+        ("region_shape_attributes", ("name", *_BOX), len(_BOX) + 1),
+        ("region_attributes", ("track", "confidence"), 2 if with_confidence else 0),
+    ):
+        text = raw[column]
+        if (text.str.count_matches('":', literal=True) == found).all():
+            continue
+        for key in keys:
+            if (text.str.count_matches(f'"{key}"', literal=True) > 1).any():
+                return True
+    return False
 
 
 def _to_batch(image: Int32s, values: pl.DataFrame) -> Batch:

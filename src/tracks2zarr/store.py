@@ -193,7 +193,7 @@ class Store:
     def state(self, plan: VideoPlan) -> State:
         """Return how far a planned video is, by its receipt, its lock and its record."""
         receipt = self.read_receipt(plan.video)
-        if receipt is not None and receipt.plan.fingerprint() == plan.fingerprint():
+        if receipt is not None and receipt.holds(plan):
             if self.is_intact(receipt, read=False):
                 return State.DONE
             if not self.is_running(plan.video):

@@ -241,9 +241,9 @@ def _receipt_problem(store: Store, plan: VideoPlan, receipt: Receipt | None) -> 
         return _problem(
             store, plan.video, "group-missing", "The video's group is missing.", "no group"
         )
-    if receipt.plan.fingerprint() != plan.fingerprint():
-        what = "The video was converted by another plan than the store's."
-        return _problem(store, plan.video, "other-plan", what, "a receipt of another fingerprint")
+    if not receipt.holds(plan):
+        what = "The video was converted from other input or settings than the store's plan says."
+        return _problem(store, plan.video, "other-plan", what, "a receipt of another plan")
     return None
 
 

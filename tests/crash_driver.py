@@ -1,0 +1,201 @@
+"""Kills a run after each of its side effects, and runs it again; a program of its own.
+
+    python crash_driver.py FOLDER SCENARIO
+
+Python reports every file that is opened for writing, renamed or removed, and every folder
+that is made, before it happens (`sys.addaudithook`). For each such event of a run, a
+process is forked that kills itself with SIGKILL when the event comes up; a second one then
+runs the same command again. The result must equal that of a run that was not killed.
+
+While a group is written in its attempt's folder, one side effect is like the next: but for the
+first scenario, one in eight of those is tried.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# all that a run imports, so that a forked process starts at once; none of it starts threads
+import numcodecs.zstd
+import polars
+import zarr.storage
+
+import tracks2zarr as tz
+from experiments import Box, Clip, Experiment, Video
+from tracks2zarr import compare, group, parse, read
+from tree import snapshot
+
+assert all((numcodecs, polars, zarr, compare, group, parse, read))
+
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+CHANGES = {"os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.truncate", "shutil.copyfile"}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is there before the run, the run, and how it is repeated."""
+
+    before: Callable[[Path], None]
+    run: Callable[[Path], bool]
+    again: Callable[[Path], bool]
+    stride: int = 8
+
+
+def experiment(n_clips: int = 1, x: float = 1.5) -> Experiment:
+    """Return a small video; `x` makes its boxes differ from another's."""
+
+    def clip(number: int) -> Clip:
+        start = 1 + 10 * number
+        boxes = (Box(2, 7, x, 2, 3, 4), Box(3, 1, x, 2, 3, 4), Box(5, 7, x, 2, 3, 4))
+        return Clip(f"Loop{number:02}", start, start + 7, start + 4, "triggered", boxes)
+
+    clips = tuple(clip(number) for number in range(n_clips))
+    return Experiment((Video("A", clips),))
+
+
+def create(folder: Path, source: str, store_mode: Any, group_mode: Any) -> bool:
+    """Convert an experiment below the folder in this process."""
+    plan = tz.plan(folder / source / "tracks", folder / source / "metadata.csv")
+    try:
+        summary = tz.create(
+            plan, folder / "out.zarr", store_mode=store_mode, group_mode=group_mode, workers=1
+        )
+    except tz.Tracks2ZarrError as error:
+        return error.problems[0].kind == "store-exists"
+    return summary.ok
+
+
+def runs(source: str, store_mode: str, group_mode: str) -> Callable[[Path], bool]:
+    """Return the conversion of an experiment with these modes."""
+    return lambda folder: create(folder, source, store_mode, group_mode)
+
+
+def nothing(_folder: Path) -> None:
+    """Start from an empty folder."""
+
+
+def old_store(folder: Path) -> None:
+    """Start from a store of the old experiment."""
+    assert create(folder, "old", "w-", "w-")
+
+
+SCENARIOS = {
+    "new": Scenario(nothing, runs("new", "w-", "w-"), runs("new", "w-", "w-"), stride=1),
+    "replace-videos": Scenario(old_store, runs("new", "a", "w"), runs("new", "a", "w")),
+    "replace-store": Scenario(old_store, runs("new", "w", "w-"), runs("new", "w", "w-")),
+    "resume-replaced-store": Scenario(old_store, runs("new", "w", "w-"), runs("new", "a", "w")),
+    "add-clips": Scenario(old_store, runs("more", "a", "a"), runs("more", "a", "a")),
+}
+
+
+def in_child(work: Callable[[], bool]) -> int:
+    """Do some work in a forked process and return its wait status."""
+    process = os.fork()
+    if process == 0:
+        try:
+            os._exit(0 if work() else 3)
+        except BaseException as error:
+            print(repr(error), file=sys.stderr)
+            os._exit(4)
+    return os.waitpid(process, 0)[1]
+
+
+def kill_at(number: int, folder: Path, stride: int) -> None:
+    """Kill this process when its side effect of this number, from 0, comes up.
+
+    Of those within the group of an attempt, one in `stride` counts.
+    """
+    seen = within = 0
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        nonlocal seen, within
+        if event == "open":
+            path, _mode, flags = args
+            if not flags & WRITES:
+                return
+        elif event in CHANGES:
+            path = args[0]
+        else:
+            return
+        if not isinstance(path, str | os.PathLike) or not str(path).startswith(str(folder)):
+            return
+        if re.search(r"\.temp/[^/]*/group/", str(path)):
+            within += 1
+            if within % stride:
+                return
+        if seen == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        seen += 1
+
+    sys.addaudithook(hook)
+
+
+def killed_run(scenario: Scenario, folder: Path, number: int) -> bool:
+    """Run and kill; return whether the run came so far."""
+
+    def work() -> bool:
+        kill_at(number, folder, scenario.stride)
+        return scenario.run(folder)
+
+    status = in_child(work)
+    if os.WIFSIGNALED(status):
+        return True
+    assert status == 0, f"an undisturbed run ended with {status}"
+    return False
+
+
+def check(folder: Path, expected: dict[str, str], number: int) -> None:
+    """Check a store after it was mended."""
+    found = snapshot(folder / "out.zarr")
+    differing = sorted(name for name in found.keys() | expected.keys()
+                       if found.get(name) != expected.get(name))  # fmt: skip
+    assert not differing, f"killed at {number}: these differ: {differing}"
+    left = sorted(path.name for path in folder.iterdir())
+    assert left == ["more", "new", "old", "out.zarr"], f"killed at {number}: left behind: {left}"
+    quick = tz.verify(folder / "out.zarr", quick=True)
+    assert quick.ok, f"killed at {number}: {quick}"
+
+
+def main(folder: Path, scenario: Scenario) -> int:
+    """Try every side effect; return how many there are."""
+    for name, new in (("old", experiment(x=9)), ("new", experiment()), ("more", experiment(2, 9))):
+        tracks, metadata = new.write(folder / name)
+        tracks.rename(folder / name / "tracks")
+        metadata.rename(folder / name / "metadata.csv")
+
+    def before() -> bool:
+        scenario.before(folder)
+        return True
+
+    assert in_child(before) == 0
+    template = folder.with_name(f"{folder.name}-before")
+    shutil.copytree(folder, template)
+
+    def restart() -> None:
+        for left in folder.glob("out.zarr*"):
+            shutil.rmtree(left)
+        if (template / "out.zarr").exists():
+            shutil.copytree(template / "out.zarr", folder / "out.zarr")
+
+    assert in_child(lambda: scenario.run(folder)) == 0
+    expected = snapshot(folder / "out.zarr")
+    number = 0
+    while True:
+        restart()
+        if not killed_run(scenario, folder, number):
+            return number
+        status = in_child(lambda: scenario.again(folder))
+        assert status == 0, f"killed at {number}: the run again ended with {status}"
+        check(folder, expected, number)
+        number += 1
+
+
+if __name__ == "__main__":
+    print(json.dumps({"side_effects": main(Path(sys.argv[1]), SCENARIOS[sys.argv[2]])}))
