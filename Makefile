@@ -80,10 +80,10 @@ docs: env  ## build the documentation into docs/_build/html
 
 .PHONY: bench
 bench: env  ## measure speed and memory
-	@$(PY) benchmarks/run.py
+	@$(PY) -m benchmarks.run
 
 .PHONY: clean
 clean:  ## remove all that make has made
 	rm -rf .venv .venv-wheel .uv build demo dist docs/_build tests/js/node_modules
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ def with_new_receipt(store: Path) -> None:
     path.write_text(json.dumps(receipt))
 
 
-def change_array(name: str, place: tuple[int, ...], value: object) -> Callable[[Path], None]:
+def change_array(name: str, place: tuple[int, ...], value: Any) -> Callable[[Path], None]:
     """Return a change of one value of an array."""
 
     def change(store: Path) -> None:

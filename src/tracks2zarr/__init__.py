@@ -9,19 +9,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tracks2zarr.convert import Outcome, Result
     from tracks2zarr.creation import Interrupted, Summary, create
     from tracks2zarr.load import load_clip
     from tracks2zarr.overview import StoreInfo, info
     from tracks2zarr.planning import Plan, plan
     from tracks2zarr.problems import Problem, Tracks2ZarrError
     from tracks2zarr.root import Finalised, finalise
+    from tracks2zarr.store import State
     from tracks2zarr.verification import Verification, verify
 
 _HOME = {
     "Finalised": "root",
     "Interrupted": "creation",
+    "Outcome": "convert",
     "Plan": "planning",
     "Problem": "problems",
+    "Result": "convert",
+    "State": "store",
     "StoreInfo": "overview",
     "Summary": "creation",
     "Tracks2ZarrError": "problems",
@@ -37,8 +42,11 @@ _HOME = {
 __all__ = [
     "Finalised",
     "Interrupted",
+    "Outcome",
     "Plan",
     "Problem",
+    "Result",
+    "State",
     "StoreInfo",
     "Summary",
     "Tracks2ZarrError",

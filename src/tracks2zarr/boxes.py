@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import numpy as np
@@ -118,14 +120,21 @@ class ClipBoxes:
     def save(self, folder: Path) -> None:
         """Write the columns into a folder, from where `load` takes them."""
         for name in _COLUMNS:
-            values = np.ascontiguousarray(getattr(self, name), _COLUMNS[name][0])
-            values.tofile(folder / f"{name}.new")
-            (folder / f"{name}.new").replace(folder / name)
+            temporary = folder / f"{name}.new"
+            with temporary.open("wb") as file:
+                file.write(_bytes(name, getattr(self, name)))
+            temporary.replace(folder / name)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Return the boxes whose columns lie in a folder; they are read as they are used."""
         return cls(**{name: _column(folder, name) for name in _COLUMNS})
+
+
+def _bytes(name: str, values: NDArray[Any]) -> memoryview:
+    """Return a column as it lies on disk."""
+    # not `tofile`, whose error does not say that a disk is full
+    return np.ascontiguousarray(values, _COLUMNS[name][0]).data
 
 
 def _column(folder: Path, name: str) -> NDArray[Any]:
@@ -150,8 +159,9 @@ class Spill:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         # until all is read, the column of frames holds the number of the image
+        self._closing = ExitStack()
         self._files: dict[str, BinaryIO] = {
-            name: (folder / name).open("wb") for name in ("frame", "track", "box", "confidence")
+            name: self._closing.enter_context((folder / name).open("wb")) for name in _COLUMNS
         }
         self._track_ids: Int64s = np.empty(0, np.int64)
 
@@ -165,17 +175,24 @@ class Spill:
             "confidence": batch.confidence,
         }
         for name, values in columns.items():
-            self._files[name].write(np.ascontiguousarray(values, _COLUMNS[name][0]).data)
+            self._files[name].write(_bytes(name, values))
         self._track_ids = np.union1d(self._track_ids, batch.track)
 
-    def close(self) -> None:
-        """Close the columns; nothing can be added then."""
-        for file in self._files.values():
-            file.close()
-        self._track_ids.tofile(self._folder / "track_ids")
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._closing:  # all of them, whatever one of them raises
+            if kind is None:
+                self._files["track_ids"].write(_bytes("track_ids", self._track_ids))
 
     def boxes(self, frame_of_image: Int32s) -> ClipBoxes:
-        """Return the boxes in ascending order of frame; they lie in the folder.
+        """Return all boxes in ascending order of frame; they lie in the folder.
 
         Parameters
         ----------

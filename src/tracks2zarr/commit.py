@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tracks2zarr.files import content_of, remove_if_empty, remove_tree
 from tracks2zarr.receipt import Receipt
-from tracks2zarr.store import Store, attempt_name
+from tracks2zarr.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Attempt:
     @classmethod
     def begin(cls, store: Store, video: str, work_root: Path) -> Attempt:
         """Make the folder of a new attempt."""
-        name = attempt_name(video)
+        name = store.attempt_name(video)
         work = work_root / name
         while True:
             work_root.mkdir(parents=True, exist_ok=True)
@@ -109,13 +109,12 @@ class Attempt:
         return group
 
     def end(self, video: str) -> None:
-        """Remove what the attempt left, and the folders around it where they are empty.
+        """Remove what the attempt left, and the folder beside the store where it is empty.
 
         An older group that was set aside, and was not replaced after all, is put back.
         """
         recover(self.store, video, {self.work.parent})
-        for folder in {self.work.parent, self.sibling.parent}:
-            remove_if_empty(folder)
+        remove_if_empty(self.store.temp)
 
 
 def recover(store: Store, video: str, work_roots: Iterable[Path]) -> None:

@@ -19,13 +19,10 @@ from tracks2zarr.files import content_of
 from tracks2zarr.locks import LockedError
 from tracks2zarr.measure import Clock, now, peak_memory, versions
 from tracks2zarr.planning import ClipPlan, VideoPlan
+from tracks2zarr.pool import Stopped, report_bytes
 from tracks2zarr.problems import Problem, Tracks2ZarrError
 from tracks2zarr.receipt import ClipReceipt, Receipt
 from tracks2zarr.store import Store
-
-
-class Stopped(BaseException):
-    """The run was asked to stop; the attempt is given up."""
 
 
 class Result(StrEnum):
@@ -110,11 +107,6 @@ class MapClips(Protocol):
     ) -> Iterable[ClipResult]:
         """Return the results in the order of the tasks."""
         ...
-
-
-#: Called with the slot of a clip and a number of bytes that were read; it raises `Stopped`
-#: when the run is to stop. A worker process sets it when it starts.
-report_bytes: Callable[[int, int], None] = lambda _slot, _count: None  # noqa: E731
 
 
 def convert_video(task: VideoTask, map_clips: MapClips = map) -> Outcome:

@@ -14,6 +14,7 @@ from tracks2zarr.commit import recover
 from tracks2zarr.convert import Outcome, Result
 from tracks2zarr.decide import Action, Mode, decide
 from tracks2zarr.failure import os_problem
+from tracks2zarr.files import remove_if_empty
 from tracks2zarr.locks import LockedError
 from tracks2zarr.measure import now
 from tracks2zarr.opening import opened
@@ -125,13 +126,16 @@ def create(
     ------
     Tracks2ZarrError
         If the modes forbid the run; nothing has been done then.
+    ValueError
+        If a mode is unknown, `workers` is less than 1, or the plan has no videos.
     Interrupted
         After KeyboardInterrupt, when all workers have stopped.
     """
     started = time.perf_counter()
-    _check_arguments(store_mode, group_mode, workers)
+    _check_arguments(plan, store_mode, group_mode, workers)
     target = Store.at(store)
     work_root = target.temp if temp is None else Path(os.path.realpath(temp))
+    made_work_root = not work_root.exists()
     with opened(target, plan, store_mode):
         since = now()
         _join(target, plan, group_mode, since)
@@ -149,6 +153,8 @@ def create(
         except KeyboardInterrupt:
             interrupted = True
         missing, problems = _finish(target, {work_root, target.temp})
+        if made_work_root:
+            remove_if_empty(work_root)
         summary = Summary(
             store=target.path,
             outcomes=run.in_order(),
@@ -173,11 +179,15 @@ def _finish(store: Store, work_roots: set[Path]) -> tuple[Mapping[str, State], t
                 continue  # its owner is alive
     try:
         return finalise(store.path).missing, ()
+    except Tracks2ZarrError as error:
+        return {}, error.problems
     except OSError as error:
         return {}, (os_problem(error, store.path),)
 
 
-def _check_arguments(store_mode: str, group_mode: str, workers: int | None) -> None:
+def _check_arguments(plan: Plan, store_mode: str, group_mode: str, workers: int | None) -> None:
+    if not plan.videos:
+        raise ValueError("the plan has no videos")
     for name, mode in (("store_mode", store_mode), ("group_mode", group_mode)):
         if mode not in get_args(Mode):
             raise ValueError(f"{name} is {mode!r}; expected one of {get_args(Mode)}")

@@ -65,8 +65,10 @@ def decide(store: Store, plan: VideoPlan, mode: Mode, *, since: str) -> Decision
     Decision
     """
     receipt = store.read_receipt(plan.video)
-    if receipt is None or not store.is_intact(receipt, read=True):
+    if receipt is None:
         return _without_receipt(store, plan, mode)
+    if not store.is_intact(receipt, read=True):
+        return _damaged(store, plan, receipt, mode)
     same = receipt.holds(plan)
     if same and (mode != "w" or receipt.finished >= since):
         return Decision(Action.SKIP, receipt.plan)
@@ -94,6 +96,20 @@ def _without_receipt(store: Store, plan: VideoPlan, mode: Mode) -> Decision:
     return Decision(Action.REFUSE, plan, problem=problem)
 
 
+def _damaged(store: Store, plan: VideoPlan, receipt: Receipt, mode: Mode) -> Decision:
+    """Decide for a group that is not what its receipt says: it is made anew.
+
+    With ``a``, the clips that the plan lacks are made anew, too, from where they came.
+    """
+    planned = {clip.clip for clip in plan.clips}
+    lacking = [clip for clip in receipt.plan.clips if clip.clip not in planned]
+    if mode != "a" or not lacking:
+        return Decision(Action.WRITE, plan)
+    if (receipt.plan.fps, receipt.plan.settings) != (plan.fps, plan.settings):
+        return Decision(Action.REFUSE, plan, problem=_is_there(store, plan, receipt))
+    return Decision(Action.WRITE, plan.with_clips([*plan.clips, *lacking]))
+
+
 def _is_there(store: Store, plan: VideoPlan, receipt: Receipt) -> Problem:
     return Problem(
         kind="video-exists",
@@ -101,10 +117,15 @@ def _is_there(store: Store, plan: VideoPlan, receipt: Receipt) -> Problem:
         file=str(store.group(plan.video)),
         found=f"{plan.video}, finished {receipt.finished}: {_what_differs(plan, receipt)}",
         expected="no such video, or the same input and settings",
-        remedy="Pass --group-mode w to replace it, --group-mode a to add the clips that it lacks,"
-        " or another store.",
+        remedy=_remedy(plan, receipt),
         video=plan.video,
     )
+
+
+def _remedy(plan: VideoPlan, receipt: Receipt) -> str:
+    can_add = (plan.fps, plan.settings) == (receipt.plan.fps, receipt.plan.settings)
+    add = "--group-mode a to add the clips that it lacks, " if can_add else ""
+    return f"Pass --group-mode w to replace it, {add}or another store."
 
 
 def _what_differs(plan: VideoPlan, receipt: Receipt) -> str:

@@ -32,6 +32,17 @@ def os_problem(error: OSError, file: Path | None = None) -> Problem:
     )
 
 
+def workers_problem() -> Problem:
+    """Return the problem of worker processes that end before they begin."""
+    return Problem(
+        kind="workers",
+        what="The worker processes ended before they began.",
+        found="no worker that works",
+        expected="processes that can be started",
+        remedy="In a script, put the call below 'if __name__ == \"__main__\":'; else use 1 worker.",
+    )
+
+
 def unexpected_problem(error: Exception) -> Problem:
     """Return an error that nobody foresaw as a problem."""
     return Problem(

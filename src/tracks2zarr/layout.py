@@ -10,8 +10,8 @@ class Layout:
     """How the arrays of a video are cut up.
 
     An inner chunk covers up to `chunk_frames` frames of one clip and up to
-    `chunk_individuals` individuals. A shard holds all inner chunks of one clip. See
-    ``docs/dataset.md`` for what was measured.
+    `chunk_individuals` individuals. A shard holds all inner chunks of one clip. The
+    reasons are in ``docs/dataset.md``.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import resource
 import sys
@@ -39,6 +40,7 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of this tool and of what decides its numbers and bytes."""
     named = ("tracks2zarr", "zarr", "numcodecs", "numpy", "polars")

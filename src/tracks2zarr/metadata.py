@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tracks2zarr.csvs import CsvReader
-from tracks2zarr.names import clip_id_of, stem, why_unsafe
+from tracks2zarr.names import RESERVED_NAMES, clip_id_of, stem, why_unsafe
 from tracks2zarr.pointers import annex_problem
 from tracks2zarr.problems import Problem, listed, shown
+from tracks2zarr.via import BOM
 
 VIDEO = "video_name"
 CLIP = "loop_clip_name"
@@ -34,7 +35,7 @@ EMPTY_CELLS = frozenset({"", "nan", "na"})
 #: A clip longer than this (19 days at 60 frames a second) is a slip of the pen.
 MAX_FRAMES = 100_000_000
 
-_INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
+_INTEGER = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
@@ -116,16 +117,39 @@ def read_metadata(path: Path) -> Metadata:
                 kind="metadata-unreadable",
                 what="The metadata CSV cannot be read as CSV.",
                 file=str(path),
-                row=reader.line_num,
+                row=_first_line_of_last_record(text),
                 found=str(error),
                 expected="comma-separated values, quotes closed",
                 remedy="Export the spreadsheet as CSV again.",
             )
         )
         return metadata
+    if not metadata.names and not metadata.problems:
+        metadata.problems.append(
+            Problem(
+                kind="metadata-empty",
+                what="The metadata CSV is empty.",
+                file=str(path),
+                found="no rows",
+                expected="a metadata CSV, one row a clip",
+                remedy="Fetch the file again.",
+            )
+        )
     _check_duplicates(path, metadata)
     _check_fps(path, metadata)
     return metadata
+
+
+def _first_line_of_last_record(text: str) -> int:
+    """Return the line in which the record begins at which the csv module gives up."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line = 1
+    try:
+        for _ in reader:
+            line = reader.line_num + 1
+    except csv.Error:
+        return line
+    return line
 
 
 def _read_text(path: Path, problems: list[Problem]) -> str | None:
@@ -149,6 +173,8 @@ def _read_text(path: Path, problems: list[Problem]) -> str | None:
         problems.append(pointer)
         return None
     try:
+        if path.is_fifo():  # it would be waited for
+            raise OSError("a pipe")
         raw = path.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
@@ -156,11 +182,11 @@ def _read_text(path: Path, problems: list[Problem]) -> str | None:
             "metadata-unreadable", "The metadata CSV cannot be read.", reason, "Check the path."
         )
         return None
-    if not raw.strip():
+    if not raw.removeprefix(BOM).strip():
         problem("metadata-empty", "The metadata CSV is empty.", "no rows", "Fetch the file again.")
         return None
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         problem(
             "metadata-not-utf8",
@@ -210,8 +236,9 @@ def _cells(
     path: Path, reader: CsvReader, header: list[str], problems: list[Problem]
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the row number and the needed cells of each row that has as many as the header."""
+    row = reader.line_num + 1
     for fields in reader:
-        row = reader.line_num
+        this_row, row = row, reader.line_num + 1
         if not any(cell.strip() for cell in fields):
             continue
         if len(fields) != len(header):
@@ -221,7 +248,7 @@ def _cells(
                     kind="metadata-row",
                     what="A row of the metadata CSV has another number of cells than the header.",
                     file=str(path),
-                    row=row,
+                    row=this_row,
                     found=f"{len(fields)} cells",
                     expected=f"{len(header)} cells",
                     remedy="Look for a missing comma, or one too many, in this row.",
@@ -231,7 +258,7 @@ def _cells(
             )
             continue
         cells = dict(zip(header, fields, strict=True))
-        yield row, {column: cells[column] for column in COLUMNS}
+        yield this_row, {column: cells[column] for column in COLUMNS}
 
 
 def _read_row(path: Path, row: int, cells: dict[str, str], metadata: Metadata) -> None:
@@ -296,7 +323,7 @@ def _is_empty(cell: str) -> bool:
 
 
 def _video(cell: str, video: str) -> str:
-    reason = why_unsafe(cell) or why_unsafe(video)
+    reason = why_unsafe(cell if cell in RESERVED_NAMES else video)
     if reason:
         raise _BadCellError(
             "unsafe-name",

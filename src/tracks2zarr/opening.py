@@ -114,7 +114,7 @@ def _exists(store: Store) -> Problem:
         kind="store-exists",
         what="The store exists.",
         file=str(store.path),
-        found=f"a Zarr store with {len(store.groups())} videos",
+        found=f"a Zarr store that holds {listed(store.groups(), 5) or 'no video'}",
         expected="no store, or what a run of the same input and settings left unfinished",
         remedy="Pass --store-mode a to add to it, --store-mode w to replace it, or another path.",
     )

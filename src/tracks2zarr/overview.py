@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tracks2zarr.planning import VideoPlan
@@ -84,13 +85,13 @@ class VideoInfo:
 class StoreInfo:
     """The videos of a store, sorted by id."""
 
-    store: Store
+    store: Path
     videos: tuple[VideoInfo, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the document of ``info --json``."""
         return {
-            "store": str(self.store.path),
+            "store": str(self.store),
             "videos": [video.as_dict() for video in self.videos],
         }
 
@@ -121,7 +122,9 @@ def info(store: str | os.PathLike[str], video: str | None = None) -> StoreInfo:
         if video not in names:
             raise Tracks2ZarrError(no_such_video(there, video, names))
         names = [video]
-    return StoreInfo(there, tuple(_video_info(there, name, planned.get(name)) for name in names))
+    return StoreInfo(
+        there.path, tuple(_video_info(there, name, planned.get(name)) for name in names)
+    )
 
 
 def no_such_video(store: Store, video: str, names: list[str]) -> Problem:

@@ -21,14 +21,14 @@ from tracks2zarr.boxes import Batch, ClipBoxes, Int32s, Spill
 from tracks2zarr.problems import Problem, Tracks2ZarrError
 from tracks2zarr.sources import named_digest
 
-#: Bytes of CSV that are parsed at once.
-BATCH_BYTES = 16 * 2**20
+#: Bytes of CSV that are parsed at once: twice as much takes more memory, and no less time.
+BATCH_BYTES = 4 * 2**20
 
 _RAW = dict.fromkeys(via.HEADER, pl.String)
 _SHAPE = pl.Struct(dict.fromkeys(("name", "x", "y", "width", "height"), pl.String))
 _REGION = pl.Struct(dict.fromkeys(("track", "confidence"), pl.String))
 _BOX = ("x", "y", "width", "height")
-#: Integers above this are not exact as float64.
+#: From here on, json_decode may have taken an integer for a float64.
 _EXACT_FLOAT = 2**53
 
 
@@ -84,11 +84,14 @@ def parse_clip(
     try:
         return _parse_fast(path, rule, folder, on_bytes)
     except _UnrecognisedError:
-        return _parse_slow(path, rule, folder)
+        return _parse_slow(path, rule, folder, on_bytes)
 
 
-def _parse_slow(path: Path, rule: via.FrameRule, folder: Path) -> ParsedClip:
-    slow = rows.read_clip(path, rule)
+def _parse_slow(
+    path: Path, rule: via.FrameRule, folder: Path, on_bytes: Callable[[int], None]
+) -> ParsedClip:
+    # these bytes were counted before, as far as the fast road came: only stopping matters
+    slow = rows.read_clip(path, rule, lambda _: on_bytes(0))
     if slow.problems:
         raise Tracks2ZarrError(slow.problems)
     slow.boxes.save(folder)
@@ -100,21 +103,17 @@ def _parse_fast(
 ) -> ParsedClip:
     hasher = hashlib.sha256()
     images = _Images()
-    spill = Spill(folder)
-    try:
-        with path.open("rb") as file:
-            header = file.readline()
-            hasher.update(header)
-            on_bytes(len(header))
-            if not via.is_header(via.split_header(header)):
-                raise _UnrecognisedError
-            for records in _record_batches(file, hasher):
-                batch = _parse_batch(records, images)
-                if batch is not None:
-                    spill.append(batch)
-                on_bytes(len(records))
-    finally:
-        spill.close()
+    with path.open("rb") as file, Spill(folder) as spill:
+        header = file.readline()
+        hasher.update(header)
+        on_bytes(len(header))
+        if not via.is_header(via.split_header(header)):
+            raise _UnrecognisedError
+        for records in _record_batches(file, hasher):
+            batch = _parse_batch(records, images)
+            if batch is not None:
+                spill.append(batch)
+            on_bytes(len(records))
     frames = via.frames_of(images.distinct, rule)
     if frames.bad:
         raise _UnrecognisedError
@@ -131,9 +130,9 @@ def _record_batches(file: BinaryIO, hasher: hashlib._Hash) -> Iterator[bytes]:
     while data := file.read(BATCH_BYTES):
         hasher.update(data)
         data = rest + data
-        cut = data.rfind(b"\n") + 1
-        while cut and data.count(b'"', 0, cut) % 2:
-            cut = data.rfind(b"\n", 0, cut - 1) + 1
+        if data.count(b"\r") != data.count(b"\r\n") + data.endswith(b"\r"):
+            raise _UnrecognisedError  # to the csv module, this ends a line
+        cut = _last_record_end(data)
         if len(data) - cut > 2 * BATCH_BYTES:
             raise _UnrecognisedError  # a quote that is never closed
         if cut:
@@ -141,6 +140,17 @@ def _record_batches(file: BinaryIO, hasher: hashlib._Hash) -> Iterator[bytes]:
         rest = data[cut:]
     if rest:
         yield rest
+
+
+def _last_record_end(data: bytes) -> int:
+    """Return the place behind the last line break that is not within quotes; 0 for none."""
+    cut = data.rfind(b"\n") + 1
+    within_quotes = data.count(b'"', 0, cut) % 2
+    while cut and within_quotes:
+        before = data.rfind(b"\n", 0, cut - 1) + 1
+        within_quotes ^= data.count(b'"', before, cut) % 2
+        cut = before
+    return cut
 
 
 @dataclass(slots=True)
@@ -166,6 +176,8 @@ class _Images:
 
 def _parse_batch(records: bytes, images: _Images) -> Batch | None:
     """Return the boxes of some records, or None where they are all frames without boxes."""
+    if via.BOM in records:
+        raise _UnrecognisedError  # polars would drop it
     try:
         raw = pl.read_csv(records, has_header=False, schema=_RAW)
     except pl.exceptions.PolarsError:
@@ -181,7 +193,7 @@ def _parse_batch(records: bytes, images: _Images) -> Batch | None:
         raw, image = raw.filter(~is_empty), image[~is_empty.to_numpy()]
     if raw.is_empty():
         return None
-    if (raw["region_count"] == "0").any():
+    if (raw["region_count"].str.strip_chars() == "0").any():
         raise _UnrecognisedError
     return _to_batch(image, _decode(raw))
 
@@ -211,29 +223,39 @@ def _decode(raw: pl.DataFrame) -> pl.DataFrame:
     if not len(shape) == len(region) == len(raw):
         raise _UnrecognisedError
     values = pl.concat([shape.struct.unnest(), region.struct.unnest()], how="horizontal")
-    if _has_key_twice(raw, values):
+    if not _is_one_object_a_row(raw, values):
         raise _UnrecognisedError
     return values
 
 
-def _has_key_twice(raw: pl.DataFrame, values: pl.DataFrame) -> bool:
-    """Tell whether a key may be twice in an object; json_decode takes the first, others the last.
+def _is_one_object_a_row(raw: pl.DataFrame, values: pl.DataFrame) -> bool:
+    """Tell whether each row has one object, in which no key that counts is twice.
 
-    Where the number of keys is that of the keys that were found, none is. Only other rows
-    are looked at more closely.
+    json_decode reads all rows as one text, so that an object may begin in one row and end in
+    another; and of a key that is twice it takes the first, where others take the last. Where
+    a row has as many colons as values were found, all is well; else it is looked at closely.
     """
     with_confidence = not values["confidence"].has_nulls()
     for column, keys, found in (
         ("region_shape_attributes", ("name", *_BOX), len(_BOX) + 1),
-        ("region_attributes", ("track", "confidence"), 2 if with_confidence else 0),
+        ("region_attributes", ("track",), 2 if with_confidence else 0),
     ):
         text = raw[column]
-        if (text.str.count_matches('":', literal=True) == found).all():
+        if not (text.str.starts_with("{") & text.str.ends_with("}")).all():
+            return False
+        if (text.str.count_matches(":", literal=True) == found).all():
             continue
+        if text.str.contains_any(["\\", "["]).any():
+            return False  # a key may be written with escapes, a list may go on in another row
+        opened, closed = (text.str.count_matches(brace, literal=True) for brace in "{}")
+        if (opened != closed).any():
+            return False
         for key in keys:
-            if (text.str.count_matches(f'"{key}"', literal=True) > 1).any():
-                return True
-    return False
+            if (text.str.count_matches(f'"{key}"', literal=True) != 1).any():
+                return False
+        if (text.str.count_matches('"confidence"', literal=True) > 1).any():
+            return False
+    return True
 
 
 def _to_batch(image: Int32s, values: pl.DataFrame) -> Batch:
@@ -258,6 +280,7 @@ def _to_batch(image: Int32s, values: pl.DataFrame) -> Batch:
         and (edges[:, 2:] >= 0).all()
         and not (np.abs(confidence) >= via.MAX_NUMBER).any()
         and (number["track"] >= 0).all()
+        and (number["track"] < _EXACT_FLOAT).all()
     )
     if not sound:
         raise _UnrecognisedError
@@ -269,7 +292,6 @@ def _to_batch(image: Int32s, values: pl.DataFrame) -> Batch:
 def _track() -> pl.Expr:
     """Return the track number; ``7.0`` is one, and so is ``7``."""
     text = pl.col("track")
-    as_float = text.cast(pl.Float64, strict=False)
-    is_exact = (as_float == as_float.floor()) & (as_float.abs() < _EXACT_FLOAT)
-    from_float = pl.when(is_exact).then(as_float).otherwise(None).cast(pl.Int64, strict=False)
-    return pl.coalesce(text.cast(pl.Int64, strict=False), from_float).alias("track")
+    integral = text.str.extract(r"^([+-]?[0-9]{1,15})\.0*$", 1)
+    numbers = (one.cast(pl.Int64, strict=False) for one in (text, integral))
+    return pl.coalesce(*numbers).alias("track")

@@ -207,7 +207,7 @@ class Plan:
             "videos": [video.as_dict() for video in self.videos],
             "problems": [problem.as_dict() for problem in self.problems],
         }
-        return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, file: str | None = None) -> Self:
@@ -315,9 +315,23 @@ def plan(
         settings=Settings(frames=frames, frame_regexp=frame_regexp, individual_dim=individual_dim),
         require_all=require_all,
     )
-    if errors_of(drafted.problems) and not (keep_going and drafted.videos):
-        raise Tracks2ZarrError(drafted.problems)
+    problems = list(drafted.problems)
+    if keep_going and not drafted.videos:
+        problems.append(_no_video_left(tracks_dir))
+    if errors_of(problems) and not (keep_going and drafted.videos):
+        raise Tracks2ZarrError(problems)
     return drafted
+
+
+def _no_video_left(tracks_dir: str | Path) -> Problem:
+    return Problem(
+        kind="no-video-left",
+        what="There is no video without problems, so nothing is converted.",
+        file=str(tracks_dir),
+        found="problems in every video, or in the input as a whole",
+        expected="a video without problems",
+        remedy="Mend the problems above.",
+    )
 
 
 def draft(
@@ -340,7 +354,7 @@ def draft(
     files, file_problems = list_tracks(folder, pattern, metadata_path)
     match = _Match(folder, metadata_path, settings, metadata, files)
     problems = match.problems(file_problems, require_all=require_all)
-    bad_videos = {problem.video for problem in errors_of(problems)}
+    bad_videos = match.videos_with(errors_of(problems))
     videos = [video for video in match.videos() if video.video not in bad_videos]
     return Plan(tuple(videos), tuple(problems))
 
@@ -367,7 +381,7 @@ def _settings_problems(settings: Settings) -> Iterable[Problem]:
     try:
         groups = re.compile(settings.frame_regexp).groups
         found = f"{settings.frame_regexp!r}, which has no group"
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         groups, found = 0, f"{settings.frame_regexp!r}: {error}"
     if not groups:
         yield Problem(
@@ -416,6 +430,12 @@ class _Match:
         if problem.video is None and problem.clip is None:
             return True
         return problem.video in selected or problem.clip in stems
+
+    def videos_with(self, errors: list[Problem]) -> set[str]:
+        """Return the videos that errors concern; two where a clip may be of either."""
+        clips = {problem.clip for problem in errors}
+        videos = {problem.video for problem in errors if problem.video}
+        return videos | {n.video for n in self.metadata.names.values() if n.clip_stem in clips}
 
     def _files_without_row(self) -> Iterable[Problem]:
         if not self.metadata.names:  # then the metadata's own problem says why

@@ -19,6 +19,10 @@ _MAX_THREADS = "POLARS_MAX_THREADS"
 _NOT_BEGUN = -1
 
 
+class Stopped(BaseException):
+    """The run was asked to stop; what is in progress is given up."""
+
+
 class Table:
     """Bytes read of each clip, and a flag to stop, shared by all workers.
 
@@ -44,8 +48,6 @@ class Table:
             If the run is to stop.
         """
         if self.stop_flag[0]:
-            from tracks2zarr.convert import Stopped
-
             raise Stopped
         self.counts[slot] = max(self.counts[slot], 0) + count
 
@@ -62,17 +64,38 @@ class Table:
         self.stop_flag[0] = 1
 
 
+#: The table that this process reports to, if any.
+_table: Table | None = None
+
+
+def report_bytes(slot: int, count: int) -> None:
+    """Report bytes that were read, where anybody wants to know.
+
+    Parameters
+    ----------
+    slot
+        The place of the clip in the run's table.
+    count
+        The bytes read since the last report; 0 says that the work begins.
+
+    Raises
+    ------
+    Stopped
+        If the run is to stop.
+    """
+    if _table is not None:
+        _table.report(slot, count)
+
+
 @contextmanager
 def reporting(table: Table) -> Iterator[None]:
-    """Let conversions in this process report to a table."""
-    from tracks2zarr import convert
-
-    before = convert.report_bytes
-    convert.report_bytes = table.report
+    """Let this process report to a table."""
+    global _table  # noqa: PLW0603 - a process reports to one run
+    before, _table = _table, table
     try:
         yield
     finally:
-        convert.report_bytes = before
+        _table = before
 
 
 def process_pool(workers: int, table: Table) -> ProcessPoolExecutor:
@@ -102,11 +125,9 @@ def _start(counts: Any, stop_flag: Any, threads: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault(_MAX_THREADS, str(threads))
-    from tracks2zarr import convert
-
-    table = Table(0)
-    table.counts, table.stop_flag = counts, stop_flag
-    convert.report_bytes = table.report
+    global _table  # noqa: PLW0603 - a worker reports to one run
+    _table = Table(0)
+    _table.counts, _table.stop_flag = counts, stop_flag
 
 
 def _end_with_parent() -> None:

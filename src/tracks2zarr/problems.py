@@ -83,7 +83,7 @@ class Problem:
             "do": self.remedy,
         }
         lines += [f"  {label + ':':<9} {text}" for label, text in labelled.items() if text]
-        return "\n".join(lines)
+        return "\n".join(printable(line) for line in lines)
 
 
 class Tracks2ZarrError(Exception):
@@ -112,8 +112,13 @@ def errors_of(problems: Iterable[Problem]) -> list[Problem]:
 def shown(text: object) -> str:
     """Return `text` as one printable line: control characters escaped, long text shortened."""
     limit = 200
-    line = "".join(_printable(character) for character in str(text))
+    line = printable(str(text))
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def printable(text: str) -> str:
+    """Return `text` with its control characters escaped, so that a terminal only shows it."""
+    return "".join(_printable(character) for character in text)
 
 
 def _printable(character: str) -> str:

@@ -119,7 +119,7 @@ class Receipt:
             "plan": self.plan.as_dict(),
             "warnings": [problem.as_dict() for problem in self.warnings],
         }
-        return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

@@ -12,7 +12,7 @@ import io
 import json
 import math
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from tracks2zarr.problems import ROWS_NAMED, Problem, shown
 from tracks2zarr.sources import named_digest
 
 _BOX = ("x", "y", "width", "height")
+_KEYS = ("name", *_BOX, "track", "confidence")
 _EMPTY = "{}"
 # the module's own limit, 128 KiB, is less than the fast road takes
 csv.field_size_limit(16 * 2**20)
@@ -45,7 +46,9 @@ class ReadClip:
     warnings: tuple[Problem, ...]
 
 
-def read_clip(path: Path, rule: via.FrameRule) -> ReadClip:
+def read_clip(
+    path: Path, rule: via.FrameRule, on_bytes: Callable[[int], None] = lambda _: None
+) -> ReadClip:
     """Read the boxes of a clip from its tracks file, row by row.
 
     Parameters
@@ -54,6 +57,8 @@ def read_clip(path: Path, rule: via.FrameRule) -> ReadClip:
         The tracks CSV.
     rule
         How frames are found, and which there are.
+    on_bytes
+        Called with the number of bytes that were read since the last call.
 
     Returns
     -------
@@ -69,7 +74,7 @@ def read_clip(path: Path, rule: via.FrameRule) -> ReadClip:
     columns, problems, digest = _Columns(), _RowProblems(path), ""
     try:
         with path.open("rb", buffering=0) as raw:
-            hashed = _HashedReader(raw)
+            hashed = _HashedReader(raw, on_bytes)
             text = io.TextIOWrapper(io.BufferedReader(hashed, 1 << 20), "utf-8-sig", newline="")
             _read_rows(csv.reader(text, strict=True), columns, problems)
             digest = named_digest(hashed.hasher)
@@ -83,8 +88,9 @@ def read_clip(path: Path, rule: via.FrameRule) -> ReadClip:
 class _HashedReader(io.RawIOBase):
     """A raw file whose bytes are hashed as they are read."""
 
-    def __init__(self, raw: io.FileIO) -> None:
+    def __init__(self, raw: io.FileIO, on_bytes: Callable[[int], None]) -> None:
         self._raw = raw
+        self._on_bytes = on_bytes
         self.hasher = hashlib.sha256()
 
     def readable(self) -> bool:
@@ -93,6 +99,7 @@ class _HashedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         count = self._raw.readinto(buffer)
         self.hasher.update(memoryview(buffer)[:count])
+        self._on_bytes(count)
         return count
 
 
@@ -203,6 +210,7 @@ def _not_utf8(path: Path) -> tuple[int, str, str, str]:
 
 
 def _read_rows(reader: CsvReader, columns: _Columns, problems: _RowProblems) -> None:
+    line = 1
     try:
         header = next(reader, [])
         if not via.is_header(header):
@@ -210,15 +218,17 @@ def _read_rows(reader: CsvReader, columns: _Columns, problems: _RowProblems) -> 
                 1, "tracks-header", "A tracks file has another header.", ",".join(header)
             )
             return
+        line = reader.line_num + 1
         for fields in reader:
             if fields:
                 try:
-                    _read_row(reader.line_num, fields, columns)
+                    _read_row(line, fields, columns)
                 except _BadRowError as bad:
-                    problems.add(reader.line_num, bad)
+                    problems.add(line, bad)
+            line = reader.line_num + 1
     except csv.Error as error:
         problems.add_file_problem(
-            reader.line_num, "tracks-csv", "A tracks file cannot be read as CSV.", str(error)
+            line, "tracks-csv", "A tracks file cannot be read as CSV.", str(error)
         )
 
 
@@ -265,15 +275,15 @@ def _object(text: str, column: str) -> dict[str, Any]:
             value = None
     if not isinstance(value, dict):
         raise _BadRowError("json", "A cell is no JSON object.", column, text, "a JSON object")
-    if text.count('":') != len(value):
+    if text.count(":") != len(value):
         _check_keys(text, column)
     return value
 
 
 def _check_keys(text: str, column: str) -> None:
-    """Check that no key of an object is there twice: parsers differ in which of the two counts."""
+    """Check that no key that counts is twice: parsers differ in which of the two they take."""
     keys = [key for key, _ in json.loads(text, object_pairs_hook=list)]
-    twice = sorted({key for key in keys if keys.count(key) > 1})
+    twice = [key for key in _KEYS if keys.count(key) > 1]
     if twice:
         raise _BadRowError(
             "json-key-twice", "A key is twice in a JSON object.", column,

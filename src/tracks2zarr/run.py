@@ -19,10 +19,10 @@ from tracks2zarr.convert import (
     convert_video,
 )
 from tracks2zarr.decide import Mode
-from tracks2zarr.failure import unexpected_problem
+from tracks2zarr.failure import unexpected_problem, workers_problem
 from tracks2zarr.planning import Plan
 from tracks2zarr.pool import Table, process_pool, reporting
-from tracks2zarr.problems import Problem
+from tracks2zarr.problems import Problem, Tracks2ZarrError
 from tracks2zarr.store import Store
 
 _POLL_SECONDS = 0.2
@@ -120,12 +120,19 @@ class Run:
         ------
         KeyboardInterrupt
             When the run was interrupted, and all workers have stopped.
+        Tracks2ZarrError
+            If no worker can start.
         """
         while tasks := [task for task in self._tasks if not self._has_ended(task)]:
-            self._convert(tasks, executor, workers)
+            try:
+                self._convert(tasks, executor, workers)
+            except BrokenExecutor:
+                raise Tracks2ZarrError(workers_problem()) from None
             if any(self._is_busy(task) for task in tasks):
                 self._show(tasks)
                 time.sleep(_BUSY_SECONDS)
+            elif not any(self._has_ended(task) for task in tasks):
+                raise Tracks2ZarrError(workers_problem())
 
     def _has_ended(self, task: VideoTask) -> bool:
         return task.plan.video in self._outcomes and not self._is_busy(task)

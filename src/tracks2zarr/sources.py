@@ -130,6 +130,9 @@ def _file_problem(path: Path, clip_stem: str) -> Problem | None:
     if pointer:
         return _for_clip(pointer, clip_stem)
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise OSError("no file")
+        _check_is_text(path.name)
         header = via.read_header(path)
     except OSError as error:
         found = error.strerror or str(error)
@@ -155,6 +158,14 @@ def _file_problem(path: Path, clip_stem: str) -> Problem | None:
         ),
         clip_stem,
     )
+
+
+def _check_is_text(name: str) -> None:
+    """Check that a file's name is text: it stands in the metadata and in the group."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise OSError("a name that is not UTF-8") from None
 
 
 def _for_clip(problem: Problem, clip_stem: str) -> Problem:

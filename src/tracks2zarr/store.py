@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -20,8 +21,8 @@ from tracks2zarr.problems import Problem, Tracks2ZarrError, listed
 from tracks2zarr.receipt import Receipt
 
 OURS = ".tracks2zarr"
-#: What an attempt's folder is called: the video's id and a random number.
-_ATTEMPT = re.compile(r"(?P<video>.+)\.(?P<number>[0-9a-f]{16})", re.DOTALL)
+#: What an attempt's folder is called: the video's id, the store's tag, a random number.
+_ATTEMPT = re.compile(r".+\.(?P<number>[0-9a-f]{16})", re.DOTALL)
 
 
 class State(StrEnum):
@@ -152,7 +153,7 @@ class Store:
     def write_failure(self, video: str, problems: list[Problem], about: dict[str, str]) -> None:
         """Record why an attempt at a video failed, and what else is known about the attempt."""
         document = {"video": video, **about, "problems": [p.as_dict() for p in problems]}
-        text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps(document, indent=1) + "\n"
         write_whole(self.failure_file(video), text.encode(), sync=False)
 
     def groups(self) -> list[str]:
@@ -204,19 +205,27 @@ class Store:
 
     # ---- attempts
 
+    def attempt_name(self, video: str) -> str:
+        """Return a name that no other attempt has, and that tells whose it is."""
+        return f"{video}.{self._tag()}{secrets.token_hex(4)}"
+
     def attempts(self, folder: Path, video: str | None = None) -> Iterator[Path]:
-        """Yield the folders of attempts in a folder, of all videos or of one."""
+        """Yield the folders of attempts in a folder, of all videos or of one.
+
+        Several stores may have their work in progress in one folder: there, only attempts of
+        this store count.
+        """
         if not folder.is_dir():
             return
+        tag = "" if folder == self.temp else self._tag()
         for entry in sorted(folder.iterdir()):
             match = _ATTEMPT.fullmatch(entry.name)
-            if match and entry.is_dir() and video in {None, match["video"]}:
+            is_ours = match is not None and match["number"].startswith(tag)
+            if is_ours and entry.is_dir() and video in {None, video_of_attempt(entry)}:
                 yield entry
 
-
-def attempt_name(video: str) -> str:
-    """Return a name that no other attempt has."""
-    return f"{video}.{secrets.token_hex(8)}"
+    def _tag(self) -> str:
+        return hashlib.sha256(os.fsencode(self.path)).hexdigest()[:8]
 
 
 def video_of_attempt(folder: Path) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tracks2zarr import rows
+from tracks2zarr.failure import workers_problem
 from tracks2zarr.files import Content, content_of
 from tracks2zarr.metadata import ClipRow, Metadata, read_metadata
 from tracks2zarr.planning import ClipPlan, VideoPlan
-from tracks2zarr.pool import Table, available_cores, process_pool
-from tracks2zarr.problems import Problem, shown
+from tracks2zarr.pool import Table, available_cores, process_pool, report_bytes
+from tracks2zarr.problems import Problem, Tracks2ZarrError, shown
 from tracks2zarr.receipt import Receipt
 from tracks2zarr.root import is_stale
 from tracks2zarr.store import State, Store, existing_store
@@ -150,19 +151,23 @@ def _verdicts(tasks: list[_Task], workers: int | None) -> Iterator[VideoVerdict]
     if count <= 1 or all(task.quick for task in tasks):
         yield from map(_verify_video, tasks)
         return
-    pool: ProcessPoolExecutor
-    with process_pool(count, Table(0)) as pool:
-        yield from _in_pool(pool, tasks)
+    table = Table(1)
+    with process_pool(count, table) as pool:
+        futures = [pool.submit(_verify_video, task) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenExecutor:
+            raise Tracks2ZarrError(workers_problem()) from None
+        except BaseException:
+            table.stop()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
 
 
-def _in_pool(pool: Executor, tasks: list[_Task]) -> Iterator[VideoVerdict]:
-    futures = [pool.submit(_verify_video, task) for task in tasks]
-    try:
-        for future in as_completed(futures):
-            yield future.result()
-    finally:
-        for future in futures:
-            future.cancel()
+def _report(count: int) -> None:
+    """Note that bytes of a source were read; this is where an interrupted run ends."""
+    report_bytes(0, count)
 
 
 def _unplanned(store: Store, planned: set[str]) -> Iterator[VideoVerdict]:
@@ -309,7 +314,7 @@ def _source_problems(
         if not path.is_file():
             absent.append(_absent(plan.video, path, "--tracks-dir", clip.clip))
             continue
-        read[number] = source = rows.read_clip(path, plan.frame_rule(clip))
+        read[number] = source = rows.read_clip(path, plan.frame_rule(clip), _report)
         yield from _changed(plan.video, clip, path, source, receipt.digest(clip.clip))
         yield from source.problems
     if len(read) < len(plan.clips):

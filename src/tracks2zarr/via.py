@@ -9,7 +9,6 @@ https://www.robots.ox.ac.uk/~vgg/software/via/docs/face_track_annotation.html, a
 from __future__ import annotations
 
 import csv
-import io
 import json
 import math
 import re
@@ -38,8 +37,9 @@ MAX_NUMBER = 2.0**127
 #: The tracker puts this between a clip's name and ``.csv``.
 SUFFIX = "_tracks"
 
-_INTEGER = re.compile(r"([+-]?[0-9]+)(?:\.0*)?")
+_INTEGER = re.compile(r"([+-]?[0-9]{1,99})(?:\.0*)?")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NAN = re.compile(r"[+-]?nan", re.IGNORECASE)
 _LAST_DIGITS = re.compile(r"([0-9]+)[^0-9]*\Z")
 
 
@@ -51,7 +51,13 @@ def is_header(fields: Sequence[str]) -> bool:
 def split_header(line: bytes) -> list[str]:
     """Return the column names in the first line of a file, with or without a byte-order mark."""
     text = line.removeprefix(BOM).decode("utf-8", errors="replace")
-    return next(csv.reader(io.StringIO(text)), [])
+    text = text.removesuffix("\n").removesuffix("\r")
+    if "\r" in text:  # to the csv module, this ends a line
+        return [text]
+    try:
+        return next(csv.reader([text], strict=True), [])
+    except csv.Error:
+        return [text]
 
 
 def clip_stem_of(file_name: str) -> str:
@@ -74,7 +80,10 @@ def loads(text: str) -> dict[str, Any]:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        value = json.loads(text)
+        try:
+            value = json.loads(text)
+        except RecursionError:
+            raise ValueError("too deep") from None
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     return value
@@ -98,8 +107,11 @@ def to_integer(value: object) -> int | None:
     if match := _INTEGER.fullmatch(text):
         return int(match[1])
     if _NUMBER.fullmatch(text) and abs(float(text)) < float(MAX_TRACK):
-        number = Decimal(text)
-        return int(number) if number == number.to_integral_value() else None
+        try:
+            number = Decimal(text)
+            return int(number) if number == number.to_integral_value() else None
+        except ArithmeticError:  # an exponent that nobody means
+            return None
     return None
 
 
@@ -129,7 +141,7 @@ def to_confidence(value: object) -> float | None:
     """Return a confidence as float, NaN where there is none; None where it is no number."""
     if value is None:
         return math.nan
-    if isinstance(value, str) and value.strip().lower() == "nan":
+    if isinstance(value, str) and _NAN.fullmatch(value.strip()):
         return math.nan
     if isinstance(value, float) and math.isnan(value):
         return math.nan
@@ -177,6 +189,15 @@ class FrameRule:
     counts_from: str
     regexp: str | None
 
+    @property
+    def offset(self) -> int:
+        """The number in the file of the clip's first frame."""
+        return self.first_frame if self.counts_from == "video" else 0
+
+    def has(self, frame: int) -> bool:
+        """Tell whether a frame, as it is counted in the file, is one of the clip's."""
+        return self.offset <= frame < self.offset + self.n_frames
+
 
 @dataclass(frozen=True, slots=True)
 class Frames:
@@ -205,21 +226,18 @@ def frames_of(images: Sequence[Image], rule: FrameRule) -> Frames:
     in_attributes = [attribute.get("frame") for attribute in attributes]
     have = sum(value is not None for value in in_attributes)
     by_attribute = rule.regexp is None and have == len(images) > 0
-    frames = []
-    for index, image in enumerate(images):
-        value: object = in_attributes[index]
-        if not by_attribute:
-            value = _frame_in_name(image.filename, rule.regexp)
-        frame = to_integer(value)
-        problem = (
-            _no_frame(image, value, rule, by_attribute=by_attribute)
-            if frame is None
-            else _outside(frame, rule, "file_attributes" if by_attribute else "filename")
-        )
-        if problem:
-            bad.setdefault(index, problem)
-        offset = rule.first_frame if rule.counts_from == "video" else 0
-        frames.append(-1 if frame is None else frame - offset)
+    values = in_attributes
+    if not by_attribute:
+        values = [_frame_in_name(image.filename, rule.regexp) for image in images]
+    given = [to_integer(value) for value in values]
+    column = "file_attributes" if by_attribute else "filename"
+    outside = _Outside.of([frame for frame in given if frame is not None], rule, column)
+    for index, (image, value, frame) in enumerate(zip(images, values, given, strict=True)):
+        if frame is None:
+            bad.setdefault(index, _no_frame(image, value, rule, by_attribute=by_attribute))
+        elif not rule.has(frame):
+            bad.setdefault(index, outside.problem(frame))
+    frames = [-1 if frame is None else frame - rule.offset for frame in given]
     _check_one_to_one(images, frames, bad)
     mixed = rule.regexp is None and 0 < have < len(images)
     return Frames(frames, bad, mixed)
@@ -284,30 +302,43 @@ def _no_frame(image: Image, value: object, rule: FrameRule, *, by_attribute: boo
     )
 
 
-def _outside(frame: int, rule: FrameRule, column: str) -> BadImage | None:
-    """Return the problem of a frame that the clip does not have; `frame` as in the file."""
-    by_video = rule.counts_from == "video"
-    first = rule.first_frame if by_video else 0
-    if first <= frame < first + rule.n_frames:
-        return None
-    expected = f"{first} to {first + rule.n_frames - 1}, the frames that the metadata give the clip"
-    in_video = frame if by_video else frame + rule.first_frame
-    if frame >= first:
-        fits = f"loop_END_frame_ffmpeg would have to be {in_video + 1} or more"
-    elif by_video:
-        fits = f"loop_START_frame_ffmpeg would have to be {max(in_video, 0) + 1} or less"
-    else:
-        fits = "Correct the frame"
-    other = " (is the file counted from the video's first frame? Then pass --frames video)"
-    hint = other if not by_video and 0 <= frame - rule.first_frame < rule.n_frames else ""
-    return BadImage(
-        "frame-outside-clip",
-        "A frame is not one of the clip's.",
-        column,
-        f"frame {frame}",
-        expected,
-        f"{fits}{hint}.",
-    )
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """What to say of frames that a clip does not have: the metadata that would fit the file."""
+
+    column: str
+    expected: str
+    too_high: str
+    too_low: str
+    last: int
+
+    @classmethod
+    def of(cls, frames: Sequence[int], rule: FrameRule, column: str) -> _Outside:
+        """Look at all frames of a file, as they are counted in it."""
+        to_video = 0 if rule.counts_from == "video" else rule.first_frame
+        highest, lowest = max(frames, default=0), min(frames, default=0)
+        last = rule.offset + rule.n_frames - 1
+        too_high = f"loop_END_frame_ffmpeg would have to be {highest + to_video + 1} or more"
+        if rule.counts_from == "clip" and rule.first_frame <= lowest:
+            too_high += (
+                "; or the file counts from the video's first frame: then pass --frames video"
+            )
+        too_low = "Correct the frame"
+        if rule.counts_from == "video" and lowest >= 0:
+            too_low = f"loop_START_frame_ffmpeg would have to be {lowest + 1} or less"
+        expected = f"{rule.offset} to {last}, the frames that the metadata give the clip"
+        return cls(column, expected, f"{too_high}.", f"{too_low}.", last)
+
+    def problem(self, frame: int) -> BadImage:
+        """Return the problem of one frame."""
+        return BadImage(
+            "frame-outside-clip",
+            "A frame is not one of the clip's.",
+            self.column,
+            f"frame {frame}",
+            self.expected,
+            self.too_high if frame > self.last else self.too_low,
+        )
 
 
 def _check_one_to_one(

@@ -78,21 +78,23 @@ class SuggestingGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
+_FIRST_RUN = """\b
+A first run:
+  tracks2zarr plan   TRACKS_DIR METADATA_CSV
+  tracks2zarr create TRACKS_DIR METADATA_CSV CrabTracks.zarr
+  tracks2zarr verify CrabTracks.zarr
+"""
+
+
 @click.group(
     cls=SuggestingGroup,
+    epilog=_FIRST_RUN,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="tracks2zarr", prog_name="tracks2zarr")
 @debug_option
 def app() -> None:
-    r"""Turn the tracks of a whole experiment into one checked Zarr dataset.
-
-    \b
-    A first run:
-      tracks2zarr plan   TRACKS_DIR METADATA_CSV
-      tracks2zarr create TRACKS_DIR METADATA_CSV CrabTracks.zarr
-      tracks2zarr verify CrabTracks.zarr
-    """
+    """Turn the tracks of a whole experiment into one checked Zarr dataset."""
 
 
 def main() -> NoReturn:

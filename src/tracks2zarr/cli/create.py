@@ -71,8 +71,9 @@ def command(
     from tracks2zarr.planning import plan as make_plan
 
     plan = make_plan(tracks_dir, metadata_csv, keep_going=keep_going, **plan_settings)
-    if store_mode == "w" and not yes:
-        _ask_to_replace(store)
+    if store_mode == "w" and not yes and not _may_replace(store):
+        click.echo("Nothing was changed.", err=True)
+        return 1
     return convert(
         plan,
         store,
@@ -84,19 +85,19 @@ def command(
     )
 
 
-def _ask_to_replace(store: Path) -> None:
-    """Ask on a terminal whether to replace a store that exists."""
+def _may_replace(store: Path) -> bool:
+    """Ask on a terminal whether to replace a store, where there is one."""
     from tracks2zarr.problems import Problem, Tracks2ZarrError
     from tracks2zarr.store import Store
 
     there = Store.at(store)
     if not there.exists():
-        return
+        return True
     if sys.stdin.isatty():
-        groups = len(there.groups())
-        question = f"Replace {store}, which holds {groups} video{'s' if groups != 1 else ''}?"
-        click.confirm(question, abort=True, err=True)
-        return
+        from tracks2zarr.cli.show import counted
+
+        held = counted(len(there.groups()), "video")
+        return click.confirm(f"Replace {store}, which holds {held}?", err=True)
     raise Tracks2ZarrError(
         Problem(
             kind="not-confirmed",
@@ -134,7 +135,7 @@ def convert(plan: Plan, store: Path, *, quiet: bool, **options: Any) -> int:
     except Interrupted as stop:
         _print_summary(stop.summary, quiet=quiet)
         show.err().print(
-            "Interrupted. To go on, run the same command again with --store-mode a.",
+            show.advice("Interrupted. To go on, run the same command again with --store-mode a."),
             style="yellow",
         )
         return interrupted_status()

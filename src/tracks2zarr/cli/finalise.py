@@ -14,9 +14,9 @@ from tracks2zarr.cli.options import PATH
 @click.argument("store", type=PATH)
 @debug_option
 def command(store: Path) -> int:
-    """List exactly the finished videos in STORE's root, and name those missing.
+    """List exactly the finished videos in STORE's root.
 
-    It can be run at any moment, and again.
+    Those missing are named. It can be run at any moment, and again.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.root import finalise

@@ -13,6 +13,12 @@ from tracks2zarr.cli.options import PATH
 if TYPE_CHECKING:
     from tracks2zarr.decide import Mode
 
+#: What this command calls the options of ``tracks2zarr create``.
+_NAMES = {
+    "--store-mode": "--zarr_mode_store",
+    "--group-mode": "--zarr_mode_group",
+    "--pattern": "--via_tracks_glob_pattern",
+}
 _MODES = click.Choice(["w-", "w", "a"])
 
 
@@ -67,9 +73,11 @@ def command(
     It is 'tracks2zarr create' with the names of the older workflow; a store is replaced
     without a question where --zarr_mode_store is w.
     """
+    from tracks2zarr.cli import show
     from tracks2zarr.cli.create import convert
     from tracks2zarr.planning import plan as make_plan
 
+    show.call_options(_NAMES)
     plan = make_plan(via_tracks_dir, metadata_csv, pattern=via_tracks_glob_pattern)
     return convert(
         plan,

@@ -33,6 +33,22 @@ class Size(click.ParamType[int]):
         return int(float(match[1]) * units[match[2].lower()])
 
 
+class FrameRegexp(click.ParamType[str]):
+    """A regular expression with a group."""
+
+    name = "regexp"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text of the regular expression."""
+        try:
+            groups = re.compile(value).groups
+        except (re.error, OverflowError, RecursionError) as error:
+            self.fail(f"{value!r} is no regular expression: {error}.")
+        if not groups:
+            self.fail(f"{value!r} has no group; group 1 is the frame, as in '_([0-9]+)[.]png$'.")
+        return str(value)
+
+
 def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the arguments and options that make a plan."""
     options = (
@@ -54,6 +70,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--frame-regexp",
+            type=FrameRegexp(),
             metavar="R",
             help="Regular expression, searched in an image's file name; group 1 is the frame.",
         ),

@@ -19,9 +19,9 @@ from tracks2zarr.cli.options import json_option, plan_options
 def command(
     tracks_dir: Path, metadata_csv: Path, *, as_json: bool, require_all: bool, **settings: Any
 ) -> int:
-    """Show what there is to do, and all problems, without doing anything.
+    """Show what there is to do, and all problems.
 
-    TRACKS_DIR holds one VIA tracks CSV a clip, METADATA_CSV has one row a clip.
+    Nothing is written. TRACKS_DIR holds one VIA tracks CSV a clip, METADATA_CSV has one row a clip.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.planning import Settings, draft

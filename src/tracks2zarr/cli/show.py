@@ -13,7 +13,27 @@ from rich.table import Table
 
 from tracks2zarr.problems import Problem, errors_of, shown
 
+#: What options are called by the command that runs, where they have other names.
+_option_names: dict[str, str] = {}
 _STYLES = {"done": "green", "failed": "red", "missing": "red", "running": "cyan"}
+
+
+def call_options(names: dict[str, str]) -> None:
+    """Let advice name the options as the command that runs calls them.
+
+    Parameters
+    ----------
+    names
+        For an option of ``tracks2zarr``, what this command calls it.
+    """
+    _option_names.update(names)
+
+
+def advice(text: str) -> str:
+    """Return text with the options named as the command that runs calls them."""
+    for option, name in _option_names.items():
+        text = text.replace(option, name)
+    return text
 
 
 def out() -> Console:
@@ -28,7 +48,7 @@ def err() -> Console:
 
 def print_json(document: object) -> None:
     """Print one JSON document on stdout."""
-    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    print(json.dumps(document, indent=2, allow_nan=False))
 
 
 def print_problems(problems: Iterable[Problem]) -> None:
@@ -36,7 +56,7 @@ def print_problems(problems: Iterable[Problem]) -> None:
     console = err()
     for problem in sorted(problems, key=lambda problem: problem.is_error):
         style = "red" if problem.is_error else "yellow"
-        first, *rest = str(problem).splitlines()
+        first, *rest = advice(str(problem)).splitlines()
         label, _, what = first.partition(":")
         console.print(f"[{style} bold]{label}:[/]{escape(what)}")
         for line in rest:

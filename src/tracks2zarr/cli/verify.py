@@ -24,8 +24,9 @@ from tracks2zarr.cli.options import PATH, json_option
 @json_option
 @debug_option
 def command(store: Path, *, as_json: bool, **options: Any) -> int:
-    """Prove every number in STORE equal to its source, which is read again.
+    """Prove every number in STORE equal to its source.
 
+    Every source is read again, by another road than the one that made the store.
     The exit status is 0 only where all of it was verified.
     """
     from tracks2zarr.cli import show
@@ -42,7 +43,8 @@ def command(store: Path, *, as_json: bool, **options: Any) -> int:
         style = "green" if verdict.ok else "red"
         from rich.text import Text
 
-        line = Text.assemble((str(word), style), f"  {verdict.video}, {verdict.n_boxes:,} boxes")
+        boxes = f", {verdict.n_boxes:,} boxes" if verdict.n_boxes else ""
+        line = Text.assemble((str(word), style), f"  {verdict.video}{boxes}")
         console.print(line, soft_wrap=True)
         show.print_problems(verdict.problems)
 
