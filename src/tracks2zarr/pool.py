@@ -109,13 +109,34 @@ def process_pool(workers: int, table: Table) -> ProcessPoolExecutor:
         Where they report to.
     """
     threads = max(1, -(-available_cores() // workers))
-    return ProcessPoolExecutor(
+    pool = ProcessPoolExecutor(
         workers,
         # never fork: polars' threads do not live on in a forked process
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start,
         initargs=(table.counts, table.stop_flag, threads),
     )
+    with _signals_held():
+        pool.submit(_nothing)  # starts all workers
+    return pool
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Hold back Ctrl-C and SIGTERM while processes start.
+
+    They inherit that, until they ignore both: a Ctrl-C reaches all processes of a terminal,
+    and one that is just starting would die of it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _nothing() -> None:
+    """Do nothing, in a worker."""
 
 
 def _start(counts: Any, stop_flag: Any, threads: int) -> None:
