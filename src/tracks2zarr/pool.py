@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.resource_tracker
 import os
 import signal
 import threading
@@ -116,19 +117,22 @@ def process_pool(workers: int, table: Table) -> ProcessPoolExecutor:
         initializer=_start,
         initargs=(table.counts, table.stop_flag, threads),
     )
-    with _signals_held():
-        pool.submit(_nothing)  # starts all workers
+    # it would let signals through again where it starts later, between two workers
+    multiprocessing.resource_tracker.ensure_running()
+    with _interrupts_held():
+        for _ in range(workers):  # each starts a worker
+            pool.submit(_nothing)
     return pool
 
 
 @contextmanager
-def _signals_held() -> Iterator[None]:
-    """Hold back Ctrl-C and SIGTERM while processes start.
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while processes start.
 
-    They inherit that, until they ignore both: a Ctrl-C reaches all processes of a terminal,
+    They inherit that: a Ctrl-C reaches all processes of a terminal,
     and one that is just starting would die of it.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
@@ -141,9 +145,9 @@ def _nothing() -> None:
 
 def _start(counts: Any, stop_flag: Any, threads: int) -> None:
     """Prepare a worker process."""
-    # the process that started us decides when to stop: it is told by the same signal
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Ctrl-C reaches the process that started us, too: it says when to stop. Held back, not
+    # ignored, for polars sets a handler of its own.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault(_MAX_THREADS, str(threads))
     global _table  # noqa: PLW0603 - a worker reports to one run

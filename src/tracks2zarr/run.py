@@ -26,6 +26,7 @@ from tracks2zarr.problems import Problem, Tracks2ZarrError
 from tracks2zarr.store import Store
 
 _POLL_SECONDS = 0.2
+_SIGNAL_SECONDS = 0.05
 #: How long to wait before asking again for a video that another run is at work on.
 _BUSY_SECONDS = 1.0
 
@@ -90,6 +91,7 @@ class Run:
     ) -> None:
         self._outcomes: dict[str, Outcome] = {}
         self._progress = progress
+        self._interrupted = False
         self._tasks: list[VideoTask] = []
         n_clips = 0
         for video in plan.videos:
@@ -180,12 +182,11 @@ class Run:
                     self._note(futures[future], future.result)
                 self._show(tasks)
         except KeyboardInterrupt:
+            self._interrupted = True
             self._table.stop()
-            for future in pending:
-                future.cancel()
-            for future in wait(pending).done:
-                if not future.cancelled():
-                    self._note(futures[future], future.result)
+            begun = [future for future in pending if not future.cancel()]
+            for future in wait(begun).done:
+                self._note(futures[future], future.result)
             raise
 
     def _map_in_pool(
@@ -235,8 +236,10 @@ class Run:
         try:
             outcome = result()
         except BrokenExecutor:
-            if not self._table.has_begun(task.slot):
-                return  # it was not at work on this video: a new pool does it
+            # where the signal that killed the worker is for this process, too, it comes now
+            time.sleep(_SIGNAL_SECONDS)
+            if self._interrupted or not self._table.has_begun(task.slot):
+                return  # a new pool does it, or the next run
             outcome = _failed(video, _killed(task))
         except Exception as error:
             outcome = _failed(video, unexpected_problem(error))
