@@ -107,13 +107,7 @@ def table(*columns: str, left: int = 1) -> Table:
     """Return an empty table; the first `left` columns are text, the others numbers."""
     new = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for number, column in enumerate(columns):
-        is_text = number < left
-        new.add_column(
-            column,
-            justify="left" if is_text else "right",
-            overflow="fold",
-            no_wrap=not is_text,
-        )
+        new.add_column(column, justify="left" if number < left else "right", overflow="fold")
     return new
 
 
