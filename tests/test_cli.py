@@ -854,18 +854,24 @@ def test_interrupted_while_the_workers_start(
     check_interrupted(store, large, uninterrupted)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-def test_interrupted_within_a_video(workers: int, large: Large, tmp_path: Path) -> None:
-    """Clips of one video are brought in side by side; none of it is left."""
-    tracks = tmp_path / "in"
+def one_video(large: Large, folder: Path) -> tuple[Path, Path]:
+    """Write the files of the large experiment as clips of one video."""
+    tracks = folder / "in"
     tracks.mkdir()
     lines = [",".join(METADATA_COLUMNS)]
     for number in range(4):
         os.link(large.tracks / "v0-c_tracks.csv", tracks / f"v-c{number}_tracks.csv")
         lines.append(f"v.mov,v-c{number}.mp4,25,1,500,,")
-    metadata = tmp_path / "metadata.csv"
+    metadata = folder / "metadata.csv"
     metadata.write_text("\n".join(lines))
+    return tracks, metadata
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_interrupted_within_a_video(workers: int, large: Large, tmp_path: Path) -> None:
+    """Clips of one video are brought in side by side; none of it is left."""
+    tracks, metadata = one_video(large, tmp_path)
     store = tmp_path / "store.zarr"
     with running("create", tracks, metadata, store, "--workers", workers) as process:
         temp = store.with_name("store.zarr.temp")
@@ -964,7 +970,31 @@ def test_a_worker_that_is_killed(
     assert "error: " in stderr
     assert "worker" in stderr
     assert not store.with_name("store.zarr.temp").exists()
+    failed = set(re.findall(r"(v\d): FAILED", stderr))
+    if when == "in the middle":
+        assert failed
+    states = {video.video: str(video.state) for video in tz.info(store).videos}
+    assert {video for video, state in states.items() if state == "failed"} == failed
     complete(store, large, uninterrupted)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_within_a_video(large: Large, tmp_path: Path) -> None:
+    tracks, metadata = one_video(large, tmp_path)
+    store = tmp_path / "store.zarr"
+    with running("create", tracks, metadata, store, "--workers", 2) as process:
+        temp = store.with_name("store.zarr.temp")
+        wait_until(lambda: list(temp.glob("v.*/clips/*/frame")) or process.poll() is not None)
+        os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+        _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "Traceback" not in stderr
+    assert "A worker process was killed while the video was converted." in stderr
+    assert not temp.exists()
+    (info,) = tz.info(store).videos
+    assert str(info.state) == "failed"
+    assert info.why == "A worker process was killed while the video was converted."
+    assert tz.create(tz.plan(tracks, metadata), store, store_mode="a", workers=1).ok
 
 
 @pytest.mark.slow

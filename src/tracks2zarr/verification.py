@@ -14,6 +14,7 @@ from tracks2zarr.failure import workers_problem
 from tracks2zarr.files import Content, content_of
 from tracks2zarr.metadata import ClipRow, Metadata, read_metadata
 from tracks2zarr.planning import ClipPlan, VideoPlan
+from tracks2zarr.pointers import annex_problem
 from tracks2zarr.pool import Table, available_cores, process_pool, report_bytes
 from tracks2zarr.problems import Problem, Tracks2ZarrError, shown
 from tracks2zarr.receipt import Receipt
@@ -304,14 +305,14 @@ def _source_problems(
 
     plan = receipt.plan
     metadata_csv = task.metadata_csv or Path(plan.metadata_csv)
-    if metadata_csv.is_file():
+    if _is_there(metadata_csv):
         yield from _metadata_problems(plan, read_metadata(metadata_csv), metadata_csv)
     else:
         absent.append(_absent(plan.video, metadata_csv, "--metadata"))
     paths = [_source_path(task, clip) for clip in plan.clips]
     read: dict[int, rows.ReadClip] = {}
     for number, (clip, path) in enumerate(zip(plan.clips, paths, strict=True)):
-        if not path.is_file():
+        if not _is_there(path):
             absent.append(_absent(plan.video, path, "--tracks-dir", clip.clip))
             continue
         read[number] = source = rows.read_clip(path, plan.frame_rule(clip), _report)
@@ -329,6 +330,11 @@ def _source_problems(
             yield from comparison.clip_differences(number, source.boxes)
 
 
+def _is_there(path: Path) -> bool:
+    """Tell whether the content of a source is there; a git-annex pointer has none."""
+    return path.is_file() and annex_problem(path) is None
+
+
 def _source_path(task: _Task, clip: ClipPlan) -> Path:
     return clip.source_path if task.tracks_dir is None else task.tracks_dir / clip.source
 
@@ -340,13 +346,14 @@ def _tracks_in_store(store: Store, video: str) -> list[Any]:
 
 
 def _absent(video: str, path: Path, option: str, clip: str | None = None) -> Problem:
+    pointer = annex_problem(path)
     return Problem(
         kind="source-absent",
         what="A source is not there, so the store cannot be held against it.",
         file=str(path),
-        found="no file",
+        found="no file" if pointer is None else pointer.found,
         expected="the file that was converted",
-        remedy=f"Say with {option} where it lies now.",
+        remedy=(pointer and pointer.remedy) or f"Say with {option} where it lies now.",
         severity="warning",
         video=video,
         clip=clip,
