@@ -260,3 +260,39 @@ def test_failed_replacement_keeps_the_old_group(store: Path, tmp_path: Path) -> 
     assert (failed.state, failed.why) == ("failed", "A frame is not one of the clip's.")
     assert run(ONE, tmp_path / "one", store, store_mode="a").ok
     assert tz.info(store).videos[0].state == "done"
+
+
+def test_a_group_moved_by_hand_is_not_lost(store: Path, tmp_path: Path) -> None:
+    """Without its receipt, a group with clips that the plan lacks is not replaced."""
+    other = tmp_path / "other.zarr"
+    assert run(experiment(C=(clip(0), clip(1))), tmp_path / "c", other).ok
+    (other / "C").rename(store / "C")
+    finalised = tz.finalise(store)
+    assert finalised.unlisted == ("C",)
+    made = experiment(C=(clip(0),))
+    for group_mode in ("w-", "a"):
+        options = {"store_mode": "a", "group_mode": group_mode}
+        assert refused(made, tmp_path / "c", store, **options) == ["group-without-receipt"]
+    assert run(made, tmp_path / "c", store, store_mode="a", group_mode="w").ok
+    assert tz.finalise(store).unlisted == ()
+
+
+def test_damaged_video_keeps_the_clips_that_a_run_lacks(tmp_path: Path) -> None:
+    """Under `a` they are made again from where they came."""
+    store, both = tmp_path / "out.zarr", experiment(A=(clip(0), clip(1)))
+    assert run(both, tmp_path / "both", store).ok
+    whole = snapshot(store)
+    (store / "A" / "position" / "c" / "0" / "0" / "0" / "0").unlink()
+    one = experiment(A=(clip(0),))
+    assert run(one, tmp_path / "first", store, store_mode="a", group_mode="a").ok
+    assert snapshot(store) == whole
+
+
+def test_all_bad_clips_of_a_video_are_named(tmp_path: Path) -> None:
+    bad = tuple(replace(clip(n), boxes=(Box(50 + n, 1, 1, 2, 3, 4),)) for n in range(3))
+    summary = run(experiment(A=bad), tmp_path / "bad", tmp_path / "out.zarr")
+    assert [problem.found for problem in summary.outcomes[0].problems] == [
+        "frame 50",
+        "frame 51",
+        "frame 52",
+    ]

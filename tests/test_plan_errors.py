@@ -749,10 +749,18 @@ def located(problem: tz.Problem, given: Given) -> tuple[str, str, int | None, st
 
 
 def test_all_columns_missing_are_named(given: Given) -> None:
-    content(METADATA, "video;loop;fps\n1;2;3\n")(given)
+    content(METADATA, "video,loop,frames a second\n1,2,3\n")(given)
     with pytest.raises(tz.Tracks2ZarrError) as raised:
         given.plan()
     assert [error.column for error in raised.value.problems] == list(METADATA_COLUMNS)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_another_separator_is_one_problem(separator: str, given: Given) -> None:
+    content(METADATA, given.metadata.read_text().replace(",", separator))(given)
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        given.plan()
+    assert [error.kind for error in raised.value.problems] == ["metadata-separator"]
 
 
 SLIPS = (

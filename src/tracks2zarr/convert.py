@@ -19,6 +19,7 @@ from tracks2zarr.files import content_of
 from tracks2zarr.locks import LockedError
 from tracks2zarr.measure import Clock, now, peak_memory, versions
 from tracks2zarr.planning import ClipPlan, VideoPlan
+from tracks2zarr.pointers import annex_problem
 from tracks2zarr.pool import Stopped, report_bytes
 from tracks2zarr.problems import Problem, Tracks2ZarrError
 from tracks2zarr.receipt import ClipReceipt, Receipt
@@ -92,11 +93,12 @@ class ClipTask:
 
 @dataclass(frozen=True, slots=True)
 class ClipResult:
-    """Where the columns of a clip lie, and the digest of its source."""
+    """Where the columns of a clip lie, the digest of its source, and what is wrong with it."""
 
     folder: Path
     digest: str
-    warnings: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
+    errors: tuple[Problem, ...] = ()
 
 
 class MapClips(Protocol):
@@ -161,7 +163,7 @@ def _convert_locked(store: Store, task: VideoTask, map_clips: MapClips) -> Outco
         problems = (unexpected_problem(error),)
         about["traceback"] = traceback.format_exc()
     problems = tuple(_of_video(problem, video) for problem in problems)
-    _record_failure(store, video, list(problems), about)
+    record_failure(store, video, list(problems), about)
     return Outcome(video, Result.FAILED, problems=problems)
 
 
@@ -203,16 +205,22 @@ def _bring_in_clips(
         )
         for number, clip in enumerate(plan.clips)
     ]
-    return list(map_clips(bring_in_clip, tasks))
+    clips = list(map_clips(bring_in_clip, tasks))
+    errors = [error for clip in clips for error in clip.errors]
+    if errors:
+        raise Tracks2ZarrError(errors)
+    return clips
 
 
 def bring_in_clip(task: ClipTask) -> ClipResult:
     """Bring the boxes of a clip into a folder of columns, from its source or an older group.
 
+    Rows that break the format are among the errors of the result.
+
     Raises
     ------
     Tracks2ZarrError
-        If any row of the source breaks the format, or the source has changed since it was planned.
+        If the source changed while it was read.
     Stopped
         If the run is to stop.
     """
@@ -220,17 +228,23 @@ def bring_in_clip(task: ClipTask) -> ClipResult:
         from tracks2zarr.read import read_boxes
 
         read_boxes(task.group, task.kept_from).save(task.folder)
-        return ClipResult(task.folder, task.digest, ())
+        return ClipResult(task.folder, task.digest)
     from tracks2zarr.parse import parse_clip
 
     path = task.clip.source_path
+    pointer = annex_problem(path)
+    if pointer is not None:  # its content was dropped since it was planned
+        return ClipResult(task.folder, "", errors=(pointer,))
     before = path.stat()
-    parsed = parse_clip(
-        path,
-        task.plan.frame_rule(task.clip),
-        task.folder,
-        lambda count: report_bytes(task.slot, count),
-    )
+    try:
+        parsed = parse_clip(
+            path,
+            task.plan.frame_rule(task.clip),
+            task.folder,
+            lambda count: report_bytes(task.slot, count),
+        )
+    except Tracks2ZarrError as error:  # the other clips are looked at all the same
+        return ClipResult(task.folder, "", errors=error.problems)
     _check_unchanged(path, before, path.stat())
     return ClipResult(parsed.folder, parsed.digest, parsed.warnings)
 
@@ -309,7 +323,7 @@ def _memory_problem(plan: VideoPlan) -> Problem:
     )
 
 
-def _record_failure(
+def record_failure(
     store: Store, video: str, problems: list[Problem], about: dict[str, str]
 ) -> None:
     """Leave a record of the failure, where the disk has room for it."""

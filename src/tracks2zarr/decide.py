@@ -82,8 +82,13 @@ def decide(store: Store, plan: VideoPlan, mode: Mode, *, since: str) -> Decision
 def _without_receipt(store: Store, plan: VideoPlan, mode: Mode) -> Decision:
     """Decide for a video without a valid receipt: unfinished, or made by somebody else."""
     there = (store.group(plan.video) / "zarr.json").exists()
-    if not there or mode == "w" or store.is_ours(plan.video):
+    if not there or mode == "w":
         return Decision(Action.WRITE, plan)
+    if store.is_ours(plan.video):
+        lost = sorted(_clips_on_disk(store, plan.video) - {clip.clip for clip in plan.clips})
+        if not lost:  # what a run of this plan left behind
+            return Decision(Action.WRITE, plan)
+        return Decision(Action.REFUSE, plan, problem=_without_proof(store, plan, lost))
     problem = Problem(
         kind="foreign-group",
         what="The store holds a group of this name that tracks2zarr did not write.",
@@ -94,6 +99,28 @@ def _without_receipt(store: Store, plan: VideoPlan, mode: Mode) -> Decision:
         video=plan.video,
     )
     return Decision(Action.REFUSE, plan, problem=problem)
+
+
+def _clips_on_disk(store: Store, video: str) -> set[str]:
+    """Return the ids of the clips of a group without a receipt; none where it is broken."""
+    from tracks2zarr.read import read_clip_ids
+
+    try:
+        return set(read_clip_ids(store.group(video)))
+    except Exception:  # a broken group can make zarr raise anything
+        return set()
+
+
+def _without_proof(store: Store, plan: VideoPlan, lost: list[str]) -> Problem:
+    return Problem(
+        kind="group-without-receipt",
+        what="The store holds the video without its receipt, and with clips that would be lost.",
+        file=str(store.group(plan.video)),
+        found=f"{listed(lost)}, of which the plan knows nothing",
+        expected="a receipt in .tracks2zarr, as a store has that was copied as a whole",
+        remedy="Copy the store again, with .tracks2zarr; or replace the video: --group-mode w.",
+        video=plan.video,
+    )
 
 
 def _damaged(store: Store, plan: VideoPlan, receipt: Receipt, mode: Mode) -> Decision:
@@ -115,7 +142,8 @@ def _is_there(store: Store, plan: VideoPlan, receipt: Receipt) -> Problem:
         kind="video-exists",
         what="The video is in the store already, from other input or settings.",
         file=str(store.group(plan.video)),
-        found=f"{plan.video}, finished {receipt.finished}: {_what_differs(plan, receipt)}",
+        found=f"{plan.video}, finished {receipt.finished[:16].replace('T', ' ')} UTC:"
+        f" {_what_differs(plan, receipt)}",
         expected="no such video, or the same input and settings",
         remedy=_remedy(plan, receipt),
         video=plan.video,
@@ -123,9 +151,16 @@ def _is_there(store: Store, plan: VideoPlan, receipt: Receipt) -> Problem:
 
 
 def _remedy(plan: VideoPlan, receipt: Receipt) -> str:
-    can_add = (plan.fps, plan.settings) == (receipt.plan.fps, receipt.plan.settings)
+    have = {clip.clip: clip for clip in receipt.plan.clips}
+    kept = [clip for clip in plan.clips if clip.clip in have]
+    can_add = (
+        (plan.fps, plan.settings) == (receipt.plan.fps, receipt.plan.settings)
+        and len(kept) < len(plan.clips)
+        and all(_is_same(clip, have[clip.clip], receipt) for clip in kept)
+    )
     add = "--group-mode a to add the clips that it lacks, " if can_add else ""
-    return f"Pass --group-mode w to replace it, {add}or another store."
+    only = f"with --pattern '{plan.video}-*' to leave the others as they are"
+    return f"Pass --group-mode w to replace it ({only}), {add}or another store."
 
 
 def _what_differs(plan: VideoPlan, receipt: Receipt) -> str:

@@ -85,7 +85,7 @@ def _check_finished(store: Store, video: str) -> None:
     if video not in names and video not in planned:
         raise Tracks2ZarrError(no_such_video(store, video, sorted({*names, *planned})))
     if video in planned or store.is_ours(video):
-        state = store.state(planned[video]) if video in planned else "unfinished"
+        state = store.state(planned[video]) if video in planned else "a group without a receipt"
         raise Tracks2ZarrError(
             Problem(
                 kind="video-unfinished",

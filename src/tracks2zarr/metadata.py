@@ -200,6 +200,19 @@ def _read_text(path: Path, problems: list[Problem]) -> str | None:
 
 def _check_header(path: Path, header: list[str], problems: list[Problem]) -> bool:
     """Add a problem for each column that is missing or twice; return whether all are sound."""
+    if len(header) == 1 and (separator := _other_separator(header[0])):
+        problems.append(
+            Problem(
+                kind="metadata-separator",
+                what="The metadata CSV is not separated by commas.",
+                file=str(path),
+                row=1,
+                found=f"a header separated by {separator}",
+                expected="commas",
+                remedy="Save the spreadsheet as CSV separated by commas.",
+            )
+        )
+        return False
     others = {name.strip().casefold(): shown(name) for name in header if name not in COLUMNS}
     for column in COLUMNS:
         count = header.count(column)
@@ -230,6 +243,12 @@ def _check_header(path: Path, header: list[str], problems: list[Problem]) -> boo
             )
         )
     return all(header.count(column) == 1 for column in COLUMNS)
+
+
+def _other_separator(header: str) -> str | None:
+    """Return the name of what separates a header in place of commas, if anything does."""
+    separators = {";": "semicolons", "\t": "tabs", "|": "bars"}
+    return next((name for mark, name in separators.items() if mark in header), None)
 
 
 def _cells(

@@ -55,6 +55,8 @@ class VideoInfo:
         The size of the group, in bytes.
     why
         Why the last attempt failed, in one line.
+    where
+        The file, row and column in which that is seen.
     """
 
     video: str
@@ -65,6 +67,7 @@ class VideoInfo:
     n_boxes: int | None = None
     size: int | None = None
     why: str | None = None
+    where: str | None = None
 
     @property
     def n_frames(self) -> int:
@@ -155,6 +158,7 @@ def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
         n_boxes=receipt.n_boxes if receipt else None,
         size=receipt.content.size if receipt else None,
         why=failure[0].what if failure else None,
+        where=failure[0].where() if failure else None,
     )
 
 

@@ -64,5 +64,11 @@ def read_track_ids(path: Path) -> list[NDArray[np.int64]]:
     return [row[row != schema.ABSENT] for row in table]
 
 
+def read_clip_ids(path: Path) -> list[str]:
+    """Return the ids of the clips of a group."""
+    group = zarr.open_group(LocalStore(path, read_only=True), mode="r", zarr_format=3)
+    return [str(clip) for clip in np.asarray(_array(group, schema.CLIP_ID)[...])]
+
+
 def _array(group: zarr.Group, name: str) -> Any:
     return group[name]

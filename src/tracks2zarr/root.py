@@ -26,12 +26,16 @@ class Finalised:
         The videos with a receipt that matches, sorted.
     others
         Groups that this tool did not write and has no plan for; they are listed, too.
+    unlisted
+        Groups that this tool wrote and that are in no plan of this store, as after a move by
+        hand; they are not listed.
     missing
         The planned videos that are not done, and how far each is.
     """
 
     done: tuple[str, ...]
     others: tuple[str, ...]
+    unlisted: tuple[str, ...]
     missing: Mapping[str, State]
 
 
@@ -94,12 +98,14 @@ def _consolidate(store: Store) -> tuple[Finalised, bytes]:
     """Return what is finished, and the bytes of the root's metadata that list it."""
     states = {video.video: store.state(video) for video in store.read_plan().videos}
     done = [video for video, state in states.items() if state is State.DONE]
-    others = [name for name in store.groups() if name not in states and not store.is_ours(name)]
+    unplanned = [name for name in store.groups() if name not in states]
+    others = [name for name in unplanned if not store.is_ours(name)]
+    unlisted = tuple(name for name in unplanned if store.is_ours(name))
     nodes: dict[str, Any] = {}
     for name in sorted([*done, *others]):
         nodes.update(_nodes(store.group(name), name))
     missing = {video: state for video, state in states.items() if state is not State.DONE}
-    return Finalised(tuple(done), tuple(others), missing), _root_bytes(nodes)
+    return Finalised(tuple(done), tuple(others), unlisted, missing), _root_bytes(nodes)
 
 
 def _nodes(folder: Path, name: str) -> dict[str, Any]:

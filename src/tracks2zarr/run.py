@@ -17,6 +17,7 @@ from tracks2zarr.convert import (
     Result,
     VideoTask,
     convert_video,
+    record_failure,
 )
 from tracks2zarr.decide import Mode
 from tracks2zarr.failure import unexpected_problem, workers_problem
@@ -240,16 +241,18 @@ class Run:
             time.sleep(_SIGNAL_SECONDS)
             if self._interrupted or not self._table.has_begun(task.slot):
                 return  # a new pool does it, or the next run
-            outcome = _failed(video, _killed(task))
+            outcome = _failed(task, _killed(task))
         except Exception as error:
-            outcome = _failed(video, unexpected_problem(error))
+            outcome = _failed(task, unexpected_problem(error))
         self._outcomes[video] = outcome
         if outcome.result is not Result.BUSY:
             self._progress.ended(outcome)
 
 
-def _failed(video: str, problem: Problem) -> Outcome:
-    return Outcome(video, Result.FAILED, problems=(problem,))
+def _failed(task: VideoTask, problem: Problem) -> Outcome:
+    """Return the outcome of a video whose worker could not tell of it, and record it."""
+    record_failure(Store(task.store), task.plan.video, [problem], {})
+    return Outcome(task.plan.video, Result.FAILED, problems=(problem,))
 
 
 def _killed(task: VideoTask) -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, as_completed
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,9 +122,10 @@ def verify(
     Raises
     ------
     Tracks2ZarrError
-        If there is no store, or its plan cannot be read.
+        If there is no store, its plan cannot be read, or `tracks_dir` or `metadata` is not there.
     """
     there = existing_store(store)
+    _check_places(tracks_dir, metadata)
     plan = there.read_plan()
     tasks = [
         _Task(
@@ -147,6 +148,25 @@ def verify(
     return Verification(there.path, quick, videos, tuple(_root_problems(there)))
 
 
+def _check_places(
+    tracks_dir: str | os.PathLike[str] | None, metadata: str | os.PathLike[str] | None
+) -> None:
+    """Check that what is said to hold the sources is there."""
+    if tracks_dir is not None and not Path(tracks_dir).is_dir():
+        raise Tracks2ZarrError(
+            Problem(
+                kind="tracks-dir",
+                what="The folder of tracks files cannot be read.",
+                file=str(tracks_dir),
+                found="a file" if Path(tracks_dir).exists() else "nothing there",
+                expected="a folder with one tracks CSV a clip",
+                remedy="Check the path.",
+            )
+        )
+    if metadata is not None and not Path(metadata).is_file():
+        raise Tracks2ZarrError(read_metadata(Path(metadata)).problems)
+
+
 def _verdicts(tasks: list[_Task], workers: int | None) -> Iterator[VideoVerdict]:
     count = min(workers or available_cores(), len(tasks))
     if count <= 1 or all(task.quick for task in tasks):
@@ -156,7 +176,7 @@ def _verdicts(tasks: list[_Task], workers: int | None) -> Iterator[VideoVerdict]
     with process_pool(count, table) as pool:
         futures = [pool.submit(_verify_video, task) for task in tasks]
         try:
-            for future in as_completed(futures):
+            for future in futures:
                 yield future.result()
         except BrokenExecutor:
             raise Tracks2ZarrError(workers_problem()) from None
@@ -311,9 +331,11 @@ def _source_problems(
         absent.append(_absent(plan.video, metadata_csv, "--metadata"))
     paths = [_source_path(task, clip) for clip in plan.clips]
     read: dict[int, rows.ReadClip] = {}
+    missing = [path for path in paths if not _is_there(path)]
+    if missing:
+        absent.append(_absent(plan.video, missing[0], "--tracks-dir", len(missing)))
     for number, (clip, path) in enumerate(zip(plan.clips, paths, strict=True)):
-        if not _is_there(path):
-            absent.append(_absent(plan.video, path, "--tracks-dir", clip.clip))
+        if path in missing:
             continue
         read[number] = source = rows.read_clip(path, plan.frame_rule(clip), _report)
         yield from _changed(plan.video, clip, path, source, receipt.digest(clip.clip))
@@ -345,18 +367,20 @@ def _tracks_in_store(store: Store, video: str) -> list[Any]:
     return read_track_ids(store.group(video))
 
 
-def _absent(video: str, path: Path, option: str, clip: str | None = None) -> Problem:
+def _absent(video: str, path: Path, option: str, count: int = 1) -> Problem:
     pointer = annex_problem(path)
+    found, remedy = "no file", f"Say with {option} where it lies now."
+    if pointer is not None:
+        found, remedy = pointer.found or found, pointer.remedy or remedy
     return Problem(
         kind="source-absent",
         what="A source is not there, so the store cannot be held against it.",
         file=str(path),
-        found="no file" if pointer is None else pointer.found,
+        found=f"{found}, and so {count - 1} more of the video" if count > 1 else found,
         expected="the file that was converted",
-        remedy=(pointer and pointer.remedy) or f"Say with {option} where it lies now.",
+        remedy=remedy,
         severity="warning",
         video=video,
-        clip=clip,
     )
 
 

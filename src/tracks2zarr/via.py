@@ -318,14 +318,22 @@ class _Outside:
         to_video = 0 if rule.counts_from == "video" else rule.first_frame
         highest, lowest = max(frames, default=0), min(frames, default=0)
         last = rule.offset + rule.n_frames - 1
-        too_high = f"loop_END_frame_ffmpeg would have to be {highest + to_video + 1} or more"
+        too_high = (
+            "Correct the row; or, if the metadata are wrong, loop_END_frame_ffmpeg would have to be"
+            f" {highest + to_video + 1} or more"
+        )
         if rule.counts_from == "clip" and rule.first_frame <= lowest:
             too_high += (
                 "; or the file counts from the video's first frame: then pass --frames video"
             )
         too_low = "Correct the frame"
         if rule.counts_from == "video" and lowest >= 0:
-            too_low = f"loop_START_frame_ffmpeg would have to be {lowest + 1} or less"
+            too_low = (
+                "Correct the row; or, if the metadata are wrong, loop_START_frame_ffmpeg would have"
+                f" to be {lowest + 1} or less"
+            )
+            if highest < rule.n_frames:
+                too_low += "; or leave --frames video out, if the file counts from the clip's start"
         expected = f"{rule.offset} to {last}, the frames that the metadata give the clip"
         return cls(column, expected, f"{too_high}.", f"{too_low}.", last)
 

@@ -134,13 +134,18 @@ def convert(plan: Plan, store: Path, *, quiet: bool, **options: Any) -> int:
             summary = create(plan, store, progress=progress, **options)
     except Interrupted as stop:
         _print_summary(stop.summary, quiet=quiet)
+        other_mode = " with --store-mode a" if options["store_mode"] == "w" else ""
         show.err().print(
-            show.advice("Interrupted. To go on, run the same command again with --store-mode a."),
+            show.advice(f"Interrupted. To go on, run the same command again{other_mode}."),
             style="yellow",
         )
         return interrupted_status()
     _print_summary(summary, quiet=quiet)
-    return 0 if summary.ok and not errors_of(plan.problems) else 1
+    if errors_of(plan.problems):
+        left_out = "in the input, named above: what they concern was left out."
+        show.err().print(f"{show.count_problems(plan.problems)} {left_out}", style="red")
+        return 1
+    return 0 if summary.ok else 1
 
 
 def _progress(*, quiet: bool) -> Any:

@@ -27,6 +27,8 @@ def command(store: Path) -> int:
     console.print(f"{len(finalised.done)} of {show.counted(planned, 'video')} listed")
     for name in finalised.others:
         console.print(f"also listed: {name} (not written by tracks2zarr)", markup=False)
+    for name in finalised.unlisted:
+        console.print(f"not listed: {name} (in no plan of this store)", markup=False)
     for video, state in finalised.missing.items():
         console.print(f"missing: {video} ({state})", markup=False)
-    return 1 if finalised.missing else 0
+    return 1 if finalised.missing or finalised.unlisted else 0

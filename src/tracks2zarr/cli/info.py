@@ -56,7 +56,7 @@ def _print_videos(found: StoreInfo) -> None:
     show.out().print(f"{done} of {show.counted(len(found.videos), 'video')} done")
     for video in found.videos:
         if video.why:
-            show.out().print(f"{video.video}: {video.why}", markup=False, soft_wrap=True)
+            _print_why(video)
 
 
 def _print_clips(video: VideoInfo) -> None:
@@ -84,4 +84,12 @@ def _print_clips(video: VideoInfo) -> None:
     console.print(table)
     console.print("Frames are those of the video, from 0.", style="dim")
     if video.why:
-        console.print(video.why, markup=False, soft_wrap=True)
+        _print_why(video)
+
+
+def _print_why(video: VideoInfo) -> None:
+    from tracks2zarr.cli import show
+
+    show.out().print(f"{video.video}: {video.why}", markup=False, soft_wrap=True)
+    if video.where:
+        show.out().print(f"  in: {video.where}", markup=False, soft_wrap=True)

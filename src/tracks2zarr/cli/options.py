@@ -11,7 +11,7 @@ import click
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*(?:([kmgt])(i?)b?|b)", re.IGNORECASE)
 
 #: A path as it was given; whether it is there is looked at by the command.
 PATH = click.Path(path_type=Path)
@@ -27,10 +27,10 @@ class Size(click.ParamType[int]):
         if isinstance(value, int):
             return value
         match = _SIZE.fullmatch(str(value).strip())
-        if match is None or (match[3] and not match[2]):
+        if match is None:
             self.fail(f"'{value}' is not a size; expected a number and a unit, such as 2GB.")
         units = _BINARY_UNITS if match[3] else _UNITS
-        return int(float(match[1]) * units[match[2].lower()])
+        return int(float(match[1]) * units[(match[2] or "").lower()])
 
 
 class FrameRegexp(click.ParamType[str]):
