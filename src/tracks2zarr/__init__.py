@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from tracks2zarr.convert import Outcome, Result
     from tracks2zarr.creation import Interrupted, Summary, create
     from tracks2zarr.load import load_clip
+    from tracks2zarr.matching import plan
     from tracks2zarr.overview import StoreInfo, info
-    from tracks2zarr.planning import Plan, plan
+    from tracks2zarr.planning import Plan
     from tracks2zarr.problems import Problem, Tracks2ZarrError
     from tracks2zarr.root import Finalised, finalise
     from tracks2zarr.store import State
@@ -35,7 +36,7 @@ _HOME = {
     "finalise": "root",
     "info": "overview",
     "load_clip": "load",
-    "plan": "planning",
+    "plan": "matching",
     "verify": "verification",
 }
 

@@ -5,38 +5,37 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-import math
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tracks2zarr.cells import (
+    CLIP,
+    COLUMNS,
+    END,
+    ESCAPE,
+    ESCAPE_TYPE,
+    FPS,
+    NO_ESCAPE,
+    START,
+    VIDEO,
+    BadCellError,
+    check_escape,
+    check_extent,
+    clip_of,
+    escape_frame_of,
+    escape_type_of,
+    fps_of,
+    frame_of,
+    video_of,
+)
 from tracks2zarr.csvs import CsvReader
-from tracks2zarr.names import RESERVED_NAMES, clip_id_of, stem, why_unsafe
+from tracks2zarr.names import stem
 from tracks2zarr.pointers import annex_problem
 from tracks2zarr.problems import Problem, listed, shown
 from tracks2zarr.via import BOM
-
-VIDEO = "video_name"
-CLIP = "loop_clip_name"
-FPS = "fps"
-START = "loop_START_frame_ffmpeg"
-END = "loop_END_frame_ffmpeg"
-ESCAPE = "escape_START_frame_0_based_idx"
-ESCAPE_TYPE = "escape_type"
-COLUMNS = (VIDEO, CLIP, FPS, START, END, ESCAPE, ESCAPE_TYPE)
-
-#: The frame of an escape that there is not.
-NO_ESCAPE = -1
-#: Cells that count as empty.
-EMPTY_CELLS = frozenset({"", "nan", "na"})
-#: A clip longer than this (19 days at 60 frames a second) is a slip of the pen.
-MAX_FRAMES = 100_000_000
-
-_INTEGER = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +75,6 @@ class Metadata:
     def videos_of(self, clip_stems: set[str]) -> set[str]:
         """Return the ids of the videos that have a row for any of these clips."""
         return {name.video for name in self.names.values() if name.clip_stem in clip_stems}
-
-
-class _BadCellError(Exception):
-    """A cell that is not what its column holds."""
-
-    def __init__(self, kind: str, column: str, what: str, expected: str, remedy: str) -> None:
-        super().__init__(what)
-        self.kind, self.column, self.what = kind, column, what
-        self.expected, self.remedy = expected, remedy
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -289,17 +279,17 @@ def _read_row(path: Path, row: int, cells: dict[str, str], metadata: Metadata) -
     def read[T](check: Callable[..., T], *args: Any) -> T | None:
         try:
             return check(*args)
-        except _BadCellError as bad:
+        except BadCellError as bad:
             problems.append(_row_problem(path, row, cells, bad, name))
             return None
 
-    video = read(_video, cells[VIDEO], name.video)
-    clip = read(_clip, name.clip_stem, name.video)
-    fps = read(_fps, cells[FPS])
-    first, last = read(_frame, cells[START], START), read(_frame, cells[END], END)
-    escape = read(_escape_frame, cells[ESCAPE])
-    if first is not None and last is not None and read(_extent, first, last) is not None:
-        read(_escape_in_clip, escape, first, last)
+    video = read(video_of, cells[VIDEO], name.video)
+    clip = read(clip_of, name.clip_stem, name.video)
+    fps = read(fps_of, cells[FPS])
+    first, last = read(frame_of, cells[START], START), read(frame_of, cells[END], END)
+    escape = read(escape_frame_of, cells[ESCAPE])
+    if first is not None and last is not None and read(check_extent, first, last) is not None:
+        read(check_escape, escape, first, last)
     metadata.problems += problems
     if problems or video is None or clip is None or fps is None:
         return
@@ -315,13 +305,13 @@ def _read_row(path: Path, row: int, cells: dict[str, str], metadata: Metadata) -
             first_frame=first - 1,
             last_frame=last - 1,
             escape_frame=escape,
-            escape_type=_escape_type(cells[ESCAPE_TYPE], has_escape=escape != NO_ESCAPE),
+            escape_type=escape_type_of(cells[ESCAPE_TYPE], has_escape=escape != NO_ESCAPE),
         )
     )
 
 
 def _row_problem(
-    path: Path, row: int, cells: dict[str, str], bad: _BadCellError, name: Named
+    path: Path, row: int, cells: dict[str, str], bad: BadCellError, name: Named
 ) -> Problem:
     return Problem(
         kind=bad.kind,
@@ -334,111 +324,6 @@ def _row_problem(
         remedy=bad.remedy,
         video=name.video or None,
         clip=name.clip_stem or None,
-    )
-
-
-def _is_empty(cell: str) -> bool:
-    return cell.strip().casefold() in EMPTY_CELLS
-
-
-def _video(cell: str, video: str) -> str:
-    reason = why_unsafe(cell if cell in RESERVED_NAMES else video)
-    if reason:
-        raise _BadCellError(
-            "unsafe-name",
-            VIDEO,
-            f"The video's name cannot be the name of a group: {reason}.",
-            "the file name of a video, such as 04.09.2023-01-Right.mov",
-            "Rename the video in the metadata CSV and in its clips' names.",
-        )
-    return video
-
-
-def _clip(clip_stem: str, video: str) -> str:
-    clip = clip_id_of(clip_stem, video)
-    if not clip:
-        raise _BadCellError(
-            "clip-not-of-video",
-            CLIP,
-            "The clip's name does not begin with its video's name.",
-            f"'{shown(video)}-<clip id>' and an extension",
-            f"Correct {CLIP} or {VIDEO} in this row.",
-        )
-    reason = why_unsafe(clip)
-    if reason:
-        raise _BadCellError(
-            "unsafe-name",
-            CLIP,
-            f"The clip's id cannot be used as a name: {reason}.",
-            f"'{shown(video)}-<clip id>' and an extension",
-            "Rename the clip.",
-        )
-    return clip
-
-
-def _fps(cell: str) -> float:
-    text = cell.strip()
-    if not _is_empty(cell) and _NUMBER.fullmatch(text):
-        fps = float(text)
-        if math.isfinite(fps) and fps > 0:
-            return fps
-    what = "The frame rate is missing." if _is_empty(cell) else "The frame rate is not usable."
-    raise _BadCellError(
-        "fps", FPS, what, "frames a second, above 0", "Fill in the video's frame rate."
-    )
-
-
-def _frame(cell: str, column: str, least: int = 1) -> int:
-    match = _INTEGER.fullmatch(cell.strip())
-    if match and int(match[1]) >= least:
-        return int(match[1])
-    what = "A frame number is missing." if _is_empty(cell) else "A frame is not a frame number."
-    raise _BadCellError(
-        "frame-number", column, what, f"an integer from {least} on", "Correct the cell."
-    )
-
-
-def _escape_frame(cell: str) -> int:
-    return NO_ESCAPE if _is_empty(cell) else _frame(cell, ESCAPE, 0)
-
-
-def _escape_type(cell: str, *, has_escape: bool) -> str:
-    if not has_escape:
-        return "none"
-    return "unknown" if _is_empty(cell) else cell.strip().lower()
-
-
-def _extent(first: int, last: int) -> int:
-    """Return the number of frames from `first` to `last`, both 1-based and included."""
-    if last < first:
-        raise _BadCellError(
-            "end-before-start",
-            END,
-            "The clip ends before it starts.",
-            f"{first} or more, {START} of this row",
-            "Correct the clip's first or last frame.",
-        )
-    if last - first >= MAX_FRAMES:
-        raise _BadCellError(
-            "clip-too-long",
-            END,
-            f"The clip has more than {MAX_FRAMES:,} frames.",
-            f"less than {first + MAX_FRAMES}",
-            "Correct the clip's first or last frame.",
-        )
-    return last - first + 1
-
-
-def _escape_in_clip(escape: int | None, first: int, last: int) -> None:
-    """Check an escape's frame, 0-based, against the clip's frames, 1-based."""
-    if escape is None or escape == NO_ESCAPE or first - 1 <= escape <= last - 1:
-        return
-    raise _BadCellError(
-        "escape-outside-clip",
-        ESCAPE,
-        "The escape is outside its clip.",
-        f"{first - 1} to {last - 1}, the clip's frames counted from 0 in the video",
-        "Correct the escape's frame, or leave it empty for a clip without an escape.",
     )
 
 

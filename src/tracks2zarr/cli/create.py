@@ -68,7 +68,7 @@ def command(
 
     Run the same command again to go on after an interruption: what is finished stays.
     """
-    from tracks2zarr.planning import plan as make_plan
+    from tracks2zarr.matching import plan as make_plan
 
     plan = make_plan(tracks_dir, metadata_csv, keep_going=keep_going, **plan_settings)
     if store_mode == "w" and not yes and not _may_replace(store):

@@ -75,7 +75,7 @@ def command(
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.create import convert
-    from tracks2zarr.planning import plan as make_plan
+    from tracks2zarr.matching import plan as make_plan
 
     show.call_options(_NAMES)
     plan = make_plan(via_tracks_dir, metadata_csv, pattern=via_tracks_glob_pattern)

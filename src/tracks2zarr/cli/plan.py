@@ -24,7 +24,8 @@ def command(
     Nothing is written. TRACKS_DIR holds one VIA tracks CSV a clip, METADATA_CSV has one row a clip.
     """
     from tracks2zarr.cli import show
-    from tracks2zarr.planning import Settings, draft
+    from tracks2zarr.matching import draft
+    from tracks2zarr.planning import Settings
     from tracks2zarr.problems import errors_of
 
     pattern = settings.pop("pattern")
