@@ -296,3 +296,10 @@ def test_all_bad_clips_of_a_video_are_named(tmp_path: Path) -> None:
         "frame 51",
         "frame 52",
     ]
+
+
+def test_clip_ids_are_no_names_of_groups(tmp_path: Path) -> None:
+    """What is reserved in the root of a store is fine for a clip."""
+    made = experiment(A=tuple(replace(clip(n), id=name) for n, name in enumerate(("logs", "__x"))))
+    assert run(made, tmp_path / "in", tmp_path / "out.zarr").ok
+    assert_holds(tmp_path / "out.zarr", made, tmp_path / "oracle")

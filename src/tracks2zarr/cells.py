@@ -67,7 +67,7 @@ def clip_of(clip_stem: str, video: str) -> str:
             f"'{shown(video)}-<clip id>' and an extension",
             f"Correct {CLIP} or {VIDEO} in this row.",
         )
-    reason = why_unsafe(clip)
+    reason = why_unsafe(clip, is_group=False)
     if reason:
         raise BadCellError(
             "unsafe-name",

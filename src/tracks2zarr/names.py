@@ -16,8 +16,15 @@ def stem(file_name: str) -> str:
     return PurePath(file_name).stem if "/" not in file_name else file_name.rpartition(".")[0]
 
 
-def why_unsafe(name: str) -> str | None:
-    """Return why `name` cannot be the name of a group in a store, or None where it can.
+def why_unsafe(name: str, *, is_group: bool = True) -> str | None:
+    """Return why a name cannot be used, or None where it can.
+
+    Parameters
+    ----------
+    name
+        The id of a video or a clip.
+    is_group
+        Whether it becomes the name of a group in the root of a store, as a video's does.
 
     Notes
     -----
@@ -29,11 +36,11 @@ def why_unsafe(name: str) -> str | None:
         return "it is empty"
     if "/" in name or "\\" in name:
         return "it holds a path separator"
-    if not name.strip("."):
+    if is_group and not name.strip("."):
         return "it is made of dots alone"
-    if name in RESERVED_NAMES:
+    if is_group and name in RESERVED_NAMES:
         return "the name is reserved in the root of a store"
-    if name.startswith("__"):
+    if is_group and name.startswith("__"):
         return "the Zarr format reserves names that begin with two underscores"
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
         return "it holds a control character"
