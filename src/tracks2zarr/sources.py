@@ -47,7 +47,7 @@ def list_tracks(
     files, problems
         Files with a problem are listed, too; the problems name their clip's stem.
     """
-    problem = _folder_problem(tracks_dir, pattern)
+    problem = folder_problem(tracks_dir) or _pattern_problem(pattern)
     if problem:
         return [], [problem]
     names = [
@@ -75,7 +75,8 @@ def _matches(tracks_dir: Path, pattern: str) -> list[str]:
     return sorted(glob.glob(pattern, root_dir=tracks_dir, recursive=True))  # noqa: PTH207
 
 
-def _folder_problem(tracks_dir: Path, pattern: str) -> Problem | None:
+def folder_problem(tracks_dir: Path) -> Problem | None:
+    """Return why a folder of tracks files cannot be read, or None where it can."""
     if not tracks_dir.is_dir():
         return Problem(
             kind="tracks-dir",
@@ -94,6 +95,10 @@ def _folder_problem(tracks_dir: Path, pattern: str) -> Problem | None:
             expected="a folder that you may read",
             remedy="Ask its owner for permission.",
         )
+    return None
+
+
+def _pattern_problem(pattern: str) -> Problem | None:
     if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
         return Problem(
             kind="pattern",

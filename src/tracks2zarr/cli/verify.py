@@ -30,7 +30,8 @@ def command(store: Path, *, as_json: bool, **options: Any) -> int:
     The exit status is 0 only where all of it was verified.
     """
     from tracks2zarr.cli import show
-    from tracks2zarr.verification import VideoVerdict, verify
+    from tracks2zarr.proof import VideoVerdict
+    from tracks2zarr.verification import verify
 
     console = show.out()
 
