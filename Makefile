@@ -33,15 +33,16 @@ env: .venv/.made-dev  ## make the development environment in .venv
 .PHONY: demo
 demo: .venv/.made-lean  ## convert the sample experiment, verify it, show it
 	@mkdir -p $(dir $(DEMO))
-	.venv/bin/tracks2zarr create $(SAMPLE)/tracks $(SAMPLE)/loop-frames-ffmpeg.csv $(DEMO) --store-mode w --yes
+	.venv/bin/tracks2zarr create $(SAMPLE)/tracks $(SAMPLE)/loop-frames-ffmpeg.csv $(DEMO) --store-mode w --yes --report
 	.venv/bin/tracks2zarr verify $(DEMO)
 	.venv/bin/tracks2zarr info $(DEMO)
 	@echo
+	@echo "Pictures of it are in $(DEMO)-report.html, which any browser opens."
 	@echo "The dataset is in $(DEMO). To open it, run $(PY) and type:"
 	@echo '    import xarray; print(xarray.open_datatree("$(DEMO)", engine="zarr"))'
 
 .PHONY: system
-system:
+system:  ## install what the tests need from the system
 	@scripts/install-system-packages
 
 .PHONY: test
@@ -82,8 +83,13 @@ docs: env  ## build the documentation into docs/_build/html
 bench: env  ## measure speed and memory
 	@$(PY) -m benchmarks.run
 
+.PHONY: bench-full
+bench-full: env  ## measure a field season: half an hour, 15 GB
+	@$(PY) -m benchmarks.run --full --rounds 1
+
 .PHONY: clean
 clean:  ## remove all that make has made
 	rm -rf .venv .venv-wheel .uv build demo dist docs/_build tests/js/node_modules
+	rm -rf docs/crab-loops $(filter-out docs/tutorials/index.md,$(wildcard docs/tutorials/*))
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

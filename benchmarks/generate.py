@@ -123,6 +123,29 @@ def write_experiment(
     return Experiment(tracks_dir, metadata_csv, n_boxes, n_bytes)
 
 
+def multiply(folder: Path, times: int) -> None:
+    """Add videos to an experiment, whose tracks files are links to those of the first ones.
+
+    Parameters
+    ----------
+    folder
+        Where `write_experiment` wrote.
+    times
+        How often each video is there in the end, under several names.
+    """
+    metadata_csv = folder / "loop-frames-ffmpeg.csv"
+    head, *rows = metadata_csv.read_text().splitlines(keepends=True)
+    videos = {row.split(",")[2].removesuffix(".mov") for row in rows}
+    table = [head, *rows]
+    for copy in range(1, times):
+        for video in videos:
+            new = f"{video}-{copy:02d}"
+            table += [row.replace(video, new) for row in rows if f",{video}.mov," in row]
+            for path in (folder / "tracks").glob(f"{video}-Loop*_tracks.csv"):
+                path.with_name(path.name.replace(video, new)).hardlink_to(path)
+    metadata_csv.write_text("".join(table))
+
+
 def _video_id(number: int) -> str:
     day, camera = divmod(number, 2)
     return f"{day % 28 + 1:02d}.09.2023-{day // 28 + 1:02d}-{('Right', 'Left')[camera]}"

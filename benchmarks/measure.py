@@ -35,11 +35,15 @@ class Run:
         the 20 MB or so of the process that measures, from which each program starts.
     seconds_to_read
         Wall time until a tracks file was being read; None where that was not seen.
+    memory
+        Seconds since its start, and the resident memory of its processes then, in bytes: the
+        highest of each of a few hundred equal parts of the run.
     """
 
     seconds: float
     peak_memory: int
     seconds_to_read: float | None
+    memory: Sequence[tuple[float, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,15 @@ def measure(command: Sequence[str | Path], log: Path) -> Run:
                 process.kill()
     if process.returncode:
         raise RuntimeError(f"{command} failed:\n{log.read_text(errors='replace')[-4000:]}")
-    return Run(seconds, max(sampler.peak, usage.ru_maxrss * 1024), sampler.seconds_to_read)
+    peak = max(sampler.peak, usage.ru_maxrss * 1024)
+    return Run(seconds, peak, sampler.seconds_to_read, thinned(sampler.memory))
+
+
+def thinned(memory: Sequence[tuple[float, int]], points: int = 300) -> list[tuple[float, int]]:
+    """Return at most so many samples: of each part of them the highest."""
+    step = max(1, -(-len(memory) // points))
+    parts = (memory[start : start + step] for start in range(0, len(memory), step))
+    return [max(part, key=lambda sample: sample[1]) for part in parts]
 
 
 def _environment() -> dict[str, str]:
@@ -112,6 +124,7 @@ class _Sampler(threading.Thread):
     def __init__(self, pid: int, start: float) -> None:
         super().__init__(daemon=True)
         self.peak = 0
+        self.memory: list[tuple[float, int]] = []
         self.seconds_to_read: float | None = None
         self._pid = pid
         self._start = start
@@ -121,7 +134,9 @@ class _Sampler(threading.Thread):
     def run(self) -> None:
         while not self._stopped.wait(SAMPLE_SECONDS):
             processes = list(_tree(self._pid))
-            self.peak = max(self.peak, sum(map(_resident, processes)))
+            used = sum(map(_resident, processes))
+            self.peak = max(self.peak, used)
+            self.memory.append((time.perf_counter() - self._start, used))
             if self.seconds_to_read is None and any(map(_is_reading, processes)):
                 self.seconds_to_read = time.perf_counter() - self._start
 

@@ -3,6 +3,7 @@
 `by-hand` is what a researcher would write with `movement` and `xarray`, one clip after the
 other. `floor` reads the raw columns of the CSV files once and writes ready arrays once: a
 converter that did nothing else would take that long. `ready` prepares the arrays for it.
+`raw` reads the raw columns alone, where the arrays would not fit on a disk.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def write_ready_arrays(store: Path, ready: Path) -> None:
     """
     import numpy as np
     import zarr
+    import zarr.codecs
 
     from tracks2zarr import schema
 
@@ -85,6 +87,7 @@ def read_and_write_once(tracks_dir: Path, ready: Path, store: Path) -> None:
     import numpy as np
     import polars as pl
     import zarr
+    import zarr.codecs
 
     from tracks2zarr import schema
     from tracks2zarr.layout import Layout
@@ -112,6 +115,13 @@ def read_and_write_once(tracks_dir: Path, ready: Path, store: Path) -> None:
             )[...] = array
 
 
+def read_raw(tracks_dir: Path) -> None:
+    """Read the raw columns of all clips with polars."""
+    import polars as pl
+
+    pl.scan_csv(sorted(tracks_dir.glob(f"*{SUFFIX}")), infer_schema=False).collect()
+
+
 def main() -> None:
     """Run one of the programs."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -120,6 +130,7 @@ def main() -> None:
         "by-hand": ("tracks_dir", "store"),
         "ready": ("store", "ready"),
         "floor": ("tracks_dir", "ready", "store"),
+        "raw": ("tracks_dir",),
     }.items():
         program = programs.add_parser(name)
         for argument in arguments:
@@ -130,6 +141,8 @@ def main() -> None:
             convert_by_hand(given.tracks_dir, given.store)
         case "ready":
             write_ready_arrays(given.store, given.ready)
+        case "raw":
+            read_raw(given.tracks_dir)
         case "floor":
             read_and_write_once(given.tracks_dir, given.ready, given.store)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -42,6 +42,17 @@ what else it does.
 - Memory is the highest sum of the resident memory of a program and all its worker processes, looked
   at every {SAMPLE_SECONDS * 1000:.0f} ms, or the highest of any one of them where that is more.
   Pages that processes share count in each of them.
+"""
+
+
+_FULL_INTRODUCTION = """\
+# Benchmarks of a field season
+
+`make bench-full` makes this page. [Benchmarks](benchmarks.md) says what the programs are, and how
+they are measured. `raw columns` reads all columns as text with polars, and does nothing with them:
+for what is too large for the references.
+
+![Memory of all processes while a field season is converted](benchmarks-memory.svg)
 """
 
 
@@ -117,7 +128,7 @@ def conversions(title: str, text: str, n_bytes: int, results: Sequence[Result]) 
     n_bytes
         The size of the sources.
     results
-        What was measured; the references are among them.
+        What was measured; the references may be among them.
     """
     head = (
         *("program", "s", "min–max", "MB/s", "peak MB", "store MB", "files"),
@@ -136,11 +147,42 @@ def conversions(title: str, text: str, n_bytes: int, results: Sequence[Result]) 
                 _megabytes(result.summary.peak_memory),
                 "" if size is None else f"{size / 1e6:.1f}",
                 "" if files is None else str(files),
-                f"{median[BY_HAND] / seconds:.1f}",
-                f"{seconds / median[FLOOR]:.1f}",
+                f"{median[BY_HAND] / seconds:.1f}" if BY_HAND in median else "",
+                f"{seconds / median[FLOOR]:.1f}" if FLOOR in median else "",
             )
         )
     return Table(title, text, head, rows)
+
+
+def reading(
+    by_hand: Mapping[str, float], with_xarray: Mapping[str, float], ours: Mapping[str, float]
+) -> Table:
+    """Return the table of ways of reading a store, in seconds.
+
+    Parameters
+    ----------
+    by_hand
+        The store that was made by hand, with xarray.
+    with_xarray, ours
+        Our store, with xarray alone, and through our own functions.
+    """
+    rows = [
+        (
+            name,
+            *(f"{1000 * one[name]:.0f}" for one in (by_hand, with_xarray, ours)),
+            *(f"{by_hand[name] / one[name]:.1f}" for one in (with_xarray, ours)),
+        )
+        for name in ours
+    ]
+    text = (
+        "The stores of one video of long clips, opened and read in a process that has all imported:"
+        " with `xarray.open_zarr`, and ours also with `tz.open_store` and `tz.load_clip`."
+    )
+    head = (
+        *("what is read", f"{BY_HAND}, ms", "ours with xarray, ms", "ours with `tz`, ms"),
+        *("xarray: times faster", "`tz`: times faster"),
+    )
+    return Table("Reading", text, head, rows)
 
 
 def start_up(text: str, results: Sequence[Result]) -> Table:
@@ -167,7 +209,10 @@ def _megabytes(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:.0f}"
 
 
-def write_page(path: Path, tables: Sequence[Table]) -> None:
+def write_page(path: Path, tables: Sequence[Table], *, full: bool) -> None:
     """Write the page of the documentation; only numbers change from run to run."""
-    sections = [_INTRODUCTION, *(table.as_markdown() for table in tables)]
+    sections = [
+        _FULL_INTRODUCTION if full else _INTRODUCTION,
+        *(table.as_markdown() for table in tables),
+    ]
     path.write_text("\n".join(sections), encoding="utf-8")

@@ -1,21 +1,26 @@
-"""Measures `tracks2zarr` beside its references, and writes `docs/benchmarks.md`.
+"""Measures `tracks2zarr` beside its references, and writes pages of the documentation.
 
-`make bench` runs it: a few minutes, and less than 3 GB in a temporary folder.
+`make bench` runs it: a few minutes, less than 3 GB in a temporary folder, and
+`docs/benchmarks.md`. `make bench-full` adds a field season: half an hour, less than 15 GB,
+and `docs/benchmarks-full.md`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.generate import multiply
 from benchmarks.measure import Run, Summary, measure
+from benchmarks.plot import write_bars, write_curve
 from benchmarks.report import (
     BY_HAND,
     FLOOR,
@@ -23,15 +28,18 @@ from benchmarks.report import (
     Table,
     conversions,
     machine,
+    reading,
     start_up,
     write_page,
 )
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
+FULL_PAGE = PAGE.with_name("benchmarks-full.md")
 TRACKS2ZARR = Path(sys.executable).with_name("tracks2zarr")
 CREATE, VERIFY = "`tracks2zarr create`", "`tracks2zarr verify`"
-_NEEDED_BYTES = 3 * 10**9
+TASK = "`tracks2zarr slurm task`"
+_NEEDED_BYTES, _NEEDED_FULL = 3 * 10**9, 15 * 10**9
 
 type Command = list[str | Path]
 
@@ -45,11 +53,12 @@ class Input:
     clips: int
     frames: int
     individuals_in_view: int
+    track_frames: int = 600
 
     def write(self, folder: Path) -> int:
         """Write it into a folder, and return the bytes of its tracks files."""
         command: Command = [sys.executable, HERE / "generate.py", folder]
-        for name in ("videos", "clips", "frames", "individuals_in_view"):
+        for name in ("videos", "clips", "frames", "individuals_in_view", "track_frames"):
             command += [f"--{name.replace('_', '-')}", str(getattr(self, name))]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         return sum(path.stat().st_size for path in (folder / "tracks").iterdir())
@@ -70,6 +79,11 @@ def _counted(count: int, what: str) -> str:
 
 ONE_VIDEO = Input("One video of long clips", 1, 3, 7750, 70)
 MANY_VIDEOS = Input("Many small videos", 100, 1, 150, 30)
+EIGHT_CLIPS = Input("One video of eight clips", 1, 8, 13400, 70)
+LONGEST = Input("One clip of 47 minutes", 1, 1, 168_000, 94, 1500)
+SEASON = Input("A field season, of which each clip is a link to one of 24", 3, 8, 10_200, 70)
+THOUSAND = Input("A thousand videos", 1000, 1, 60, 10)
+TEN_THOUSAND = Input("Ten thousand videos", 10_000, 1, 60, 10)
 SMALLEST = Input("The smallest job", 1, 1, 1, 1)
 TINY = (Input("One video", 1, 2, 200, 10), Input("Many videos", 3, 2, 20, 5))
 
@@ -97,6 +111,10 @@ class Bench:
         self._folder = folder
         self._log = folder / "log"
         self._rounds = rounds
+        self._reads: list[dict[str, float]] = []
+        self._task_seconds: list[float] = []
+        self.seconds: Mapping[str, float] = {}
+        self.season_memory: Sequence[tuple[float, int]] = ()
 
     def convert(self, input_: Input) -> tuple[Table, list[float]]:
         """Measure all programs that read the tracks files of an input.
@@ -120,9 +138,84 @@ class Bench:
             Result(name, Summary.of(runs[name]), _extent(program.makes))
             for name, program in programs.items()
         ]
+        if input_ in {ONE_VIDEO, TINY[0]}:
+            self._reads = self._time_reads(programs)
+            self._task_seconds = self._time_tasks(folder)
+            self.seconds = {result.program: result.summary.median for result in results}
         shutil.rmtree(folder)
         table = conversions(input_.title, input_.text(n_bytes), n_bytes, results)
         return table, [run.seconds_to_read for run in runs[CREATE] if run.seconds_to_read]
+
+    def _time_reads(self, programs: Mapping[str, Program]) -> list[dict[str, float]]:
+        """Return the seconds of each way of reading: by hand's store, ours, ours through us."""
+        seconds = []
+        for name, options in ((BY_HAND, ()), (CREATE, ()), (CREATE, ("--ours",))):
+            store = programs[name].makes
+            assert store is not None
+            (group,) = (entry.name for entry in store.iterdir() if (entry / "position").is_dir())
+            command: Command = [sys.executable, HERE / "reads.py", store, group, *options]
+            _say(f"reading: {name} {' '.join(options)}")
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+            seconds.append(json.loads(done.stdout))
+        return seconds
+
+    def _time_tasks(self, folder: Path) -> list[float]:
+        """Return the seconds from the start of a task of an array job to the first bytes."""
+        store = folder / "task.zarr"
+        plan: Command = [TRACKS2ZARR, "plan", folder / "tracks", _metadata_of(folder)]
+        seconds = []
+        for _ in range(self._rounds):
+            shutil.rmtree(store, ignore_errors=True)
+            measure([*plan, "--into", store], self._log)
+            run = measure([TRACKS2ZARR, "slurm", "task", store, "0"], self._log)
+            seconds.append(run.seconds_to_read)
+        return [one for one in seconds if one]
+
+    def reads(self) -> Table:
+        """Return the table of ways of reading the stores of one video."""
+        return reading(*self._reads)
+
+    def alone(self, input_: Input, commands: Sequence[str], links: int = 1) -> Table:
+        """Measure some of our commands on an input that is too much for the references.
+
+        Parameters
+        ----------
+        input_
+            What to write.
+        commands
+            ``create``, and others that take the store.
+        links
+            How often each tracks file is there, under several names.
+        """
+        folder = self._folder / "input"
+        _say(f"making input: {input_.title.lower()}")
+        n_bytes = input_.write(folder)
+        if links > 1:
+            input_, n_bytes = replace(input_, videos=input_.videos * links), n_bytes * links
+            multiply(folder, links)
+        tracks, store = folder / "tracks", folder / "ours.zarr"
+        create: Command = [TRACKS2ZARR, "create", tracks, _metadata_of(folder), store]
+        open_it = "import sys, tracks2zarr as tz; print(len(tz.open_store(sys.argv[1])))"
+        programs = {
+            "raw columns": Program([sys.executable, HERE / "references.py", "raw", tracks]),
+            CREATE: Program(create, store),
+            "`tracks2zarr verify --quick`": Program([TRACKS2ZARR, "verify", "--quick", store]),
+            "`tracks2zarr plan`": Program([TRACKS2ZARR, "plan", *create[2:4]]),
+            "`tracks2zarr info`": Program([TRACKS2ZARR, "info", store]),
+            "`tracks2zarr slurm status`": Program([TRACKS2ZARR, "slurm", "status", store]),
+            "`tracks2zarr finalise`": Program([TRACKS2ZARR, "finalise", store]),
+            "`tz.open_store`": Program([sys.executable, "-c", open_it, store]),
+        }
+        chosen = {name: program for name, program in programs.items() if name in commands}
+        runs = self.in_turn(chosen)
+        results = [
+            Result(name, Summary.of(runs[name]), _extent(program.makes))
+            for name, program in chosen.items()
+        ]
+        if input_.title == SEASON.title:
+            self.season_memory = runs[CREATE][-1].memory
+        shutil.rmtree(folder)
+        return conversions(input_.title, input_.text(n_bytes), n_bytes, results)
 
     @staticmethod
     def _programs(folder: Path) -> Mapping[str, Program]:
@@ -153,11 +246,13 @@ class Bench:
         runs = self.in_turn(programs)
         results = [Result(name, Summary.of(runs[name])) for name in programs]
         text = "Programs that have next to nothing to do."
+        for program, seconds in ((CREATE, seconds_to_read), (TASK, self._task_seconds)):
+            if seconds:
+                summary = Summary.of_times(seconds, 0)
+                results.append(Result(f"{program} until it reads a clip", summary))
         if seconds_to_read:
-            summary = Summary.of_times(seconds_to_read, 0)
-            results.append(Result(f"{CREATE} until it reads a clip", summary))
             text += (
-                " The last line is from the conversions of one video above: "
+                " The last lines are from conversions of the one video above: "
                 "the time until a tracks file is being read."
             )
         shutil.rmtree(folder)
@@ -197,27 +292,53 @@ def main() -> int:
     """Measure all, show it and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="runs of each program")
-    parser.add_argument("--page", type=Path, default=PAGE, help="the page to write")
+    parser.add_argument("--page", type=Path, help="the page to write")
     parser.add_argument("--tiny", action="store_true", help="tiny inputs, to try this program out")
+    parser.add_argument("--full", action="store_true", help="a field season, too")
     given = parser.parse_args()
-    inputs = TINY if given.tiny else (ONE_VIDEO, MANY_VIDEOS)
     # so that the folder is removed then, too
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="tracks2zarr-bench-") as folder:
-        if shutil.disk_usage(folder).free < _NEEDED_BYTES:
-            _say(f"the temporary folder needs {_NEEDED_BYTES / 1e9:.0f} GB; set TMPDIR to another")
+        needed = _NEEDED_FULL if given.full else _NEEDED_BYTES
+        if shutil.disk_usage(folder).free < needed:
+            _say(f"the temporary folder needs {needed / 1e9:.0f} GB; set TMPDIR to another")
             return 1
-        bench = Bench(Path(folder), given.rounds)
         if not given.tiny:
             _say("warming up")
             Bench(Path(folder), 1).convert(TINY[0])
-        converted = [bench.convert(input_) for input_ in inputs]
-        tables = [*(table for table, _ in converted), bench.start(converted[0][1]), machine()]
+        bench = Bench(Path(folder), given.rounds)
+        tables = _season(bench) if given.full else _few_minutes(bench, tiny=given.tiny)
     for table in tables:
         table.show()
-    write_page(given.page, tables)
-    _say(f"written to {given.page}")
+    page = given.page or (FULL_PAGE if given.full else PAGE)
+    write_page(page, tables, full=given.full)
+    if given.full:
+        title = "A field season: memory of all processes of create"
+        write_curve(page.with_name("benchmarks-memory.svg"), title, bench.season_memory)
+    else:
+        write_bars(page.with_suffix(".svg"), "One video of long clips: seconds", bench.seconds)
+    _say(f"written to {page}")
     return 0
+
+
+def _few_minutes(bench: Bench, *, tiny: bool) -> list[Table]:
+    converted = [bench.convert(input_) for input_ in (TINY if tiny else (ONE_VIDEO, MANY_VIDEOS))]
+    tables = [table for table, _ in converted]
+    return [*tables, bench.reads(), bench.start(converted[0][1]), machine()]
+
+
+def _season(bench: Bench) -> list[Table]:
+    quick, plan = "`tracks2zarr verify --quick`", "`tracks2zarr plan`"
+    info, status = "`tracks2zarr info`", "`tracks2zarr slurm status`"
+    of_many = (plan, CREATE, quick, info, status, "`tracks2zarr finalise`", "`tz.open_store`")
+    return [
+        bench.convert(EIGHT_CLIPS)[0],
+        bench.alone(LONGEST, ("raw columns", CREATE)),
+        bench.alone(SEASON, (CREATE, quick), links=9),
+        bench.alone(THOUSAND, of_many),
+        bench.alone(TEN_THOUSAND, of_many),
+        machine(),
+    ]
 
 
 if __name__ == "__main__":

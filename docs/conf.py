@@ -11,9 +11,21 @@ author = "the tracks2zarr developers"
 copyright = f"2026, {author}"
 release = version = version_of("tracks2zarr")
 
-extensions = ["myst_parser", "schema_table", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
-source_suffix = {".md": "markdown"}
+extensions = [
+    "command_table",
+    "myst_nb",
+    "notebooks",
+    "schema_table",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_design",
+]
+exclude_patterns = ["_build", "crab-loops"]
+source_suffix = {".md": "myst-nb"}
+
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -34,8 +46,15 @@ nitpick_ignore_regex = [
 html_theme = "pydata_sphinx_theme"
 html_title = "tracks2zarr"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["style.css"]
+html_sidebars = {"index": [], "start": [], "troubleshooting": []}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_prev_next": False,
     "secondary_sidebar_items": ["page-toc"],
+    "show_nav_level": 2,
+    "header_links_before_dropdown": 6,
+    "pygments_light_style": "tango",
+    "pygments_dark_style": "monokai",
 }

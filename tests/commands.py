@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from tracks2zarr.cli import app, guide
+from tracks2zarr.cli import app, guide, show
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,12 @@ class Ended:
 @contextmanager
 def _same_signals() -> Iterator[None]:
     """Undo what a command does to the signals of its process."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def call(*args: str | Path | int, program: str = "tracks2zarr", columns: int = 200) -> Ended:
@@ -41,6 +42,7 @@ def call(*args: str | Path | int, program: str = "tracks2zarr", columns: int = 2
     with (
         _same_signals(),
         mock.patch.dict(os.environ, env),
+        mock.patch.dict(show._option_names, clear=True),  # of one process, as a user runs it
         redirect_stdout(stdout),
         redirect_stderr(stderr),
         pytest.raises(SystemExit) as end,

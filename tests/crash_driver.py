@@ -11,6 +11,7 @@ While a group is written in its attempt's folder, one side effect is like the ne
 first scenario, one in eight of those is tried.
 """
 
+import errno
 import json
 import os
 import re
@@ -18,9 +19,10 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 # all that a run imports, so that a forked process starts at once; none of it starts threads
 import numcodecs.zstd
@@ -30,12 +32,16 @@ import zarr.storage
 import tracks2zarr as tz
 from experiments import Box, Clip, Experiment, Video
 from tracks2zarr import compare, group, parse, read
+from tracks2zarr.commit import recover_all
+from tracks2zarr.merging import merge
+from tracks2zarr.store import Store
 from tree import snapshot
 
-assert all((numcodecs, polars, zarr, compare, group, parse, read))
+assert all((numcodecs, polars, zarr, compare, group, merge, parse, read))
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-CHANGES = {"os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.truncate", "shutil.copyfile"}
+CHANGES = {f"os.{name}" for name in ("rename", "link", "mkdir", "rmdir", "remove", "truncate")}
+CHANGES |= {"shutil.copyfile"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Scenario:
     run: Callable[[Path], bool]
     again: Callable[[Path], bool]
     stride: int = 8
+    stores: tuple[str, ...] = ("out.zarr",)
+    is_verified: bool = True
 
 
 def experiment(n_clips: int = 1, x: float = 1.5) -> Experiment:
@@ -58,6 +66,15 @@ def experiment(n_clips: int = 1, x: float = 1.5) -> Experiment:
 
     clips = tuple(clip(number) for number in range(n_clips))
     return Experiment((Video("A", clips),))
+
+
+INPUTS = {
+    "old": experiment(x=9),
+    "new": experiment(),
+    "more": experiment(2, 9),
+    "other": Experiment((replace(experiment().videos[0], id="B"),)),
+    "both": Experiment((*experiment().videos, replace(experiment().videos[0], id="B"))),
+}
 
 
 def create(folder: Path, source: str, store_mode: Any, group_mode: Any) -> bool:
@@ -92,6 +109,90 @@ SCENARIOS = {
     "replace-store": Scenario(old_store, runs("new", "w", "w-"), runs("new", "w", "w-")),
     "resume-replaced-store": Scenario(old_store, runs("new", "w", "w-"), runs("new", "a", "w")),
     "add-clips": Scenario(old_store, runs("more", "a", "a"), runs("more", "a", "a")),
+}
+
+
+def two_stores(source: str) -> Callable[[Path], None]:
+    """Return what makes a store of A and, from a source, `two.zarr`, with logs and a record."""
+
+    def make(folder: Path) -> None:
+        old_store(folder)
+        plan = tz.plan(folder / source / "tracks", folder / source / "metadata.csv")
+        assert tz.create(plan, folder / "two.zarr", workers=1).ok
+        for name in ("out.zarr", "two.zarr"):
+            for log in ("logs/slurm_array.1-0.node.out", "logs_failed/deep/slurm.err"):
+                path = folder / name / log
+                path.parent.mkdir(parents=True)
+                path.write_text(f"{log} of {name}")
+                path.chmod(0o444)
+        record = folder / "two.zarr/.tracks2zarr/tasks/B.json"
+        record.parent.mkdir()
+        record.write_text("{}")
+
+    return make
+
+
+def empty_folder(folder: Path) -> None:
+    """Start from an empty folder, and a store beside it."""
+    two_stores("both")(folder)
+    shutil.rmtree(folder / "out.zarr")
+    (folder / "out.zarr").mkdir()
+
+
+def older_stores(folder: Path) -> None:
+    """Start from a store of A and B of this workflow, and one of the older, which has C."""
+    two_stores("both")(folder)
+    from older_workflow import write_older_store
+
+    made = Experiment((replace(experiment().videos[0], id="C"),))
+    tracks, _ = made.write(folder / "scratch")
+    shutil.rmtree(folder / "two.zarr")
+    write_older_store(folder / "two.zarr", made, tracks)
+    shutil.rmtree(folder / "scratch")
+
+
+def merges(**options: Any) -> Callable[[Path], bool]:
+    """Return the merge of `two.zarr` into `out.zarr`."""
+    return lambda folder: tz.merge(folder / "out.zarr", [folder / "two.zarr"], **options).ok
+
+
+def merges_without_links(folder: Path) -> bool:
+    """Merge where files cannot be shared, as between two disks."""
+
+    with mock.patch("os.link", side_effect=OSError(errno.EXDEV, "another disk")):
+        return merges()(folder)
+
+
+def after_others(again: Callable[[Path], bool]) -> Callable[[Path], bool]:
+    """Return what is run again, after what every other run does to both stores first."""
+
+    def run(folder: Path) -> bool:
+        for name in STORES:
+            recover_all(Store.at(folder / name))
+            tz.finalise(folder / name)
+        return again(folder)
+
+    return run
+
+
+STORES = ("out.zarr", "two.zarr")
+REPLACING = merges(on_conflict="replace")
+OLDER = merges(individual_dim="individual")
+SCENARIOS |= {
+    "merge": Scenario(two_stores("other"), merges(), merges(), stores=STORES),
+    "merge-into-new": Scenario(empty_folder, merges(), merges(), stores=STORES),
+    "merge-by-copying": Scenario(
+        two_stores("other"), merges_without_links, merges_without_links, stores=STORES
+    ),
+    "merge-copies": Scenario(
+        two_stores("other"), merges(copy=True), merges(copy=True), stores=STORES
+    ),
+    "merge-replaces": Scenario(
+        two_stores("both"), REPLACING, after_others(REPLACING), stores=STORES
+    ),
+    "merge-older": Scenario(
+        older_stores, OLDER, after_others(OLDER), stores=STORES, is_verified=False
+    ),
 }
 
 
@@ -151,21 +252,37 @@ def killed_run(scenario: Scenario, folder: Path, number: int) -> bool:
     return False
 
 
-def check(folder: Path, expected: dict[str, str], number: int) -> None:
-    """Check a store after it was mended."""
-    found = snapshot(folder / "out.zarr")
+def picture(folder: Path, scenario: Scenario) -> dict[str, str]:
+    """Return the digests of all groups and roots, and the names of all else but locks."""
+    files: dict[str, str] = {}
+    for name in scenario.stores:
+        files |= {f"{name}/{file}": digest for file, digest in snapshot(folder / name).items()}
+        for path in (folder / name).rglob("*"):
+            relative = path.relative_to(folder / name)
+            if path.is_file() and "locks" not in relative.parts and path.suffix != ".new":
+                files.setdefault(f"{name}/{relative}", path.name)
+            if relative.parts[0].startswith("logs") and path.is_file():
+                files[f"{name}/{relative}"] = path.read_text()
+    return files
+
+
+def check(folder: Path, scenario: Scenario, expected: dict[str, str], number: int) -> None:
+    """Check the stores after they were mended."""
+    found = picture(folder, scenario)
     differing = sorted(name for name in found.keys() | expected.keys()
                        if found.get(name) != expected.get(name))  # fmt: skip
     assert not differing, f"killed at {number}: these differ: {differing}"
     left = sorted(path.name for path in folder.iterdir())
-    assert left == ["more", "new", "old", "out.zarr"], f"killed at {number}: left behind: {left}"
-    quick = tz.verify(folder / "out.zarr", quick=True)
-    assert quick.ok, f"killed at {number}: {quick}"
+    assert left == sorted([*INPUTS, *scenario.stores]), f"killed at {number}: left behind: {left}"
+    for name in scenario.stores:
+        quick = tz.verify(folder / name, quick=True)
+        assert quick.ok or not scenario.is_verified, f"killed at {number}: {quick}"
+        assert not quick.problems, f"killed at {number}: {quick}"
 
 
 def main(folder: Path, scenario: Scenario) -> int:
     """Try every side effect; return how many there are."""
-    for name, new in (("old", experiment(x=9)), ("new", experiment()), ("more", experiment(2, 9))):
+    for name, new in INPUTS.items():
         tracks, metadata = new.write(folder / name)
         tracks.rename(folder / name / "tracks")
         metadata.rename(folder / name / "metadata.csv")
@@ -179,13 +296,14 @@ def main(folder: Path, scenario: Scenario) -> int:
     shutil.copytree(folder, template)
 
     def restart() -> None:
-        for left in folder.glob("out.zarr*"):
-            shutil.rmtree(left)
-        if (template / "out.zarr").exists():
-            shutil.copytree(template / "out.zarr", folder / "out.zarr")
+        for name in scenario.stores:
+            for left in folder.glob(f"{name}*"):
+                shutil.rmtree(left)
+            if (template / name).exists():
+                shutil.copytree(template / name, folder / name)
 
     assert in_child(lambda: scenario.run(folder)) == 0
-    expected = snapshot(folder / "out.zarr")
+    expected = picture(folder, scenario)
     number = 0
     while True:
         restart()
@@ -193,7 +311,7 @@ def main(folder: Path, scenario: Scenario) -> int:
             return number
         status = in_child(lambda: scenario.again(folder))
         assert status == 0, f"killed at {number}: the run again ended with {status}"
-        check(folder, expected, number)
+        check(folder, scenario, expected, number)
         number += 1
 
 

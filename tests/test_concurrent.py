@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -15,7 +16,9 @@ import pytest
 
 import tracks2zarr as tz
 from experiments import Box, Clip, Experiment, Video
+from tracks2zarr.files import make_folder, remove_if_empty
 from tracks2zarr.locks import LockedError, is_locked, locked
+from tracks2zarr.pool import Table, report_bytes, reporting
 from tracks2zarr.store import Store
 from tree import cli_environment, run_cli, snapshot
 
@@ -288,3 +291,90 @@ def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
         assert is_locked(path)
         os.kill(process.pid, 9)
     assert not is_locked(path)
+
+
+def test_a_group_that_goes_while_it_is_looked_at(
+    written: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where it is merged into another store at that moment; nobody has it then, or all of it."""
+    assert tz.create(tz.plan(*written), tmp_path / "out.zarr", workers=1).ok
+    store = Store.at(tmp_path / "out.zarr")
+    plan = store.read_plan().videos[0]
+    scandir = os.scandir
+    seen: list[object] = []
+
+    def and_gone(path: object) -> object:
+        seen.append(path)
+        if len(seen) == 3:
+            shutil.rmtree(store.group(plan.video))
+        return scandir(path)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "scandir", and_gone)
+    assert store.state(plan) == "missing"
+    assert len(seen) >= 3
+
+
+def test_a_group_that_is_moved_away_while_the_root_is_written(
+    written: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was done when the states were looked at, and is not listed."""
+    assert tz.create(tz.plan(*written), tmp_path / "out.zarr", workers=1).ok
+    store = Store.at(tmp_path / "out.zarr")
+    first, *others = (plan.video for plan in store.read_plan().videos)
+    groups = Store.groups
+
+    def moved(self: Store) -> list[str]:
+        names = groups(self)
+        if store.group(first).exists():
+            store.group(first).rename(tmp_path / "moved")
+        return names
+
+    monkeypatch.setattr(Store, "groups", moved)
+    finalised = tz.finalise(store.path)
+    assert finalised.done == tuple(others)
+    assert dict(finalised.missing) == {first: "missing"}
+
+
+def make_and_remove(folder: Path) -> bool:
+    for _ in range(1000):
+        make_folder(folder)
+        remove_if_empty(folder)
+    return True
+
+
+def test_a_folder_for_work_that_others_remove(tmp_path: Path) -> None:
+    """Whoever ends an attempt removes the folder beside the store, while others make it."""
+    folder = tmp_path / "out.zarr.temp"
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        assert all(pool.map(make_and_remove, [folder] * 4))
+
+
+@pytest.mark.parametrize("what", ["file", "dangling link"])
+def test_a_folder_whose_name_something_else_has(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "one"
+    if what == "file":
+        path.touch()
+    else:
+        path.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError):
+        make_folder(path)
+
+
+def test_runs_in_threads_report_to_their_own(written: tuple[Path, Path], tmp_path: Path) -> None:
+    """One that begins and ends within another leaves nothing behind that a third would meet."""
+    mine, other = Table(1), Table(1)
+    with ThreadPoolExecutor(1) as thread, reporting(mine):
+
+        def report() -> None:
+            with reporting(other):
+                inside.wait(10)
+                report_bytes(0, 5)
+
+        inside = threading.Event()
+        running = thread.submit(report)
+        report_bytes(0, 7)
+        inside.set()
+        running.result(10)
+    assert (mine.bytes_of([0]), other.bytes_of([0])) == (7, 5)
+    report_bytes(99, 1)  # nobody wants to know: no run goes on
+    assert tz.create(tz.plan(*written), tmp_path / "out.zarr", workers=1).ok

@@ -11,6 +11,7 @@ import random
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,29 +26,50 @@ import zarr
 
 import tracks2zarr
 from conftest import SAMPLE
+from slurm_cluster import Cluster
 from tracks2zarr.cli.app import app
 from tracks2zarr.cli.guide import command as guide
 from tracks2zarr.layout import Layout
 from tracks2zarr.schema import VARIABLES
+from tracks2zarr.unverified import Unverified
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("examples/*/*.md")])
+NOTEBOOKS = sorted(ROOT.glob("examples/notebooks/*.md"))
+#: Not the copies of notebooks, which the build of the pages makes.
+WRITTEN = [
+    page
+    for page in DOCS.rglob("*.md")
+    if "_build" not in page.parts and "crab-loops" not in page.parts
+    if page.parent.name != "tutorials" or page.name == "index.md"
+]
+PAGES = sorted([*ROOT.glob("*.md"), *WRITTEN, *ROOT.glob("examples/*/*.md")])
 SOURCE = Path(tracks2zarr.__file__).parent
 
 
-def command_named(name: str) -> click.Command:
-    command = app.get_command(click.Context(app), name)
-    assert command is not None, f"there is no command {name}"
-    return command
+def commands_below(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+    """Yield the commands of a group, those of its groups included, with their full names."""
+    context = click.Context(group)
+    for word in group.list_commands(context):
+        command = group.get_command(context, word)
+        assert command is not None, f"there is no command {word}"
+        if isinstance(command, click.Group):
+            yield from commands_below(command, f"{name} {word}")
+        else:
+            yield f"{name} {word}", command
 
 
-COMMANDS = {
-    **{
-        f"tracks2zarr {name}": command_named(name) for name in app.list_commands(click.Context(app))
-    },
-    "create-zarr-dataset": guide,
-}
+COMMANDS = {**dict(commands_below(app, "tracks2zarr")), "create-zarr-dataset": guide}
+
+
+def split_words(words: list[str]) -> tuple[str, list[str]]:
+    """Split the words of a command line into the name of the command and its arguments."""
+    for length in (3, 2, 1):
+        name = " ".join(words[:length])
+        if name in COMMANDS:
+            return name, words[length:]
+    return words[0], words[1:]
+
 
 #: What stands for a person's own paths in the README.
 PLACEHOLDERS = {
@@ -135,11 +157,35 @@ def runnable(page: Path) -> list[Block]:
     return [b for b in blocks if b.language in {"sh", "python"} or "output" in b.notes]
 
 
-PAGES_THAT_RUN = [page for page in PAGES if runnable(page)]
+OF_THE_CLUSTER, OF_SCHEDULERS = DOCS / "howto/cluster.md", DOCS / "howto/schedulers.md"
+PAGES_THAT_RUN = [
+    page for page in PAGES if runnable(page) and page not in {OF_THE_CLUSTER, OF_SCHEDULERS}
+]
 
 
 @pytest.mark.parametrize("page", PAGES_THAT_RUN, ids=name_of)
 def test_code_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_blocks(page, tmp_path, monkeypatch)
+
+
+@pytest.mark.system
+@pytest.mark.slow
+@pytest.mark.xdist_group("slurm")
+def test_code_blocks_of_the_cluster(
+    slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in slurm.env.items():
+        monkeypatch.setenv(name, value)
+    run_blocks(OF_THE_CLUSTER, tmp_path, monkeypatch)
+
+
+@pytest.mark.system  # GNU parallel
+def test_code_blocks_of_other_schedulers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_blocks(OF_SCHEDULERS, tmp_path, monkeypatch)
+
+
+def run_blocks(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the blocks of a page in order, in a folder with the sample experiment."""
     folder = tmp_path / "data"
     shutil.copytree(SAMPLE, folder / SAMPLE.name)
     monkeypatch.chdir(folder)
@@ -211,11 +257,17 @@ def run_python(block: Block, namespace: dict[str, Any]) -> str:
 #: Sizes, durations and rates are of the machine; they may be any.
 _MEASURED = re.compile(r"\b[0-9.]+ (?:(?:B|kB|MB|GB)(?:/s)?|s|min)\b|\b[0-9.]+ times\b")
 _SPACES = re.compile(r"[ \t]+")
+#: So are the ids of jobs and tasks, which stand in the names of logs, too.
+_JOBS = re.compile(r"(?<=\bjob )[0-9]+|\b[0-9]+(?=[_-][0-9]+\b)")
+#: The node of the tests' cluster; its logs have the host's name.
+_NODES = re.compile(r"\bnode-\d+\b")
 
 
 def check_output(block: Block, printed: str, folder: Path) -> None:
-    got = printed.replace(str(folder), "/data")
-    want, got = (_SPACES.sub(" ", _MEASURED.sub("#", text)) for text in (block.text, got))
+    got = printed.replace(str(folder), "/data").replace(socket.gethostname(), "node1")
+    got = _NODES.sub("node1", got)
+    text, got = (_JOBS.sub("#", said) for said in (block.text, got))
+    want, got = (_SPACES.sub(" ", _MEASURED.sub("#", said)) for said in (text, got))
     if not doctest.OutputChecker().check_output(want, got, doctest.ELLIPSIS):
         pytest.fail(f"{block}: the output is another one:\n{printed}")
 
@@ -252,25 +304,37 @@ def options_in(text: str) -> set[str]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_documented(name: str) -> None:
-    command, section = COMMANDS[name], sections_of(DOCS / "commands.md")[name]
-    rows = [line for line in section.splitlines() if line.startswith("| `")]
-    first_cells = " ".join(line.split(" | ")[0] for line in rows)
-    assert options_in(first_cells) == options_of(command)
+    command, section = COMMANDS[name], sections_of(DOCS / "reference/commands.md")[name]
+    assert section.lstrip().startswith(f"```{{command}} {name}\n```\n")
+    module = extension("command_table")
+    shown = module.markdown(name)
+    first_cells = " ".join(row[0] for row in table_in(shown, *module.HEADER))
+    assert options_in(first_cells) | {"-h"} == options_of(command)
+    usage = shown.splitlines()[1].split()
     for parameter in command.params:
         if isinstance(parameter, click.Argument):
-            assert parameter.make_metavar(click.Context(command)).strip("[]") in spans(first_cells)
+            assert parameter.make_metavar(click.Context(command)) in usage
+        elif isinstance(parameter, click.Option):
+            assert not parameter.required or parameter.opts[0] in usage
+            assert not parameter.help or as_text(parameter.help) in as_text(shown)
     assert "**Exit status.**" in section or "**Output and exit status**" in section
 
 
+def as_text(help_text: str) -> str:
+    """Return a text without what Markdown needs."""
+    return " ".join(re.sub(r"[\\`]", "", help_text).split())
+
+
 def test_every_documented_option_exists() -> None:
-    known = options_of(app).union(*(options_of(command) for command in COMMANDS.values()))
+    ours = (options_of(command) for command in COMMANDS.values())
+    known = options_of(app).union(*ours, {"--array", "--dependency", "--output"})  # of sbatch
     for page in PAGES:
         named = options_in("\n".join(read_page(page)[1]))
         assert {option for option in named if option.startswith("--")} <= known, name_of(page)
 
 
 def test_the_page_of_commands_has_a_section_for_each() -> None:
-    sections = sections_of(DOCS / "commands.md")
+    sections = sections_of(DOCS / "reference/commands.md")
     assert [name for name in sections if re.match("tracks2zarr |create-zarr", name)] == [*COMMANDS]
 
 
@@ -305,16 +369,17 @@ def ours(line: str) -> Iterator[list[str]]:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_line_is_valid(page: Path) -> None:
     for place, words, in_block in command_lines(page):
-        program, args = words[0], words[1:]
-        command: click.Command = app if program == "tracks2zarr" else guide
-        if program == "tracks2zarr" and args and not args[0].startswith("-"):
-            command, args = command_named(args[0]), args[1:]
+        name, args = split_words(words)
+        command = COMMANDS.get(name, app)
+        if command is app:
+            assert all(word.startswith("-") or word == "slurm" for word in args), place
         if not in_block:
             options = {word.partition("=")[0] for word in args if word.startswith("-")}
             assert options <= options_of(command), place
             continue
         try:
-            command.make_context(program, args)
+            # the names of the help option stay with the command, so they must be the right ones
+            command.make_context(name, args, help_option_names=["-h", "--help"])
         except click.exceptions.Exit:
             pass  # --help or --version
         except click.UsageError as error:
@@ -331,20 +396,32 @@ def test_there_are_command_lines() -> None:
 
 def calls_with(parameter: str) -> Iterator[ast.expr]:
     """Yield every value that the source gives to a parameter, or a variable, of this name."""
-    for path in SOURCE.rglob("*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-        position = {"Problem": -1}
-        for node in ast.walk(tree):
-            names = parameters_of(node)
-            if parameter in names:
-                assert isinstance(node, ast.FunctionDef | ast.ClassDef)
-                position[node.name] = names.index(parameter)
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCE.rglob("*.py")]
+    functions = [node for node in all_nodes(trees) if isinstance(node, ast.FunctionDef)]
+    public = {name: n for name, n in positions(trees, parameter).items() if name[0] != "_"}
+    for tree in trees:
+        position = {**public, "Problem": -1, **positions([tree], parameter)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 yield from given(node, parameter, position, functions)
             elif isinstance(node, ast.Assign):
                 yield from assigned(node, parameter)
+
+
+def all_nodes(trees: list[ast.Module]) -> Iterator[ast.AST]:
+    for tree in trees:
+        yield from ast.walk(tree)
+
+
+def positions(trees: list[ast.Module], parameter: str) -> dict[str, int]:
+    """Return the place of a parameter in each function and class that has it."""
+    found = {}
+    for node in all_nodes(trees):
+        names = parameters_of(node)
+        if parameter in names:
+            assert isinstance(node, ast.FunctionDef | ast.ClassDef)
+            found[node.name] = names.index(parameter)
+    return found
 
 
 def parameters_of(node: ast.AST) -> list[str]:
@@ -408,14 +485,14 @@ KINDS = {re.sub(r"\\(.)", r"\1", text) for value in calls_with("kind") for text 
 
 
 def test_every_kind_of_problem_is_on_the_page_of_errors() -> None:
-    headings = re.findall(r"^### `(.+)`$", (DOCS / "errors.md").read_text(), re.MULTILINE)
+    headings = re.findall(r"^### `(.+)`$", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
     assert len(headings) == len(set(headings))
     assert set(headings) == KINDS
     assert len(KINDS) > 70  # the search finds them
 
 
 def test_every_text_of_a_problem_is_on_the_page_of_errors() -> None:
-    page = (DOCS / "errors.md").read_text(encoding="utf-8")
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
     bold = re.findall(r"\*\*(.+?)\*\*", page)
     missing = [
         text
@@ -464,9 +541,18 @@ def test_files_and_tests_that_are_named_exist() -> None:
 
 
 def test_design_names_every_module() -> None:
-    named = {name for span in spans((DOCS / "design.md").read_text()) for name in span.split()}
-    modules = {path.name for path in SOURCE.glob("*.py") if not path.name.startswith("__")}
-    assert {name for name in named if re.fullmatch(r"\w+\.py", name)} == modules
+    named = {
+        name
+        for span in spans((DOCS / "explanation/data-flow.md").read_text())
+        for name in span.split()
+    }
+    paths = [path.relative_to(SOURCE) for path in SOURCE.rglob("*.py")]
+    modules = {
+        path.as_posix()
+        for path in paths
+        if not path.name.startswith("__") and path.parts[0] != "cli"
+    }
+    assert {name for name in named if re.fullmatch(r"[\w/]+\.py", name)} == modules
 
 
 # ---- what is shown of the dataset
@@ -483,9 +569,9 @@ def test_the_picture_in_the_readme(sample_store: Path) -> None:
     assert " ".join(picture).split() == expected.split()
 
 
-def schema_table() -> ModuleType:
-    """Import the extension of Sphinx that makes the table of variables."""
-    spec = importlib.util.spec_from_file_location("schema_table", DOCS / "_ext/schema_table.py")
+def extension(name: str) -> ModuleType:
+    """Import an extension of Sphinx, such as the one that makes the table of variables."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"_ext/{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -494,8 +580,8 @@ def schema_table() -> ModuleType:
 
 
 def test_the_table_of_variables(sample_store: Path) -> None:
-    assert "```{schema-table}\n```" in (DOCS / "dataset.md").read_text(encoding="utf-8")
-    module = schema_table()
+    assert "```{schema-table}\n```" in (DOCS / "reference/dataset.md").read_text(encoding="utf-8")
+    module = extension("schema_table")
     rows = table_in(module.markdown(), *module.COLUMNS)
     assert len(rows) == len(VARIABLES)
     group = zarr.open_group(sample_store / "06.09.2023-02-Left", mode="r")
@@ -515,7 +601,8 @@ def fields_in(section: str, header: str) -> set[str]:
 
 
 def test_the_tables_of_attributes_plan_and_receipts(sample_store: Path) -> None:
-    sections = sections_of(DOCS / "dataset.md")
+    sections = sections_of(DOCS / "reference/dataset.md")
+    sections |= sections_of(DOCS / "reference/formats.md")
     group = zarr.open_group(sample_store / "06.09.2023-02-Left", mode="r")
     attributes = table_in(sections["Attributes"], "attribute of a group", "value")
     assert {row[0].strip("`") for row in attributes} == set(group.attrs)
@@ -526,13 +613,16 @@ def test_the_tables_of_attributes_plan_and_receipts(sample_store: Path) -> None:
     path = sample_store / ".tracks2zarr/receipts/06.09.2023-02-Left.json"
     receipt = json.loads(path.read_bytes())
     assert fields_in(sections["Receipts"], "field of a receipt") == set(receipt)
+    beside = sections["Failures, tasks, locks and logs"]
+    note = {"tracks2zarr_unverified", *Unverified.__slots__}
+    assert fields_in(beside, "field of a note") == note
     named = spans(sections["Receipts"])
     assert {*receipt["clips"][0], *receipt["content"]} - {"clip"} <= named
 
 
 def test_the_shapes_of_chunks() -> None:
     layout = Layout()
-    text = " ".join(sections_of(DOCS / "dataset.md")["Chunks and shards"].split())
+    text = " ".join(sections_of(DOCS / "explanation/layout.md")["Chunks and shards"].split())
     assert f"up to {layout.chunk_frames} frames and {layout.chunk_individuals} individuals" in text
     assert f"chunks of {layout.chunk_frames} frames and {layout.chunk_individuals} " in text
     assert layout.zstd_level == 0, "the page says: Zstandard at its default level"

@@ -152,6 +152,33 @@ def test_input_in_the_store_is_refused(store: Path, tmp_path: Path) -> None:
     assert (store / "A").is_dir()
 
 
+def test_a_part_of_a_store_is_no_store(store: Path, tmp_path: Path) -> None:
+    """One level too deep: nothing is written into a group, or taken for damage of a store."""
+    for place in (store / "A", store / "sub.zarr"):
+        for mode in ("w-", "a", "w"):
+            made = tmp_path / "again"
+            with pytest.raises(tz.Tracks2ZarrError) as error:
+                run(ONE, made, place, store_mode=mode)
+            assert [problem.kind for problem in error.value.problems] == ["inside-store"]
+    for name in ("info", "verify", "finalise", "report"):
+        done = run_cli(name, store / "A")
+        assert done.returncode == 1, name
+        assert f"Pass the store: {store}" in done.stderr
+    with pytest.raises(tz.Tracks2ZarrError, match="a part of a store"):
+        tz.open_store(store / "A")
+    assert tz.verify(store, quick=True).ok
+
+
+def test_an_empty_path_is_none(tmp_path: Path) -> None:
+    done = run_cli("create", *ONE.write(tmp_path / "one"), "", cwd=tmp_path)
+    assert (done.returncode, "The path is empty" in done.stderr) == (2, True)
+
+
+def test_what_is_no_plan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"tracks2zarr\.plan"):
+        tz.create(str(tmp_path), tmp_path / "s.zarr")  # type: ignore[arg-type]
+
+
 def test_replacing_asks_for_yes(store: Path, tmp_path: Path) -> None:
     before = snapshot(store)
     args = (tmp_path / "one" / "tracks", tmp_path / "one" / "loop-frames-ffmpeg.csv", store)
@@ -179,6 +206,17 @@ def test_other_input_is_refused_before_any_work(store: Path, tmp_path: Path) -> 
     other = experiment(A=(clip(0, 5.0),), B=(clip(0, 6.0),), C=(clip(0),))
     kinds = refused(other, tmp_path / "other", store, store_mode="a")
     assert kinds == ["video-exists", "video-exists"]
+
+
+def test_what_replacing_would_remove_is_said(store: Path, tmp_path: Path) -> None:
+    """A tracks file that is gone: the clip is not to be lost by following advice."""
+    two = experiment(**{"A[1]": (clip(0), clip(1))})
+    assert run(two, tmp_path / "two", store, store_mode="a").ok
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        run(experiment(**{"A[1]": (clip(1),)}), tmp_path / "less", store, store_mode="a")
+    (problem,) = error.value.problems
+    for said in ("which removes Loop00", "--group-mode a to keep it", "--pattern 'A[[]1]-*'"):
+        assert said in str(problem.remedy)
 
 
 def test_a_source_with_the_same_content_is_the_same(store: Path, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ class Case:
 
 def bad_json(column: str, text: str) -> Case:
     content = row(shape=text) if column == SHAPES else row(region=text)
-    return Case(content, "json", column, text, "a JSON object")
+    return Case(content, "json", column, text or "an empty cell", "a JSON object")
 
 
 def bad_number(key: str, value: str, found: str) -> Case:
@@ -272,7 +272,7 @@ CASES = {
         'a JSON object, such as {"clip":123}',
     ),
     "file attributes empty": Case(
-        row(attributes=""), "file-attributes", FILE_ATTRIBUTES, "", "a JSON object"
+        row(attributes=""), "file-attributes", FILE_ATTRIBUTES, "an empty cell", "a JSON object"
     ),
     "file attributes are a list": Case(
         row(attributes="[]"), "file-attributes", FILE_ATTRIBUTES, "[]", "a JSON object"
@@ -1045,6 +1045,22 @@ ODD_FILES: dict[str, str | bytes] = {
     "control Z at the end": row(1) + "\x1a",
     "a byte-order mark at the end": row(1) + "\ufeff",
     "a quoted cell of two parts": row(1).replace("8888", '"88"","88"'),
+    "a number with quotes": row(1).replace('""y"":2', '""y"":"7"2'),
+    "three quotes for two": row(1, region='{"track":"9"}').replace('""9""', '"""9"""'),
+    "a quote in a number": row(1, region='{"track":1,"confidence":"0.58"}').replace(".5", '.5"'),
+    "two quotes in a key": row(1, region='{"track":1,"confidence":1}').replace("fid", '"fid"'),
+    "quotes in file attributes": row(1).replace("clip", '"clip"'),
+    "quotes in a file name": row(1, name="x").replace("x,", 'a "0" 1.png,'),
+    "a quote at the end": row(1).rstrip("\n") + '"',
+    "a quote at the end of an empty frame": row(1, count="0", shape="{}", region="{}")[:-1] + '"',
+    "a quote in the last cell": row(1, region='{"track":12}')[:-1].replace("12", '1"2'),
+    "a quote in the last cell, and a carriage return": (
+        row(1, region='{"track":12}')[:-1].replace("12", '1"2') + "\r"
+    ),
+    "a cell of 20 MiB": row(1, attributes=f'{{"clip":"{"x" * 20 * 2**20}"}}'),
+    "no file size": row(1).replace("8888", ""),
+    "no file name": row(1).replace("frame_00000001.png", ""),
+    "no file attributes": row(1, attributes=""),
     "a quoted cell and a space": row(1).replace("8888", '"8888" '),
     "half a character at the end": row(1).encode() + b"\xf0\x9f",
     "half an emoji in UTF-8": row(1, name="f_\x001.png").encode().replace(b"\x00", b"\xed\xa0\xbd"),

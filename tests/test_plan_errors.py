@@ -266,12 +266,12 @@ CASES = {
     # the metadata CSV as a file
     "metadata missing": Case(
         removed(METADATA), "metadata-unreadable", METADATA, None, None,
-        "No such file or directory", "a metadata CSV", "Check the path",
+        "nothing there", "a metadata CSV", "Check the path",
     ),
     "metadata is a folder": Case(
         both(removed(METADATA), lambda given: given.metadata.mkdir()),
         "metadata-unreadable", METADATA, None, None,
-        "Is a directory", "a metadata CSV", "Check the path",
+        "a folder", "a metadata CSV", "Check the path",
     ),
     "metadata without a byte": Case(
         content(METADATA, b""), "metadata-empty", METADATA, None, None,
@@ -835,6 +835,31 @@ def test_a_folder_whose_name_is_not_text(tmp_path: Path) -> None:
     assert tz.verify(store, workers=1).ok
 
 
+def test_an_extension_in_capitals(given: Given) -> None:
+    before = given.plan()
+    path = given.path(A01)
+    path.rename(path.with_suffix(".CSV"))
+    after = given.plan()
+    assert [len(video.clips) for video in after.videos] == [len(v.clips) for v in before.videos]
+    assert not after.problems
+
+
+def test_the_nearest_row_is_one_without_a_file(given: Given) -> None:
+    path = given.path(A00)
+    path.rename(path.with_name("A-Loop0_tracks.csv"))
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        given.plan()
+    (problem,) = errors_of(error.value.problems)
+    assert "The nearest is 'A-Loop00'." in str(problem.remedy)
+
+
+def test_a_row_that_is_there_twice_overlaps_with_no_other(given: Given) -> None:
+    further_row(2)(given)
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        given.plan()
+    assert "clips-overlap" not in {problem.kind for problem in error.value.problems}
+
+
 # Warnings.
 
 
@@ -1209,6 +1234,7 @@ def changed_json(text: str, **fields: Any) -> str:
         (lambda _: "[]", "TypeError"),
         (lambda _: "5", "TypeError"),
         (lambda _: "null", "TypeError"),
+        (lambda _: "[" * 10**5, "too deep"),
     ],
 )
 def test_what_is_no_plan_is_refused(

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+import tensorstore
 import zarr
 
 from oracle import assert_array_exact
@@ -26,7 +27,6 @@ def read_with_zarr(store: Path, path: str) -> Any:
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("video", VIDEOS)
 def test_tensorstore(sample_store: Path, video: str, name: str) -> None:
-    tensorstore = pytest.importorskip("tensorstore")
     array = tensorstore.open(
         {
             "driver": "zarr3",
@@ -48,8 +48,8 @@ def dimension_names(array: Path) -> list[str]:
 def read_with_zarrita(sample_store: Path) -> dict[str, dict[str, Any]]:
     """Return every array of the store as zarrita reads it: shape, dtype and flat values."""
     node = shutil.which("node")
-    if node is None or not (JS / "node_modules").is_dir():
-        pytest.skip("zarrita is not installed: `make test` installs it")
+    assert node, "Node.js is not installed; run 'make system'"
+    assert (JS / "node_modules").is_dir(), "zarrita is not installed; run 'scripts/install-js'"
     paths = [f"{video}/{name}" for video in VIDEOS for name in NUMBERS + STRINGS]
     done = subprocess.run(
         [node, JS / "read.mjs", sample_store, *paths],
@@ -65,6 +65,7 @@ def read_with_zarrita(sample_store: Path) -> dict[str, dict[str, Any]]:
     return arrays
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", NUMBERS + STRINGS)
 @pytest.mark.parametrize("video", VIDEOS)
 def test_zarrita(

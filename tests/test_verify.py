@@ -183,6 +183,14 @@ def test_changed_source(store: Path, sample: Path) -> None:
     assert tz.verify(store, quick=True).ok, "quick reads no source"
 
 
+def test_source_that_is_broken(store: Path, sample: Path) -> None:
+    """What was read of it up to there is held against nothing."""
+    path = sample / "tracks" / f"{VIDEO}-Loop01_tracks.csv"
+    path.write_bytes(path.read_bytes() + b"half a row,")
+    found = kinds(tz.verify(store, workers=1))
+    assert found[VIDEO] == {"source-changed", "row-fields"}
+
+
 def test_changed_metadata(store: Path, sample: Path) -> None:
     path = sample / "loop-frames-ffmpeg.csv"
     path.write_text(path.read_text().replace(",1290,", ",1291,"))
@@ -219,7 +227,27 @@ def test_unfinished_video(store: Path) -> None:
     assert not verification.ok
 
 
-@pytest.mark.parametrize("text", ["", "{}", "not json", '{"tracks2zarr_receipt": 99}'])
+def test_file_that_cannot_be_read(store: Path) -> None:
+    chunk = chunk_files(store)[0]
+    chunk.unlink()
+    chunk.symlink_to(store / OTHER)
+    verification = tz.verify(store, quick=True)
+    assert kinds(verification)[VIDEO] == {"group-unreadable"}
+    assert next(v for v in verification.videos if v.video == OTHER).ok
+
+
+def test_bytes_that_are_no_text(store: Path) -> None:
+    for path in (store / VIDEO / "zarr.json", store / ".tracks2zarr" / "plan.json"):
+        before = path.read_bytes()
+        path.write_bytes(before[:200] + b"\xd2" + before[201:])
+        done = run_cli("verify", store, "--json")
+        assert done.returncode == 1
+        assert "does not know" not in done.stderr
+        assert str(path) in done.stdout + done.stderr
+        path.write_bytes(before)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "not json", '{"tracks2zarr_receipt": 99}', "[" * 10**5])
 def test_broken_receipt(store: Path, text: str) -> None:
     (store / ".tracks2zarr" / "receipts" / f"{VIDEO}.json").write_text(text)
     assert kinds(tz.verify(store, quick=True))[VIDEO] == {"not-finished"}

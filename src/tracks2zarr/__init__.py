@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tracks2zarr.convert import Outcome, Result
     from tracks2zarr.creation import Interrupted, Summary, create
-    from tracks2zarr.load import load_clip
+    from tracks2zarr.load import OpenStore, load_clip, open_store
     from tracks2zarr.matching import plan
+    from tracks2zarr.merging.merge import Merged, merge
     from tracks2zarr.overview import StoreInfo, info
     from tracks2zarr.planning import Plan
     from tracks2zarr.problems import Problem, Tracks2ZarrError
+    from tracks2zarr.reporting.plot import plot
+    from tracks2zarr.reporting.report import report
     from tracks2zarr.root import Finalised, finalise
     from tracks2zarr.store import State
     from tracks2zarr.verification import Verification, verify
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 _HOME = {
     "Finalised": "root",
     "Interrupted": "creation",
+    "Merged": "merging.merge",
+    "OpenStore": "load",
     "Outcome": "convert",
     "Plan": "planning",
     "Problem": "problems",
@@ -36,13 +41,19 @@ _HOME = {
     "finalise": "root",
     "info": "overview",
     "load_clip": "load",
+    "merge": "merging.merge",
+    "open_store": "load",
     "plan": "matching",
+    "plot": "reporting.plot",
+    "report": "reporting.report",
     "verify": "verification",
 }
 
 __all__ = [
     "Finalised",
     "Interrupted",
+    "Merged",
+    "OpenStore",
     "Outcome",
     "Plan",
     "Problem",
@@ -56,7 +67,11 @@ __all__ = [
     "finalise",
     "info",
     "load_clip",
+    "merge",
+    "open_store",
     "plan",
+    "plot",
+    "report",
     "verify",
 ]
 

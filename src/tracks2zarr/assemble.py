@@ -121,8 +121,8 @@ def escape_state(clip: ClipPlan, n_frames: int) -> Float32s:
     """
     state = np.full(n_frames, np.nan, np.float32)
     state[: clip.n_frames] = 0
-    if clip.escape_frame != schema.ABSENT:
-        state[clip.escape_frame - clip.first_frame : clip.n_frames] = 1
+    if clip.escape is not None:
+        state[clip.escape : clip.n_frames] = 1
     return state
 
 

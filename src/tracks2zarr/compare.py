@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,14 @@ from zarr.storage import LocalStore
 from tracks2zarr import schema
 from tracks2zarr.assemble import VideoArrays, escape_state
 from tracks2zarr.boxes import ClipBoxes, Float32s, Int64s
+from tracks2zarr.files import read_json
+from tracks2zarr.group import box_shards, chunk_shapes
 from tracks2zarr.problems import ROWS_NAMED, Problem, shown
+from tracks2zarr.shard import ShardReader
+from tracks2zarr.threads import mapped
+
+#: Array, frame and individual, value, expected value.
+type Difference = tuple[str, tuple[int, int], str, str]
 
 _REMEDY = "Convert the video again: 'tracks2zarr create ... --store-mode a --group-mode w'."
 
@@ -34,9 +42,7 @@ class Comparison:
         self._path = path
         self._arrays = arrays
         self._dim = arrays.plan.settings.individual_dim
-        self._group = zarr.open_group(
-            LocalStore(path, read_only=True), mode="r", zarr_format=3, use_consolidated=False
-        )
+        self._group = zarr.open_group(LocalStore(path, read_only=True), mode="r", zarr_format=3)
         self._nodes = dict(self._group.members())
 
     def differences(self) -> Iterator[Problem]:
@@ -48,6 +54,7 @@ class Comparison:
                 ("there", "not there") if name in self._nodes else ("not there", "there")
             )
             yield self._problem(f"The array '{shown(name)}'.", found, wanted)
+        yield from self._of_listing()
         coordinates = self._arrays.coordinates()
         for variable in schema.VARIABLES:
             name = schema.renamed(variable.name, self._dim)
@@ -96,11 +103,27 @@ class Comparison:
                 what = f"The attribute '{shown(name)}' of the group."
                 yield self._problem(what, found.get(name), expected.get(name))
 
+    def _of_listing(self) -> Iterator[Problem]:
+        """Yield where the metadata in the group, from which arrays are opened, are not theirs."""
+        document = read_json((self._path / "zarr.json").read_bytes())
+        listed_ = (document.get("consolidated_metadata") or {}).get("metadata")
+        if listed_ is None:
+            return  # zarr has read those of the arrays
+        own = {
+            file.parent.name: read_json(file.read_bytes())
+            for file in self._path.glob("*/zarr.json")
+        }
+        for name in sorted(own.keys() | listed_.keys()):
+            if own.get(name) != listed_.get(name):
+                what = f"The metadata of the array '{shown(name)}' in the group."
+                yield self._problem(what, "other metadata", "those of the array")
+
     def _of_array(self, variable: schema.Variable, array: zarr.Array[Any]) -> Iterator[Problem]:
         dtype = "string" if variable.dtype == "string" else np.dtype(variable.dtype)
         found_dtype = "string" if array.dtype.kind == "T" else array.dtype
         checks = (
             ("shape", array.shape, self._arrays.shape(variable)),
+            ("chunks", (array.chunks, array.shards), chunk_shapes(variable, self._arrays)),
             ("dtype", found_dtype, dtype),
             ("dims", list(array.metadata.dimension_names or ()), self._arrays.dims(variable)),  # type: ignore[union-attr]
             ("attributes", dict(array.attrs), self._arrays.variable_attributes(variable)),
@@ -114,7 +137,9 @@ class Comparison:
         self, name: str, array: zarr.Array[Any], expected: NDArray[Any]
     ) -> Iterator[Problem]:
         found = np.asarray(array[...])
-        differs = np.argwhere(found.astype(object) != expected.astype(object))
+        if expected.dtype == np.object_:
+            found = found.astype(object)
+        differs = np.argwhere(found != expected)
         for place in differs[:ROWS_NAMED]:
             where = tuple(int(index) for index in place)
             what = f"The coordinate '{shown(name)}' at {list(where)}."
@@ -142,27 +167,47 @@ class Comparison:
     def _of_boxes(self, number: int, boxes: ClipBoxes, arrays: list[Any]) -> Iterator[Problem]:
         """Yield differing boxes, the first ones in full, then how many there are."""
         clip = self._arrays.plan.clips[number].clip
-        step = self._arrays.plan.layout.chunk_frames
+        plan = self._arrays.plan
+        extent = plan.n_frames, self._arrays.n_individuals
+        shards = box_shards(self._path, number, plan.layout, *extent)
+        yield from self._of_samples(number, shards, arrays)
         count = 0
-        for start in range(0, self._arrays.plan.n_frames, step):
-            rows = boxes.rows(start, start + step)
-            frame = boxes.frame[rows].astype(np.int64) - start
-            individual = boxes.individual(rows)
-            columns = {
-                schema.POSITION: boxes.box[rows, :2],
-                schema.SHAPE: boxes.box[rows, 2:],
-                schema.CONFIDENCE: boxes.confidence[rows],
-            }
-            for array, (name, expected) in zip(arrays, columns.items(), strict=True):
-                found = np.asarray(array[number, start : start + step])
-                for place, is_, should in _box_differences(found, frame, individual, expected):
-                    count += 1
-                    if count <= ROWS_NAMED:
-                        track = self._track(boxes, place[1])
-                        what = f"The {name} of {track} in frame {start + place[0]}."
-                        yield self._problem(what, is_, should, clip)
+        differences = partial(_block_differences, boxes, self._chunk_shape, shards)
+        for found in mapped(differences, range(self._grid[0])):
+            boxes.release()
+            for name, (frame, individual), is_, should in found:
+                count += 1
+                if count <= ROWS_NAMED:
+                    what = f"The {name} of {self._track(boxes, individual)} in frame {frame}."
+                    yield self._problem(what, is_, should, clip)
         if count > ROWS_NAMED:
             yield self._problem("Boxes, in all.", f"{count} values differ", "none", clip)
+
+    @property
+    def _chunk_shape(self) -> tuple[int, int]:
+        plan = self._arrays.plan
+        return plan.layout.chunks(plan.n_frames, self._arrays.n_individuals)
+
+    @property
+    def _grid(self) -> tuple[int, int]:
+        plan = self._arrays.plan
+        return plan.layout.grid(plan.n_frames, self._arrays.n_individuals)
+
+    def _of_samples(
+        self, number: int, shards: dict[str, ShardReader], arrays: list[Any]
+    ) -> Iterator[Problem]:
+        """Yield where zarr reads another first chunk of an array than is compared here."""
+        frames, individuals = self._chunk_shape
+        for array, (name, shard) in zip(arrays, shards.items(), strict=True):
+            for place in sorted(shard.stored())[:1]:
+                start, left = place[0] * frames, place[-1] * individuals
+                one_chunk = slice(start, start + frames), ..., slice(left, left + individuals)
+                found = np.asarray(array[(number, *one_chunk)])
+                own = shard.read(place)[: found.shape[0], ..., : found.shape[-1]]
+                if _differs(found, own).any():
+                    clip = self._arrays.plan.clips[number].clip
+                    what = f"The {name} from frame {start} on, as zarr reads it."
+                    yield self._problem(what, "other values", "what is stored", clip)
 
     @staticmethod
     def _track(boxes: ClipBoxes, individual: int) -> str:
@@ -171,43 +216,81 @@ class Comparison:
         return f"individual {individual}, which the clip does not have,"
 
 
-def _differs(found: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.bool_]:
+def _differs(found: Float32s, expected: Float32s) -> NDArray[np.bool_]:
     """Tell where float32 values differ; NaN equals NaN, and -0.0 is not 0.0."""
+    if np.array_equal(found.view(np.uint32), expected.view(np.uint32)):
+        return np.zeros(found.shape, np.bool_)
     same = (found == expected) & (np.signbit(found) == np.signbit(expected))
     same |= np.isnan(found) & np.isnan(expected)
     return ~np.asarray(same)
 
 
+def _block_differences(
+    boxes: ClipBoxes, shape: tuple[int, int], shards: dict[str, ShardReader], block: int
+) -> list[Difference]:
+    """Return what differs in the inner chunks of some frames, those that should not be, too."""
+    frames, individuals = shape
+    rows = boxes.rows(block * frames, (block + 1) * frames)
+    frame = boxes.frame[rows].astype(np.int64) - block * frames
+    column, individual = np.divmod(boxes.individual(rows), individuals)
+    there = set(np.flatnonzero(np.bincount(column)).tolist())
+    values = {
+        schema.POSITION: boxes.box[rows, :2],
+        schema.SHAPE: boxes.box[rows, 2:],
+        schema.CONFIDENCE: boxes.confidence[rows, None],
+    }
+    differences: list[Difference] = []
+    memory = np.empty(frames * 2 * individuals, np.float32)
+    for name, shard in shards.items():
+        sides = values[name].shape[1]
+        chunk = memory[: frames * sides * individuals]
+        stored = {place[-1]: place for place in shard.stored_along(block)}
+        for number in sorted(there | stored.keys()):
+            here = np.flatnonzero(column == number)
+            place = stored.get(number)
+            found = (
+                np.full((frames, sides, individuals), np.nan, np.float32)
+                if place is None
+                else shard.read(place, chunk).reshape(frames, sides, individuals)
+            )
+            differences += (
+                (name, (block * frames + at[0], number * individuals + at[1]), is_, should)
+                for at, is_, should in _box_differences(
+                    found, frame[here], individual[here], values[name][here]
+                )
+            )
+    return differences
+
+
 def _box_differences(
     found: Float32s, frame: Int64s, individual: Int64s, expected: Float32s
 ) -> Iterator[tuple[tuple[int, int], str, str]]:
-    """Yield (frame, individual), value and expected value, where a block differs.
+    """Yield (frame, individual), value and expected value, where a chunk differs.
 
     Parameters
     ----------
     found
-        (n_frames, [2,] n_individuals) float32, a block of the store.
+        (n_frames, n_values, n_individuals) float32, a chunk of the store.
     frame, individual
-        (n,) int64, the places of the boxes in the block.
+        (n,) int64, the places of the boxes in the chunk.
     expected
-        (n, [2]) float32, the values of the boxes.
+        (n, n_values) float32, the values of the boxes.
     """
-    by_individual = np.moveaxis(found, -1, 1)  # (n_frames, n_individuals[, 2])
-    there = by_individual[frame, individual]
-    differs = _differs(there, expected)
-    if differs.ndim == 2:
-        differs = differs.any(axis=1)
-    for row in np.flatnonzero(differs):
+    sides = range(found.shape[1])
+    flat, n_individuals = found.ravel(), found.shape[2]
+    there = np.stack(
+        [flat[(frame * len(sides) + side) * n_individuals + individual] for side in sides], axis=1
+    )
+    for row in np.flatnonzero(_differs(there, expected).any(axis=1)):
         place = int(frame[row]), int(individual[row])
         yield place, _text(there[row]), _text(expected[row])
-    present = ~np.isnan(by_individual)
-    if present.ndim == 3:
-        present = present.any(axis=2)
-    if np.count_nonzero(present) > np.count_nonzero(present[frame, individual]):
-        present[frame, individual] = False
-        for at_frame, at_individual in np.argwhere(present).tolist():
-            where = at_frame, at_individual
-            yield where, _text(by_individual[where]), "NaN, as there is no such box"
+    if np.count_nonzero(found == found) == np.count_nonzero(there == there):  # noqa: PLR0124
+        return  # no other value is a number
+    present = ~np.isnan(found).all(axis=1)
+    present[frame, individual] = False
+    for at_frame, at_individual in np.argwhere(present).tolist():
+        value = found[at_frame, :, at_individual]
+        yield (at_frame, at_individual), _text(value), "NaN, as there is no such box"
 
 
 def _text(value: Any) -> str:

@@ -22,5 +22,9 @@ def inline_metadata(nodes: dict[str, Any]) -> dict[str, Any]:
 
 
 def metadata_bytes(document: dict[str, Any]) -> bytes:
-    """Return a metadata document as the bytes of a ``zarr.json``."""
-    return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    """Return a metadata document as the bytes of a ``zarr.json``, without spaces.
+
+    Spaces would be a quarter of a video of one small clip, and half of a root that lists thousands.
+    """
+    compact = json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return (compact + "\n").encode()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tracks2zarr.commit import Attempt, recover
 from tracks2zarr.decide import Action, Decision, Mode, decide
@@ -24,6 +24,7 @@ from tracks2zarr.pool import Stopped, report_bytes
 from tracks2zarr.problems import Problem, Tracks2ZarrError
 from tracks2zarr.receipt import ClipReceipt, Receipt
 from tracks2zarr.store import Store
+from tracks2zarr.threads import importing
 
 
 class Result(StrEnum):
@@ -101,17 +102,7 @@ class ClipResult:
     errors: tuple[Problem, ...] = ()
 
 
-class MapClips(Protocol):
-    """Applies a function to tasks, in order; ``map``, or the method of an executor."""
-
-    def __call__(
-        self, function: Callable[[ClipTask], ClipResult], tasks: Iterable[ClipTask], /
-    ) -> Iterable[ClipResult]:
-        """Return the results in the order of the tasks."""
-        ...
-
-
-def convert_video(task: VideoTask, map_clips: MapClips = map) -> Outcome:
+def convert_video(task: VideoTask) -> Outcome:
     """Convert a video, unless it is done, or another process is at work on it.
 
     What fails is recorded in the store and returned, not raised, so that other videos go on.
@@ -120,8 +111,6 @@ def convert_video(task: VideoTask, map_clips: MapClips = map) -> Outcome:
     ----------
     task
         The video, and where it goes.
-    map_clips
-        How the clips are brought in; the built-in ``map`` does one after the other.
 
     Returns
     -------
@@ -130,14 +119,15 @@ def convert_video(task: VideoTask, map_clips: MapClips = map) -> Outcome:
     store, video = Store(task.store), task.plan.video
     try:
         with store.video_lock(video):
-            return _convert_locked(store, task, map_clips)
+            return convert_locked(store, task)
     except LockedError:
         return Outcome(video, Result.BUSY)
     except Stopped:
         return Outcome(video, Result.STOPPED)
 
 
-def _convert_locked(store: Store, task: VideoTask, map_clips: MapClips) -> Outcome:
+def convert_locked(store: Store, task: VideoTask) -> Outcome:
+    """Convert a video whose lock this process holds, as `convert_video` does."""
     video = task.plan.video
     about: dict[str, str] = {}
     try:
@@ -149,7 +139,7 @@ def _convert_locked(store: Store, task: VideoTask, map_clips: MapClips) -> Outco
         if decision.action is Action.SKIP:
             receipt = store.read_receipt(video)
             return Outcome(video, Result.SKIPPED, receipt, _problems_of(decision))
-        receipt = _attempt(store, task, decision, map_clips)
+        receipt = _attempt(store, task, decision)
         return Outcome(video, Result.DONE, receipt, (*_problems_of(decision), *receipt.warnings))
     except Tracks2ZarrError as error:
         problems = error.problems
@@ -171,13 +161,13 @@ def _problems_of(decision: Decision) -> tuple[Problem, ...]:
     return (decision.problem,) if decision.problem else ()
 
 
-def _attempt(store: Store, task: VideoTask, decision: Decision, map_clips: MapClips) -> Receipt:
+def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:
     """Convert the video in an attempt's folder, and commit it."""
     attempt = Attempt.begin(store, task.plan.video, task.work_root)
     clock = Clock()
     try:
-        with clock.step("parse"):
-            clips = _bring_in_clips(attempt, task, decision, map_clips)
+        with clock.step("parse"), importing("tracks2zarr.group", "tracks2zarr.compare"):
+            clips = _bring_in_clips(attempt, task, decision)
         receipt = _write(attempt, decision.plan, clips, clock)
         attempt.commit(receipt)
     finally:
@@ -185,9 +175,7 @@ def _attempt(store: Store, task: VideoTask, decision: Decision, map_clips: MapCl
     return receipt
 
 
-def _bring_in_clips(
-    attempt: Attempt, task: VideoTask, decision: Decision, map_clips: MapClips
-) -> list[ClipResult]:
+def _bring_in_clips(attempt: Attempt, task: VideoTask, decision: Decision) -> list[ClipResult]:
     plan = decision.plan
     group = attempt.store.group(plan.video)
     receipt, kept = decision.kept or (None, frozenset[str]())
@@ -205,7 +193,7 @@ def _bring_in_clips(
         )
         for number, clip in enumerate(plan.clips)
     ]
-    clips = list(map_clips(bring_in_clip, tasks))
+    clips = [bring_in_clip(task) for task in tasks]
     errors = [error for clip in clips for error in clip.errors]
     if errors:
         raise Tracks2ZarrError(errors)
@@ -279,7 +267,6 @@ def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ClipResult], clock
             boxes = ClipBoxes.load(clip.folder)
             group.write_boxes(attempt.group, number, boxes, arrays)
             counts.append(len(boxes))
-        group.consolidate(attempt.group)
     with clock.step("check"):
         comparison = Comparison(attempt.group, arrays)
         problems = list(comparison.differences())

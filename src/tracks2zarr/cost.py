@@ -4,23 +4,97 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-#: A process with numpy, polars and zarr imported, and its batches, in bytes.
-BASE_MEMORY = 300 * 2**20
-#: Bytes of memory a byte of the largest tracks file, for the columns of its boxes.
-MEMORY_PER_BYTE = 0.25
+from tracks2zarr.threads import MOST_THREADS
+
+# All that follows was measured (tests/test_cost.py holds it against whole processes), in bytes.
+
+#: A process with numpy, polars and zarr imported.
+_BASE = 110 * 10**6
+#: What a thread has at hand while it parses a batch, and that for a byte of a smaller clip.
+_THREAD, _SMALL_BYTE = 72 * 10**6, 4.6
+#: The columns that are held of a clip, for a byte of its tracks file.
+_COLUMN_BYTE = 0.09
+#: A process that verifies; what it has at hand while it compares, and that for a byte of less.
+_VERIFY_BASE, _COMPARED, _COMPARED_BYTE = 60 * 10**6, 25 * 10**6, 0.3
+#: What is kept of all clips, and what is held of the one that is read, for a byte.
+_KEPT_BYTE, _READ_BYTE = 0.36, 0.07
 
 
-def predicted_memory(clip_sizes: Sequence[int]) -> int:
+#: What is held for a frame, and for one that has an image in the file; and the least bytes of one.
+_FRAME, _IMAGE, _IMAGE_BYTES = 29, 320, 50
+
+
+def predicted_memory(clip_sizes: Sequence[int], threads: int = 2, *, n_frames: int = 0) -> int:
     """Return the memory that a process needs at its peak to convert a video.
 
     Parameters
     ----------
     clip_sizes
         The size of each clip's tracks file, in bytes.
+    threads
+        The threads of the process: one a core, and four at most.
+    n_frames
+        The frames of the longest clip.
 
     Returns
     -------
     int
         Bytes. Clips are converted one after the other, so the largest one decides.
     """
-    return BASE_MEMORY + int(MEMORY_PER_BYTE * max(clip_sizes, default=0))
+    largest = max(clip_sizes, default=0)
+    batches = min(_THREAD * min(threads, MOST_THREADS), int(_SMALL_BYTE * largest))
+    return _BASE + batches + int(_COLUMN_BYTE * largest) + _of_frames(largest, n_frames)
+
+
+def _of_frames(size: int, n_frames: int) -> int:
+    """Return the memory for the frames of a clip; those with an image have a row in its file."""
+    return _FRAME * n_frames + _IMAGE * min(n_frames, size // _IMAGE_BYTES)
+
+
+def predicted_verify_memory(clip_sizes: Sequence[int], *, n_frames: int = 0) -> int:
+    """Return the memory that a process needs at its peak to verify a video.
+
+    Parameters
+    ----------
+    clip_sizes
+        The size of each clip's tracks file, in bytes.
+    n_frames
+        The frames of the longest clip.
+
+    Returns
+    -------
+    int
+        Bytes. The boxes of all clips are kept, and the rows of one are read into memory.
+    """
+    total, largest = sum(clip_sizes), max(clip_sizes, default=0)
+    held = int(_KEPT_BYTE * total + _READ_BYTE * largest)
+    held += _of_frames(largest, n_frames)
+    return _VERIFY_BASE + min(_COMPARED, int(_COMPARED_BYTE * total)) + held
+
+
+#: A core of a busy cluster reads at least so many bytes of tracks files a second.
+_SLOW_BYTES = 4 * 10**6
+#: Starting Python from a shared file system that many tasks use can take minutes.
+_START_MINUTES = 10
+#: What is asked for beyond the prediction: a task that is killed costs more than this.
+_HEADROOM = 1.25
+_MEMORY_STEP = 128
+
+
+def requested_memory(predicted: int) -> int:
+    """Return what to ask a cluster for, in MiB: headroom over the prediction, in bytes."""
+    return -(-int(predicted * _HEADROOM) // (_MEMORY_STEP * 2**20)) * _MEMORY_STEP
+
+
+def requested_minutes(size: int) -> int:
+    """Return the time limit to ask a cluster for, in minutes, for tracks files of `size` bytes."""
+    return _START_MINUTES + -(-size // (_SLOW_BYTES * 60))
+
+
+#: A core of a busy cluster draws the pictures of a clip in so many seconds.
+_DRAW_SECONDS = 4
+
+
+def requested_report_minutes(n_clips: int) -> int:
+    """Return the time limit to ask a cluster for, in minutes, to list and draw `n_clips` clips."""
+    return 3 * _START_MINUTES + -(-n_clips * _DRAW_SECONDS // 60)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from tracks2zarr.commit import recover
+from tracks2zarr.commit import recover_all
 from tracks2zarr.convert import Outcome, Result
-from tracks2zarr.decide import Action, Mode, decide
+from tracks2zarr.decide import Mode
 from tracks2zarr.failure import os_problem
 from tracks2zarr.files import remove_if_empty
-from tracks2zarr.locks import LockedError
+from tracks2zarr.joining import join
 from tracks2zarr.measure import now
 from tracks2zarr.opening import opened
 from tracks2zarr.planning import Plan
@@ -23,7 +23,7 @@ from tracks2zarr.pool import available_cores
 from tracks2zarr.problems import Problem, Tracks2ZarrError
 from tracks2zarr.root import finalise
 from tracks2zarr.run import NoProgress, Progress, Run
-from tracks2zarr.store import State, Store, video_of_attempt
+from tracks2zarr.store import State, Store
 
 #: Below this size a pool of processes takes longer to start than the work in one process.
 _SMALL_BYTES = 32 * 2**20
@@ -126,6 +126,8 @@ def create(
     ------
     Tracks2ZarrError
         If the modes forbid the run; nothing has been done then.
+    TypeError
+        If the plan is none, such as a path.
     ValueError
         If a mode is unknown, `workers` is less than 1, or the plan has no videos.
     Interrupted
@@ -138,7 +140,7 @@ def create(
     made_work_root = not work_root.exists()
     with opened(target, plan, store_mode):
         since = now()
-        _join(target, plan, group_mode, since)
+        join(target, plan, group_mode, since=since)
         run = Run(
             target,
             plan,
@@ -152,7 +154,7 @@ def create(
             run.convert_all(executor, _worker_count(plan, workers, memory))
         except KeyboardInterrupt:
             interrupted = True
-        missing, problems = _finish(target, {work_root, target.temp})
+        missing, problems = _finish(target, work_root)
         if made_work_root:
             remove_if_empty(work_root)
         summary = Summary(
@@ -167,16 +169,36 @@ def create(
     return summary
 
 
-def _finish(store: Store, work_roots: set[Path]) -> tuple[Mapping[str, State], tuple[Problem, ...]]:
+def prepare(plan: Plan, store: str | os.PathLike[str], *, group_mode: Mode = "w-") -> None:
+    """Write a plan into a store, which is made where it is missing; convert nothing.
+
+    Tasks convert the videos one by one then, in any order and on any machine.
+
+    Parameters
+    ----------
+    plan
+        What is to be done.
+    store
+        The folder of the store.
+    group_mode
+        What to do where a video is there, as that of `create`.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If the mode forbids it, or there is something else at the path.
+    ValueError
+        If the plan has no videos.
+    """
+    _check_arguments(plan, "a", group_mode, None)
+    target = Store.at(store)
+    with opened(target, plan, "a"):
+        join(target, plan, group_mode, since=now())
+
+
+def _finish(store: Store, work_root: Path) -> tuple[Mapping[str, State], tuple[Problem, ...]]:
     """Remove what dead attempts left, and list the finished videos in the root."""
-    for root in work_roots:
-        for folder in store.attempts(root):
-            video = video_of_attempt(folder)
-            try:
-                with store.video_lock(video):
-                    recover(store, video, work_roots)
-            except LockedError:
-                continue  # its owner is alive
+    recover_all(store, {work_root})
     try:
         return finalise(store.path).missing, ()
     except Tracks2ZarrError as error:
@@ -186,6 +208,9 @@ def _finish(store: Store, work_roots: set[Path]) -> tuple[Mapping[str, State], t
 
 
 def _check_arguments(plan: Plan, store_mode: str, group_mode: str, workers: int | None) -> None:
+    if not isinstance(plan, Plan):
+        given = type(plan).__name__  # type: ignore[unreachable]
+        raise TypeError(f"the plan is a {given}; tracks2zarr.plan(...) makes one")
     if not plan.videos:
         raise ValueError("the plan has no videos")
     for name, mode in (("store_mode", store_mode), ("group_mode", group_mode)):
@@ -193,24 +218,6 @@ def _check_arguments(plan: Plan, store_mode: str, group_mode: str, workers: int 
             raise ValueError(f"{name} is {mode!r}; expected one of {get_args(Mode)}")
     if workers is not None and workers < 1:
         raise ValueError(f"workers is {workers}; expected 1 or more")
-
-
-def _join(store: Store, plan: Plan, mode: Mode, since: str) -> None:
-    """Refuse what the group mode forbids, all at once; else add the plan to the store's."""
-    with store.root_lock():
-        decisions = {
-            video.video: decide(store, video, mode, since=since)
-            for video in plan.videos
-            if not store.is_running(video.video)
-        }
-        refused = [d.problem for d in decisions.values() if d.action is Action.REFUSE]
-        if refused:
-            raise Tracks2ZarrError(problem for problem in refused if problem)
-        effective = [
-            decisions[video.video].plan if video.video in decisions else video
-            for video in plan.videos
-        ]
-        store.write_plan(store.read_plan().joined(Plan(tuple(effective))))
 
 
 def _worker_count(plan: Plan, workers: int | None, memory: int | None) -> int:
@@ -222,5 +229,5 @@ def _worker_count(plan: Plan, workers: int | None, memory: int | None) -> int:
     if memory is not None:
         needed = max(video.predicted_memory for video in plan.videos)
         workers = min(workers, max(1, memory // needed))
-    several = len(plan.videos) if len(plan.videos) > 1 else len(plan.videos[0].clips)
-    return min(workers, several)
+    # one video is done in this process, by threads
+    return min(workers, len(plan.videos))

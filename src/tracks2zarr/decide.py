@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
@@ -153,14 +154,18 @@ def _is_there(store: Store, plan: VideoPlan, receipt: Receipt) -> Problem:
 def _remedy(plan: VideoPlan, receipt: Receipt) -> str:
     have = {clip.clip: clip for clip in receipt.plan.clips}
     kept = [clip for clip in plan.clips if clip.clip in have]
-    can_add = (
-        (plan.fps, plan.settings) == (receipt.plan.fps, receipt.plan.settings)
-        and len(kept) < len(plan.clips)
-        and all(_is_same(clip, have[clip.clip], receipt) for clip in kept)
+    gone = sorted(have.keys() - {clip.clip for clip in plan.clips})
+    is_same = (plan.fps, plan.settings) == (receipt.plan.fps, receipt.plan.settings) and all(
+        _is_same(clip, have[clip.clip], receipt) for clip in kept
     )
-    add = "--group-mode a to add the clips that it lacks, " if can_add else ""
-    only = f"with --pattern '{plan.video}-*' to leave the others as they are"
-    return f"Pass --group-mode w to replace it ({only}), {add}or another store."
+    add = ""
+    if is_same and len(kept) < len(plan.clips):
+        add = "--group-mode a to add the clips that it lacks, "
+    elif is_same:
+        add = "--group-mode a to keep it as it is, "
+    replaced = f"replace it, which removes {listed(gone)}" if gone else "replace it"
+    only = f"with --pattern '{glob.escape(plan.video)}-*' to leave the others as they are"
+    return f"Pass --group-mode w to {replaced} ({only}), {add}or another store."
 
 
 def _what_differs(plan: VideoPlan, receipt: Receipt) -> str:

@@ -32,6 +32,20 @@ def os_problem(error: OSError, file: Path | None = None) -> Problem:
     )
 
 
+def found_instead(error: OSError) -> str:
+    """Return what was found where a file could not be read, in the words of all messages.
+
+    >>> found_instead(FileNotFoundError()), found_instead(IsADirectoryError())
+    ('nothing there', 'a folder')
+    """
+    known = {
+        FileNotFoundError: "nothing there",
+        IsADirectoryError: "a folder",
+        PermissionError: "no permission",
+    }
+    return known.get(type(error)) or error.strerror or str(error)
+
+
 def workers_problem() -> Problem:
     """Return the problem of worker processes that end before they begin."""
     return Problem(

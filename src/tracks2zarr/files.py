@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import orjson
+
+#: How often a folder is made that others remove at the same moment.
+_TRIES = 100
 
 
 def write_whole(
@@ -35,6 +43,45 @@ def write_whole(
         if sync:
             os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def read_json(content: str | bytes) -> Any:
+    """Return what a JSON text says, quickly.
+
+    What the quick reader refuses, such as names that are not text, goes to the slow one.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON.
+    """
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(content)
+        except RecursionError:
+            raise ValueError("too deep") from None
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where it is missing.
+
+    Others may remove it at the same moment, as it is empty: `pathlib.Path.mkdir` fails then, also
+    where it is told that the folder may be there.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made: something else has its name, or the disk does not let us.
+    """
+    for _ in range(_TRIES):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            return
+        except (FileExistsError, FileNotFoundError) as error:
+            last = error
+    raise last
 
 
 def remove_tree(path: Path) -> None:
@@ -70,21 +117,35 @@ def content_of(folder: Path) -> Content:
     """
     whole = hashlib.sha256()
     files = size = 0
-    for path in _files(folder):
-        with path.open("rb") as file:
+    for name in sorted(_names(folder)):
+        with Path(folder, name).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             size += file.tell()
-        whole.update(f"{digest} {path.relative_to(folder).as_posix()}\n".encode())
+        whole.update(f"{digest} {name}\n".encode())
         files += 1
     return Content(f"sha256:{whole.hexdigest()}", files, size)
 
 
 def extent_of(folder: Path) -> tuple[int, int]:
     """Return the number of files in a folder and their size in bytes, without reading them."""
-    sizes = [path.lstat().st_size for path in _files(folder)]
+    sizes = [entry.stat(follow_symlinks=False).st_size for entry in _entries(folder)]
     return len(sizes), sum(sizes)
 
 
-def _files(folder: Path) -> list[Path]:
-    found = [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+def _names(folder: Path) -> Iterator[str]:
+    """Yield the path of each file below a folder, from the folder on, with slashes."""
+    start = len(os.path.join(folder, ""))  # noqa: PTH118 - a store has tens of thousands of files
+    for entry in _entries(folder):
+        yield entry.path[start:].replace(os.sep, "/")
+
+
+def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:
+    """Yield the files below a folder; links are not followed."""
+    folders: list[str | Path] = [folder]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    yield entry

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.codecs import ZstdCodec
-from zarr.core.dtype import VariableLengthUTF8
-from zarr.storage import LocalStore
+from numcodecs.vlen import VLenUTF8
+from numpy.typing import NDArray
 
 from tracks2zarr import schema
 from tracks2zarr.assemble import VideoArrays, escape_state
-from tracks2zarr.boxes import ClipBoxes, Float32s, Int64s
+from tracks2zarr.boxes import ClipBoxes
 from tracks2zarr.consolidated import inline_metadata, metadata_bytes
-from tracks2zarr.shard import ShardWriter
+from tracks2zarr.layout import Layout
+from tracks2zarr.shard import ShardReader, ShardWriter, compressed, encoded_chunk
+from tracks2zarr.threads import mapped
 
 #: One-dimensional arrays longer than this are cut, so that no chunk is large.
 _MAX_CHUNK = 1 << 20
+#: What readers take where no chunk is stored, by dtype.
+_FILL: dict[str, Any] = {"float32": np.nan, "int64": 0, "string": ""}
 
 
 def create_group(path: Path, arrays: VideoArrays) -> None:
     """Write a video's group: all metadata, attributes and coordinates, and no boxes yet.
+
+    zarr-python takes 40 ms for these fifteen small arrays, as long as many a small video
+    takes in all: their files are written here, and read back through zarr-python.
 
     Parameters
     ----------
@@ -34,48 +38,93 @@ def create_group(path: Path, arrays: VideoArrays) -> None:
     arrays
         What the group holds.
     """
-    # not the path as text, which zarr takes for an address: a name may hold any character
-    store = LocalStore(path)
-    group = zarr.create_group(store, zarr_format=3, attributes=arrays.attributes())
-    coordinates = arrays.coordinates()
+    path.mkdir()
+    values = arrays.coordinates()
+    states = np.empty((len(arrays.plan.clips), arrays.plan.n_frames), np.float32)
+    for row, clip in zip(states, arrays.plan.clips, strict=True):
+        row[:] = escape_state(clip, arrays.plan.n_frames)
+    values[schema.ESCAPE_STATE] = states
+    documents = {}
     for variable in schema.VARIABLES:
-        array = _create_array(group, variable, arrays)
-        if variable.is_coordinate:
-            array[...] = coordinates[variable.name]
-        elif variable.name == schema.ESCAPE_STATE:
-            for number, clip in enumerate(arrays.plan.clips):
-                array[number] = escape_state(clip, arrays.plan.n_frames)
+        name = schema.renamed(variable.name, arrays.plan.settings.individual_dim)
+        folder = path / name
+        folder.mkdir()
+        documents[name] = _array_document(variable, arrays)
+        (folder / "zarr.json").write_bytes(metadata_bytes(documents[name]))
+        if variable.name in values:
+            _write_chunks(folder, variable, values[variable.name], arrays)
+    document = {
+        "attributes": arrays.attributes(),
+        "zarr_format": 3,
+        "node_type": "group",
+        # who opens the group by itself needs one request then, and xarray does not warn
+        "consolidated_metadata": inline_metadata(documents),
+    }
+    (path / "zarr.json").write_bytes(metadata_bytes(document))
 
 
-def _create_array(
-    group: zarr.Group, variable: schema.Variable, arrays: VideoArrays
-) -> zarr.Array[Any]:
-    shape = arrays.shape(variable)
-    layout = arrays.plan.layout
-    dtype: Any = VariableLengthUTF8() if variable.dtype == "string" else variable.dtype
-    if variable.name in schema.BOX_VARIABLES:
-        chunks, shards = _box_chunks(variable, arrays)
-    else:
-        chunks = tuple(max(1, min(length, _MAX_CHUNK)) for length in shape)
-        chunks = (1, *chunks[1:]) if variable.name == schema.ESCAPE_STATE else chunks
-        shards = None
-    return group.create_array(
-        schema.renamed(variable.name, arrays.plan.settings.individual_dim),
-        shape=shape,
-        dtype=dtype,
-        chunks=chunks,
-        shards=shards,
-        compressors=ZstdCodec(level=layout.zstd_level),
-        fill_value=np.nan if variable.dtype == "float32" else None,
-        dimension_names=arrays.dims(variable),
-        attributes=dict(arrays.variable_attributes(variable)),
-    )
+def _array_document(variable: schema.Variable, arrays: VideoArrays) -> dict[str, Any]:
+    """Return the metadata of an array, as zarr-python writes them."""
+    inner, shard = chunk_shapes(variable, arrays)
+    to_bytes = {"name": "bytes", "configuration": {"endian": "little"}}
+    if variable.dtype == "string":
+        to_bytes = {"name": "vlen-utf8", "configuration": {}}
+    level = arrays.plan.layout.zstd_level
+    zstd = {"name": "zstd", "configuration": {"level": level, "checksum": False}}
+    codecs: list[dict[str, Any]] = [to_bytes, zstd]
+    if shard is not None:
+        inside = {
+            "chunk_shape": list(inner),
+            "codecs": codecs,
+            "index_codecs": [to_bytes, {"name": "crc32c"}],
+            "index_location": "end",
+        }
+        codecs = [{"name": "sharding_indexed", "configuration": inside}]
+    regular = {"name": "regular", "configuration": {"chunk_shape": list(shard or inner)}}
+    return {
+        "shape": list(arrays.shape(variable)),
+        "data_type": variable.dtype,
+        "chunk_grid": regular,
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": "NaN" if variable.dtype == "float32" else _FILL[variable.dtype],
+        "codecs": codecs,
+        "attributes": dict(arrays.variable_attributes(variable)),
+        "dimension_names": arrays.dims(variable),
+        "zarr_format": 3,
+        "node_type": "array",
+        "storage_transformers": [],
+    }
 
 
-def _box_chunks(
+def _write_chunks(
+    folder: Path, variable: schema.Variable, values: NDArray[Any], arrays: VideoArrays
+) -> None:
+    """Write the chunks of a small array, but for those that hold the fill value only."""
+    shape, _ = chunk_shapes(variable, arrays)
+    fill = _FILL[variable.dtype]
+    for place in np.ndindex(
+        *(-(-length // size) for length, size in zip(values.shape, shape, strict=True))
+    ):
+        start = [number * size for number, size in zip(place, shape, strict=True)]
+        block = values[tuple(slice(at, at + size) for at, size in zip(start, shape, strict=True))]
+        chunk = np.full(shape, fill, block.dtype)
+        chunk[tuple(slice(length) for length in block.shape)] = block
+        if (chunk == fill).all() or (chunk != chunk).all():  # noqa: PLR0124 - NaN
+            continue
+        is_text = variable.dtype == "string"
+        content = bytes(VLenUTF8().encode(chunk.ravel())) if is_text else chunk.tobytes()
+        file = folder.joinpath("c", *map(str, place))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(compressed(content, arrays.plan.layout.zstd_level))
+
+
+def chunk_shapes(
     variable: schema.Variable, arrays: VideoArrays
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
     """Return the shapes of an inner chunk and of a shard, which holds a whole clip."""
+    if variable.name not in schema.BOX_VARIABLES:
+        chunks = tuple(max(1, min(length, _MAX_CHUNK)) for length in arrays.shape(variable))
+        return (1, *chunks[1:]) if variable.name == schema.ESCAPE_STATE else chunks, None
     layout, sizes = arrays.plan.layout, arrays.sizes
     extent = sizes[schema.TIME], sizes[schema.INDIVIDUAL]
     (frames, individuals), (along_time, across) = layout.chunks(*extent), layout.grid(*extent)
@@ -105,64 +154,97 @@ def write_boxes(path: Path, number: int, boxes: ClipBoxes, arrays: VideoArrays) 
     """
     layout = arrays.plan.layout
     extent = arrays.plan.n_frames, arrays.n_individuals
-    along_time, across = layout.grid(*extent)
-    shape = layout.chunks(*extent)
+    along_time, _ = layout.grid(*extent)
+    encode = partial(_encoded, boxes, layout.chunks(*extent), layout.zstd_level)
     with ExitStack() as stack:
         shards = {
-            name: stack.enter_context(ShardWriter(path / name / "c" / key, grid, layout.zstd_level))
-            for name, key, grid in (
-                (schema.POSITION, f"{number}/0/0/0", (along_time, 1, across)),
-                (schema.SHAPE, f"{number}/0/0/0", (along_time, 1, across)),
-                (schema.CONFIDENCE, f"{number}/0/0", (along_time, across)),
-            )
+            name: stack.enter_context(ShardWriter(shard_path(path, name, number), grid))
+            for name, (grid, _) in box_chunks(layout, *extent).items()
         }
-        for block, column, position, size, confidence in _chunks(boxes, along_time, shape):
-            shards[schema.POSITION].write((block, 0, column), position)
-            shards[schema.SHAPE].write((block, 0, column), size)
-            if not np.isnan(confidence).all():  # boxes need not have one
-                shards[schema.CONFIDENCE].write((block, column), confidence)
+        for chunks in mapped(encode, range(along_time)):
+            for name, place, encoded in chunks:
+                shards[name].write(place, encoded)
+            boxes.release()
 
 
-def _chunks(
-    boxes: ClipBoxes, along_time: int, shape: tuple[int, int]
-) -> Iterator[tuple[int, int, Float32s, Float32s, Float32s]]:
-    """Yield the inner chunks that hold a box: place, position, shape, confidence."""
-    frames, individuals = shape
-    for block in range(along_time):
-        rows = boxes.rows(block * frames, (block + 1) * frames)
-        if rows.start == rows.stop:
-            continue
-        frame = boxes.frame[rows].astype(np.int64) - block * frames
-        individual = boxes.individual(rows)
-        box, confidence = boxes.box[rows], boxes.confidence[rows]
-        columns: Int64s = np.unique(individual // individuals)
-        for column in columns.tolist():
-            here = individual // individuals == column
-            at = frame[here], individual[here] - column * individuals
-            position, size = _full(frames, 2, individuals), _full(frames, 2, individuals)
-            position[at[0], :, at[1]] = box[here, :2]
-            size[at[0], :, at[1]] = box[here, 2:]
-            score = _full(frames, individuals)
-            score[at] = confidence[here]
-            yield block, column, position, size, score
+def shard_path(path: Path, name: str, number: int) -> Path:
+    """Return the file of the shard that holds a clip's part of an array of boxes."""
+    key = f"{number}/0/0" if name == schema.CONFIDENCE else f"{number}/0/0/0"
+    return path / name / "c" / key
 
 
-def _full(*shape: int) -> Float32s:
-    return np.full(shape, np.nan, np.float32)
+def box_chunks(
+    layout: Layout, n_frames: int, n_individuals: int
+) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Return how a clip's part of each array of boxes is cut up: grid and shape of inner chunks.
+
+    Parameters
+    ----------
+    layout
+        That of the video.
+    n_frames, n_individuals
+        The extent of the video's arrays.
+    """
+    along_time, across = layout.grid(n_frames, n_individuals)
+    frames, individuals = layout.chunks(n_frames, n_individuals)
+    flat = (along_time, across), (frames, individuals)
+    spatial = (along_time, 1, across), (frames, 2, individuals)
+    return {name: flat if name == schema.CONFIDENCE else spatial for name in schema.BOX_VARIABLES}
 
 
-def consolidate(path: Path) -> None:
-    """Write the metadata of a group's arrays into the group's own metadata, too.
-
-    Readers that open the group by itself need one request then, and xarray does not warn.
+def box_shards(
+    path: Path, number: int, layout: Layout, n_frames: int, n_individuals: int
+) -> dict[str, ShardReader]:
+    """Return the shards of one clip by the names of their arrays.
 
     Parameters
     ----------
     path
         The folder of the group.
+    number
+        The clip's place in the video.
+    layout, n_frames, n_individuals
+        As for `box_chunks`.
+
+    Raises
+    ------
+    ValueError
+        If an index is not what its checksum says.
     """
-    document = json.loads((path / "zarr.json").read_bytes())
-    document["consolidated_metadata"] = inline_metadata(
-        {child.parent.name: json.loads(child.read_bytes()) for child in path.glob("*/zarr.json")}
-    )
-    (path / "zarr.json").write_bytes(metadata_bytes(document))
+    cut = box_chunks(layout, n_frames, n_individuals)
+    return {
+        name: ShardReader(shard_path(path, name, number), grid, shape)
+        for name, (grid, shape) in cut.items()
+    }
+
+
+def _encoded(
+    boxes: ClipBoxes, shape: tuple[int, int], zstd_level: int, block: int
+) -> list[tuple[str, tuple[int, ...], bytes]]:
+    """Return the inner chunks of some frames that hold a box: array, place, and bytes."""
+    frames, individuals = shape
+    rows = boxes.rows(block * frames, (block + 1) * frames)
+    frame = boxes.frame[rows].astype(np.int64) - block * frames
+    column, individual = np.divmod(boxes.individual(rows), individuals)
+    values = {
+        schema.POSITION: boxes.box[rows, :2].T.copy(),
+        schema.SHAPE: boxes.box[rows, 2:].T.copy(),
+        schema.CONFIDENCE: boxes.confidence[rows][None],
+    }
+    chunks: list[tuple[str, tuple[int, ...], bytes]] = []
+    # one chunk of NaN for all, for new memory takes long to get: what is put in is taken out again
+    nothing = np.full(frames * 2 * individuals, np.nan, np.float32)
+    for number in np.flatnonzero(np.bincount(column)).tolist():
+        here = np.flatnonzero(column == number)
+        at_frame, at_individual = frame[here], individual[here]
+        for name, sides in values.items():
+            if np.isnan(sides[0, here]).all():  # boxes need not have a confidence
+                continue
+            chunk = nothing[: frames * len(sides) * individuals]
+            side = np.arange(len(sides))[:, None]
+            at = (at_frame * len(sides) + side) * individuals + at_individual
+            chunk[at] = sides[:, here]
+            place = (block, 0, number) if len(sides) > 1 else (block, number)
+            chunks.append((name, place, encoded_chunk(chunk, zstd_level)))
+            chunk[at] = np.nan
+    return chunks

@@ -11,7 +11,7 @@ class Layout:
 
     An inner chunk covers up to `chunk_frames` frames of one clip and up to
     `chunk_individuals` individuals. A shard holds all inner chunks of one clip. The
-    reasons are in ``docs/dataset.md``.
+    reasons are in ``docs/performance.md``.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ class Layout:
         Compression level of Zstandard; 0 is its default level.
     """
 
-    chunk_frames: int = 1000
-    chunk_individuals: int = 256
+    chunk_frames: int = 4000
+    chunk_individuals: int = 128
     zstd_level: int = 0
 
     def chunks(self, n_frames: int, n_individuals: int) -> tuple[int, int]:

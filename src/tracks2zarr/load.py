@@ -1,17 +1,110 @@
-"""A clip as a `movement` dataset, lazily."""
+"""A store opened video by video, and a clip as a `movement` dataset; lazily."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tracks2zarr.overview import no_such_video
-from tracks2zarr.problems import Problem, Tracks2ZarrError, listed
+from tracks2zarr.problems import Problem, Tracks2ZarrError, did_you_mean, listed, shown
+from tracks2zarr.root import listed_in
 from tracks2zarr.schema import CLIP_ID, INDIVIDUAL, TIME
 from tracks2zarr.store import Store, existing_store
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+class OpenStore:
+    """The videos that a store listed when it was opened; each is opened as it is used.
+
+    ``len``, ``in`` and iteration go by the ids of videos, sorted; ``opened[video]`` is an
+    `xarray.Dataset` of all its clips.
+
+    Parameters
+    ----------
+    store
+        The folder of the store.
+    videos
+        The ids of its videos, sorted.
+    chunks
+        As in `xarray.open_zarr`: None for numpy arrays that are read as they are used,
+        ``{}`` for dask arrays in the store's chunks.
+    """
+
+    def __init__(
+        self, store: Path, videos: tuple[str, ...], chunks: dict[Any, Any] | None = None
+    ) -> None:
+        self._store = Store(store)
+        self._chunks = chunks
+        self.videos = videos
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.videos)
+
+    def __contains__(self, video: object) -> bool:
+        return video in self.videos
+
+    def __repr__(self) -> str:
+        return f"<OpenStore {str(self._store.path)!r}: {len(self)} videos>"
+
+    def __getitem__(self, video: str) -> xr.Dataset:
+        if video not in self.videos:
+            raise Tracks2ZarrError(no_such_video(self._store, video, list(self.videos)))
+        return _open_video(self._store, video, self._chunks)
+
+
+def open_store(store: str | os.PathLike[str], *, chunks: dict[Any, Any] | None = None) -> OpenStore:
+    """Open a store of any number of videos at once: of each, nothing is read until it is used.
+
+    `xarray.open_datatree` reads the coordinates of all videos before it returns.
+
+    Parameters
+    ----------
+    store
+        The store.
+    chunks
+        As in `xarray.open_zarr`: None for numpy arrays that are read as they are used,
+        ``{}`` for dask arrays in the store's chunks.
+
+    Returns
+    -------
+    OpenStore
+        With the videos that were finished at the last `finalise`.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no store.
+    """
+    there = existing_store(store)
+    return OpenStore(there.path, tuple(sorted(listed_in(there))), chunks)
+
+
+def _open_video(store: Store, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
+    import xarray as xr
+
+    from tracks2zarr.lazy import GroupBackend, UnknownFormatError
+
+    try:
+        return xr.open_dataset(store.group(video), engine=GroupBackend, chunks=chunks)
+    except UnknownFormatError:
+        return _open_with_zarr(store, video, chunks)
+
+
+def _open_with_zarr(store: Store, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
+    import xarray as xr
+    from zarr.storage import LocalStore
+
+    group = LocalStore(store.group(video), read_only=True)
+    listed = None if store.is_ours(video) else False  # others' groups do not list their arrays
+    dataset: xr.Dataset = xr.open_zarr(group, consolidated=listed, chunks=chunks, zarr_format=3)
+    return dataset
 
 
 def load_clip(
@@ -45,21 +138,19 @@ def load_clip(
         If there is no such store, video or clip, or the video is not finished.
     """
     import numpy as np
-    import xarray as xr
-    from zarr.storage import LocalStore
 
     there = existing_store(store)
-    _check_finished(there, video)
-    dataset: xr.Dataset = xr.open_zarr(
-        LocalStore(there.group(video), read_only=True), chunks=None, zarr_format=3
-    )
-    for name, coordinate in dataset.coords.items():
-        if coordinate.dtype.kind == "T":  # as `movement` has strings
-            values = np.array(coordinate.values.tolist(), dtype=np.str_)
-            dataset = dataset.assign_coords({name: (coordinate.dims, values, coordinate.attrs)})
+    check_finished(there, video)
+    dataset = _open_video(there, video, None)
+    texts = {
+        name: (one.dims, np.array(one.values.tolist(), dtype=np.str_), one.attrs)
+        for name, one in dataset.variables.items()
+        if one.dtype.kind == "T"
+    }
+    dataset = dataset.assign_coords(texts)  # as `movement` has strings
     clips = dataset[CLIP_ID].values.tolist()
     if clip not in clips:
-        raise Tracks2ZarrError(_no_such_clip(there, video, clip, clips))
+        raise Tracks2ZarrError(no_such_clip(there, video, clip, clips))
     number = clips.index(clip)
     one = dataset.isel({CLIP_ID: number})
     dim = INDIVIDUAL if INDIVIDUAL in one.dims else "individuals"
@@ -76,7 +167,14 @@ def load_clip(
     return one
 
 
-def _check_finished(store: Store, video: str) -> None:
+def check_finished(store: Store, video: str) -> None:
+    """Check that a video is finished.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If it is not, if another workflow made it, or if there is no such video.
+    """
     receipt = store.read_receipt(video)
     if receipt is not None and store.is_intact(receipt, read=False):
         return
@@ -84,7 +182,7 @@ def _check_finished(store: Store, video: str) -> None:
     planned = {plan.video: plan for plan in store.read_plan().videos}
     if video not in names and video not in planned:
         raise Tracks2ZarrError(no_such_video(store, video, sorted({*names, *planned})))
-    if video in planned or store.is_ours(video):
+    if store.is_ours(video):
         state = store.state(planned[video]) if video in planned else "a group without a receipt"
         raise Tracks2ZarrError(
             Problem(
@@ -97,15 +195,30 @@ def _check_finished(store: Store, video: str) -> None:
                 video=video,
             )
         )
+    raise Tracks2ZarrError(_not_ours(store, video))
 
 
-def _no_such_clip(store: Store, video: str, clip: str, clips: list[str]) -> Problem:
+def _not_ours(store: Store, video: str) -> Problem:
+    note = store.unverified(video)
+    return Problem(
+        kind="unverified",
+        what="A video was made by another workflow, so load_clip cannot read it.",
+        file=str(store.group(video)),
+        found=note.why() if note else "a group that tracks2zarr did not write",
+        expected="a video that tracks2zarr made",
+        remedy="Open the group with xarray, or convert the video with tracks2zarr.",
+        video=video,
+    )
+
+
+def no_such_clip(store: Store, video: str, clip: str, clips: list[str]) -> Problem:
+    """Return the problem of a clip that a video does not have."""
     return Problem(
         kind="no-such-clip",
         what="The video has no such clip.",
         file=str(store.group(video)),
-        found=f"'{clip}'",
+        found=f"'{shown(clip)}'",
         expected=f"one of {listed(clips)}",
-        remedy="Correct the clip's id.",
+        remedy=did_you_mean(clip, clips) or "Correct the clip's id.",
         video=video,
     )

@@ -12,9 +12,9 @@ from typing import get_args
 from tracks2zarr.layout import Layout
 from tracks2zarr.metadata import ClipRow, Metadata, read_metadata
 from tracks2zarr.planning import ClipPlan, CountsFrom, Plan, Settings, VideoPlan
-from tracks2zarr.problems import Problem, Tracks2ZarrError, errors_of, listed, shown
+from tracks2zarr.problems import Problem, Tracks2ZarrError, closest, errors_of, listed, shown
 from tracks2zarr.schema import IndividualDim
-from tracks2zarr.sources import TracksFile, list_tracks
+from tracks2zarr.sources import TracksFile, list_tracks, look_at
 
 
 def plan(
@@ -109,7 +109,44 @@ def draft(
     metadata = read_metadata(metadata_path)
     files, file_problems = list_tracks(folder, pattern, metadata_path)
     match = _Match(folder, metadata_path, settings, metadata, files)
-    problems = match.problems(file_problems, require_all=require_all)
+    return _drafted(match, file_problems, require_all=require_all)
+
+
+def drafted_again(videos: Iterable[VideoPlan]) -> Plan:
+    """Return the plan of videos that were planned before, as their input is now.
+
+    The same tracks files are looked at again, and the metadata CSV is read again, so that what
+    was mended meanwhile counts.
+
+    Parameters
+    ----------
+    videos
+        Their plans.
+
+    Returns
+    -------
+    Plan
+        Of the videos without problems, with the problems of all; nothing is raised.
+    """
+    inputs: dict[tuple[str, str, Settings], list[str]] = defaultdict(list)
+    for video in videos:
+        for clip in video.clips:
+            inputs[clip.tracks_dir, video.metadata_csv, video.settings].append(clip.source)
+    plans = []
+    for (tracks_dir, metadata_csv, settings), sources in inputs.items():
+        files, problems = look_at(Path(tracks_dir), sources)
+        path = Path(metadata_csv)
+        match = _Match(Path(tracks_dir), path, settings, read_metadata(path), files)
+        plans.append(_drafted(match, problems, require_all=False))
+    found = {video.video: video for plan in plans for video in plan.videos}
+    return Plan(
+        tuple(found[video] for video in sorted(found)),
+        tuple(problem for plan in plans for problem in plan.problems),
+    )
+
+
+def _drafted(match: _Match, of_files: list[Problem], *, require_all: bool) -> Plan:
+    problems = match.problems(of_files, require_all=require_all)
     bad_videos = match.videos_with(errors_of(problems))
     videos = [video for video in match.videos() if video.video not in bad_videos]
     return Plan(tuple(videos), tuple(problems))
@@ -197,6 +234,7 @@ class _Match:
         if not self.metadata.names:  # then the metadata's own problem says why
             return
         known = {name.clip_stem for name in self.metadata.names.values()}
+        without_file = known - {file.clip_stem for file in self.files}
         for file in self.files:
             if file.clip_stem not in known:
                 yield Problem(
@@ -207,7 +245,7 @@ class _Match:
                     expected=f"a loop_clip_name '{shown(file.clip_stem)}' with an extension,"
                     f" in {self.metadata_csv}",
                     remedy="Add the row, or leave the file out with --pattern."
-                    + _closest(file.clip_stem, known),
+                    + (_closest(file.clip_stem, without_file) or _closest(file.clip_stem, known)),
                 )
 
     def _rows_without_file(self, selected: set[str], *, require_all: bool) -> Iterable[Problem]:
@@ -244,7 +282,7 @@ class _Match:
             rows.sort(key=lambda row: (row.first_frame, row.last_frame))
             furthest = rows[0]
             for row in rows[1:]:
-                if row.first_frame <= furthest.last_frame:
+                if row.first_frame <= furthest.last_frame and row.clip != furthest.clip:
                     yield Problem(
                         kind="clips-overlap",
                         what="Two clips of a video overlap.",
@@ -296,7 +334,5 @@ class _Match:
 
 
 def _closest(name: str, known: Iterable[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
-    return f" The nearest is '{shown(close[0])}'." if close else ""
+    close = closest(name, known, cutoff=0.8)
+    return f" The nearest is '{shown(close)}'." if close else ""

@@ -43,5 +43,5 @@ def peak_memory() -> int:
 @functools.cache
 def versions() -> dict[str, str]:
     """Return the versions of this tool and of what decides its numbers and bytes."""
-    named = ("tracks2zarr", "zarr", "numcodecs", "numpy", "polars")
+    named = ("tracks2zarr", "zarr", "numcodecs", "zstandard", "numpy", "polars")
     return {"python": platform.python_version()} | {name: version(name) for name in named}

@@ -32,6 +32,7 @@ from tracks2zarr.cells import (
     video_of,
 )
 from tracks2zarr.csvs import CsvReader
+from tracks2zarr.failure import found_instead
 from tracks2zarr.names import stem
 from tracks2zarr.pointers import annex_problem
 from tracks2zarr.problems import Problem, listed, shown
@@ -167,10 +168,8 @@ def _read_text(path: Path, problems: list[Problem]) -> str | None:
             raise OSError("a pipe")
         raw = path.read_bytes()
     except OSError as error:
-        reason = error.strerror or str(error)
-        problem(
-            "metadata-unreadable", "The metadata CSV cannot be read.", reason, "Check the path."
-        )
+        found = found_instead(error)
+        problem("metadata-unreadable", "The metadata CSV cannot be read.", found, "Check the path.")
         return None
     if not raw.removeprefix(BOM).strip():
         problem("metadata-empty", "The metadata CSV is empty.", "no rows", "Fetch the file again.")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from tracks2zarr.decide import Mode
 from tracks2zarr.files import remove_if_empty, remove_tree
@@ -14,14 +16,26 @@ from tracks2zarr.locks import LockedError
 from tracks2zarr.planning import Plan
 from tracks2zarr.problems import Problem, Tracks2ZarrError, listed
 from tracks2zarr.root import is_stale, make_root
-from tracks2zarr.store import State, Store
+from tracks2zarr.store import State, Store, inside_problem
 
 _REPLACED = ".replaced"
 _NEW = ".new"
 
 
+class Once(Protocol):
+    """What is done for a store once by many runs, under its lock for opening."""
+
+    def is_done(self) -> bool:
+        """Tell whether one of the runs has opened the store."""
+        ...
+
+    def do(self) -> None:
+        """Note that the store is open now."""
+        ...
+
+
 @contextmanager
-def opened(store: Store, plan: Plan, mode: Mode) -> Iterator[None]:
+def opened(store: Store, plan: Plan, mode: Mode, once: Once | None = None) -> Iterator[bool]:
     """Make, replace or enter a store, and hold it against being replaced while a block runs.
 
     Parameters
@@ -33,6 +47,14 @@ def opened(store: Store, plan: Plan, mode: Mode) -> Iterator[None]:
     mode
         ``w-`` fails where the store exists, unless it is what a run of the same plan left
         unfinished; ``w`` replaces it; ``a`` adds to it.
+    once
+        For a run that is a part of something larger, such as an array job, to which the mode is
+        applied once.
+
+    Yields
+    ------
+    bool
+        Whether the store is new.
 
     Raises
     ------
@@ -47,9 +69,14 @@ def opened(store: Store, plan: Plan, mode: Mode) -> Iterator[None]:
         with ExitStack() as stack:
             with store.opening_lock():
                 _recover(store)
-                _enter(store, plan, mode)
+                is_new = not os.path.lexists(store.path)
+                if once is None:
+                    _enter(store, plan, mode)
+                elif not (store.exists() and once.is_done()):
+                    _enter(store, plan, mode)
+                    once.do()
                 stack.enter_context(store.run_lock())
-            yield
+            yield is_new
     finally:
         tidy(store)
 
@@ -74,6 +101,9 @@ def is_unfinished(store: Store, plan: Plan) -> bool:
 
 
 def _misplaced(store: Store, plan: Plan) -> Iterator[Problem]:
+    problem = inside_problem(store)
+    if problem is not None:
+        yield problem
     inputs = {video.metadata_csv for video in plan.videos}
     inputs |= {clip.tracks_dir for video in plan.videos for clip in video.clips}
     for given in sorted(inputs):
@@ -122,9 +152,8 @@ def _exists(store: Store) -> Problem:
 
 def _make(store: Store, plan: Plan) -> None:
     new = _new_root(store, plan)
-    remove_if_empty(store.path)
     store.path.parent.mkdir(parents=True, exist_ok=True)
-    new.rename(store.path)
+    new.rename(store.path)  # in one step, also where there is an empty folder
 
 
 def _new_root(store: Store, plan: Plan) -> Path:
@@ -140,6 +169,7 @@ def _replace(store: Store, plan: Plan) -> None:
     try:
         with store.run_lock(alone=True):
             new = _new_root(store, plan)
+            _carry_over(store, Store(new))
             store.path.rename(old)
             new.rename(store.path)
     except LockedError:
@@ -154,6 +184,50 @@ def _replace(store: Store, plan: Plan) -> None:
             )
         ) from None
     remove_tree(old)
+
+
+def _carry_over(old: Store, new: Store) -> None:
+    """Keep what was submitted for a store that is replaced: its tasks are not for the new one."""
+    for folder in (old.submissions_folder, old.replaced_folder):
+        for file in folder.glob("*.json"):
+            new.replaced_folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, new.replaced_folder / file.name)
+
+
+def withdraw(store: Store, plan_file: os.stat_result) -> None:
+    """Remove a store that this run made, if nobody has put anything into it since.
+
+    Parameters
+    ----------
+    store
+        The store; no run of this process holds it any more.
+    plan_file
+        The file of its plan, as this run left it.
+    """
+    try:
+        with store.opening_lock(), store.run_lock(alone=True):
+            if _is_untouched(store, plan_file):
+                # under this name, what a kill leaves of it is removed by the next run
+                gone = store.temp / f"{secrets.token_hex(8)}{_NEW}"
+                store.path.rename(gone)
+                remove_tree(gone)
+    except LockedError:
+        return
+    finally:
+        tidy(store)
+
+
+def _is_untouched(store: Store, plan_file: os.stat_result) -> bool:
+    if not store.exists():
+        return False
+    files = {path for path in store.path.rglob("*") if path.is_symlink() or not path.is_dir()}
+    held = {path for path in files if not path.is_relative_to(store.lock_folder)}
+    now = store.plan_file.stat() if held == {store.root_file, store.plan_file} else None
+    return (
+        now is not None
+        and os.path.samestat(now, plan_file)
+        and now.st_mtime_ns == plan_file.st_mtime_ns
+    )
 
 
 def _recover(store: Store) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tracks2zarr.planning import VideoPlan
-from tracks2zarr.problems import Problem, Tracks2ZarrError, listed, shown
+from tracks2zarr.problems import Problem, Tracks2ZarrError, did_you_mean, listed, shown
 from tracks2zarr.receipt import Receipt
+from tracks2zarr.schema import ABSENT
 from tracks2zarr.store import State, Store, existing_store
 
 
@@ -27,6 +27,11 @@ class ClipInfo:
     n_individuals: int | None
     n_boxes: int | None
     source: str
+
+    @property
+    def escape(self) -> int | None:
+        """The first frame of the escape within the clip; None for a clip without one."""
+        return None if self.escape_frame == ABSENT else self.escape_frame - self.first_frame
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields, for JSON."""
@@ -54,7 +59,8 @@ class VideoInfo:
     size
         The size of the group, in bytes.
     why
-        Why the last attempt failed, in one line.
+        Why the last attempt failed, or what must be known of a group that another workflow made,
+        in one line.
     where
         The file, row and column in which that is seen.
     """
@@ -132,22 +138,22 @@ def info(store: str | os.PathLike[str], video: str | None = None) -> StoreInfo:
 
 def no_such_video(store: Store, video: str, names: list[str]) -> Problem:
     """Return the problem of a video that is not in a store, with the nearest name."""
-    close = difflib.get_close_matches(video, names, n=1)
     return Problem(
         kind="no-such-video",
         what="The store has no such video.",
         file=str(store.path),
         found=f"'{shown(video)}'",
         expected=f"one of {listed(names)}" if names else "a store that holds a video",
-        remedy=f"Did you mean '{shown(close[0])}'?" if close else "Correct the video's id.",
+        remedy=did_you_mean(video, names) or "Correct the video's id.",
     )
 
 
 def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
+    note = store.unverified(video)
     if plan is None:
-        return VideoInfo(video=video, state=State.UNKNOWN, why="not in the plan of this store")
-    state = store.state(plan)
-    receipt = store.read_receipt(video) if state is State.DONE else None
+        why = note.why() if note else "not in the plan of this store"
+        return VideoInfo(video=video, state=State.UNKNOWN, why=why)
+    state, receipt = store.standing(plan)
     failure = store.read_failure(video) if state is State.FAILED else []
     return VideoInfo(
         video=video,
@@ -157,7 +163,7 @@ def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
         n_individuals=receipt.n_individuals if receipt else None,
         n_boxes=receipt.n_boxes if receipt else None,
         size=receipt.content.size if receipt else None,
-        why=failure[0].what if failure else None,
+        why=failure[0].what if failure else note.why() if note and not receipt else None,
         where=failure[0].where() if failure else None,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,12 +17,20 @@ import numpy as np
 import polars as pl
 
 from tracks2zarr import rows, via
-from tracks2zarr.boxes import Batch, ClipBoxes, Int32s, Spill
+from tracks2zarr.boxes import Batch, ClipBoxes, Found, Int32s, Int64s, Spill
 from tracks2zarr.problems import Problem, Tracks2ZarrError
+from tracks2zarr.row_problems import mixed_frames
+from tracks2zarr.scan import scan
 from tracks2zarr.sources import named_digest
+from tracks2zarr.threads import mapped
 
 #: Bytes of CSV that are parsed at once: twice as much takes more memory, and no less time.
-BATCH_BYTES = 4 * 2**20
+BATCH_BYTES = 8 * 2**20
+
+_CACHED = 1 << 18
+_BEFORE_QUOTED, _AFTER_QUOTED = np.zeros((2, 256), np.bool_)
+_BEFORE_QUOTED[[*b',\n"']] = True
+_AFTER_QUOTED[[*b',\r\n"']] = True
 
 _RAW = dict.fromkeys(via.HEADER, pl.String)
 _SHAPE = pl.Struct(dict.fromkeys(("name", "x", "y", "width", "height"), pl.String))
@@ -102,25 +110,28 @@ def _parse_fast(
     path: Path, rule: via.FrameRule, folder: Path, on_bytes: Callable[[int], None]
 ) -> ParsedClip:
     hasher = hashlib.sha256()
-    images = _Images()
+    number_of: dict[tuple[str, str], int] = {}
+    same: dict[str, str] = {}  # attributes that images have in common are kept once
     with path.open("rb") as file, Spill(folder) as spill:
         header = file.readline()
         hasher.update(header)
         on_bytes(len(header))
         if not via.is_header(via.split_header(header)):
             raise _UnrecognisedError
-        for records in _record_batches(file, hasher):
-            batch = _parse_batch(records, images)
-            if batch is not None:
-                spill.append(batch)
-            on_bytes(len(records))
-    frames = via.frames_of(images.distinct, rule)
+        for size, found in mapped(_find_boxes, _record_batches(file, hasher)):
+            images = ((name, same.setdefault(text, text)) for name, text in found.images)
+            numbers = [number_of.setdefault(image, len(number_of)) for image in images]
+            if len(found.batch.image):
+                image = np.array(numbers, np.int32)[found.batch.image]
+                spill.append(replace(found.batch, image=image))
+            on_bytes(size)
+    frames = via.frames_of([via.Image(*pair) for pair in number_of], rule)
     if frames.bad:
         raise _UnrecognisedError
     boxes = spill.boxes(np.array(frames.of_image, np.int32))
     if boxes.first_duplicate() is not None:
         raise _UnrecognisedError
-    warnings = (rows.mixed_frames(path),) if frames.mixed else ()
+    warnings = (mixed_frames(path),) if frames.mixed else ()
     return ParsedClip(folder, named_digest(hasher), warnings)
 
 
@@ -130,7 +141,7 @@ def _record_batches(file: BinaryIO, hasher: hashlib._Hash) -> Iterator[bytes]:
     while data := file.read(BATCH_BYTES):
         hasher.update(data)
         data = rest + data
-        if data.count(b"\r") != data.count(b"\r\n") + data.endswith(b"\r"):
+        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n") + data.endswith(b"\r"):
             raise _UnrecognisedError  # to the csv module, this ends a line
         cut = _last_record_end(data)
         if len(data) - cut > 2 * BATCH_BYTES:
@@ -145,7 +156,7 @@ def _record_batches(file: BinaryIO, hasher: hashlib._Hash) -> Iterator[bytes]:
 def _last_record_end(data: bytes) -> int:
     """Return the place behind the last line break that is not within quotes; 0 for none."""
     cut = data.rfind(b"\n") + 1
-    within_quotes = data.count(b'"', 0, cut) % 2
+    within_quotes = _n_quotes(data, cut) % 2
     while cut and within_quotes:
         before = data.rfind(b"\n", 0, cut - 1) + 1
         within_quotes ^= data.count(b'"', before, cut) % 2
@@ -153,49 +164,71 @@ def _last_record_end(data: bytes) -> int:
     return cut
 
 
-@dataclass(slots=True)
-class _Images:
-    """The distinct images of a file, numbered as they come."""
-
-    number_of: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    @property
-    def distinct(self) -> list[via.Image]:
-        return [via.Image(*pair) for pair in self.number_of]
-
-    def numbers(self, frame: pl.DataFrame) -> Int32s:
-        """Return (n,) int32, the number of the image of each row."""
-        keys = ["filename", "file_attributes"]
-        distinct = frame.select(keys).unique(maintain_order=True)
-        known = self.number_of
-        numbers = [known.setdefault(pair, len(known)) for pair in distinct.iter_rows()]
-        numbered = distinct.with_columns(pl.Series("image", numbers, pl.Int32))
-        joined = frame.select(keys).join(numbered, on=keys, how="left", maintain_order="left")
-        return joined["image"].to_numpy()
+def _n_quotes(data: bytes, stop: int) -> int:
+    """Return the number of quotes before a place; where they are frequent, `count` is slow."""
+    all_bytes = np.frombuffer(data, np.uint8)[:stop]
+    return sum(
+        int(np.count_nonzero(all_bytes[start : start + _CACHED] == ord('"')))
+        for start in range(0, stop, _CACHED)
+    )
 
 
-def _parse_batch(records: bytes, images: _Images) -> Batch | None:
-    """Return the boxes of some records, or None where they are all frames without boxes."""
-    if via.BOM in records:
-        raise _UnrecognisedError  # polars would drop it
+def _find_boxes(records: bytes) -> tuple[int, Found]:
+    """Return the number of bytes, and the boxes of some records."""
+    scanned = scan(records)
+    if scanned is None:
+        return len(records), _decode_records(records)[0]
+    found, places = scanned.found, scanned.rows
+    if scanned.others:
+        other, rows_of = _decode_records(scanned.others)
+        found = found.joined(other, np.concatenate([places, scanned.other_rows[rows_of]]))
+    return len(records), found
+
+
+def _decode_records(records: bytes) -> tuple[Found, Int64s]:
+    """Return the boxes of any records, and (n,) int64, the record of each."""
+    if via.BOM in records or not _is_quoted_strictly(records):
+        raise _UnrecognisedError  # polars would drop that
     try:
         raw = pl.read_csv(records, has_header=False, schema=_RAW)
     except pl.exceptions.PolarsError:
         raise _UnrecognisedError from None
     if any(raw[name].has_nulls() for name in _NEEDED):
         raise _UnrecognisedError
-    image = images.numbers(raw)
+    image, images = _images(raw)
     is_empty = raw.select(
         (pl.col("region_shape_attributes") == "{}") & (pl.col("region_attributes") == "{}")
     ).to_series()
-    if is_empty.any():
-        _check_empty(raw.filter(is_empty))
-        raw, image = raw.filter(~is_empty), image[~is_empty.to_numpy()]
-    if raw.is_empty():
-        return None
+    _check_empty(raw.filter(is_empty))
+    has_box = ~is_empty.to_numpy()
+    raw = raw.filter(has_box)
     if (raw["region_count"].str.strip_chars() == "0").any():
         raise _UnrecognisedError
-    return _to_batch(image, _decode(raw))
+    return Found(images, _to_batch(image[has_box], _decode(raw))), np.flatnonzero(has_box)
+
+
+def _is_quoted_strictly(records: bytes) -> bool:
+    """Tell whether quotes stand around whole cells, and twice within them, and nowhere else.
+
+    polars takes others, too, and drops some. Counted from the first, each second quote ends
+    what is quoted: where a quote within a cell is twice, one ends it and the next begins it.
+    """
+    text = np.frombuffer(records, np.uint8)
+    quotes = np.flatnonzero(text == ord('"'))
+    if len(quotes) % 2:
+        return False
+    first, last = quotes[::2], quotes[1::2]
+    before = text[first[first > 0] - 1]
+    after = text[last[last + 1 < len(text)] + 1]
+    return bool(_BEFORE_QUOTED[before].all() and _AFTER_QUOTED[after].all())
+
+
+def _images(raw: pl.DataFrame) -> tuple[Int32s, list[tuple[str, str]]]:
+    """Return (n,) int32, the number of the image of each row, and the distinct images."""
+    keys = ["filename", "file_attributes"]
+    distinct = raw.select(keys).unique(maintain_order=True).with_row_index("image")
+    joined = raw.select(keys).join(distinct, on=keys, how="left", maintain_order="left")
+    return joined["image"].cast(pl.Int32).to_numpy(), list(distinct.select(keys).iter_rows())
 
 
 _NEEDED = (

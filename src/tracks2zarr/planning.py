@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from tracks2zarr import cost
+from tracks2zarr.files import read_json
 from tracks2zarr.layout import Layout
 from tracks2zarr.problems import Problem, Tracks2ZarrError, shown
-from tracks2zarr.schema import SCHEMA_VERSION, IndividualDim
+from tracks2zarr.schema import ABSENT, SCHEMA_VERSION, IndividualDim
 from tracks2zarr.via import FrameRule
 
 #: The version of the plan's JSON; another one is refused.
@@ -78,6 +79,11 @@ class ClipPlan:
         return self.last_frame - self.first_frame + 1
 
     @property
+    def escape(self) -> int | None:
+        """The first frame of the escape within the clip; None for a clip without one."""
+        return None if self.escape_frame == ABSENT else self.escape_frame - self.first_frame
+
+    @property
     def source_path(self) -> Path:
         """The tracks file."""
         return Path(self.tracks_dir, self.source)
@@ -126,7 +132,18 @@ class VideoPlan:
     @property
     def predicted_memory(self) -> int:
         """The memory that a process needs at its peak to convert this video, in bytes."""
-        return cost.predicted_memory([clip.size for clip in self.clips])
+        return self.memory_with(2)
+
+    def memory_with(self, threads: int) -> int:
+        """Return the memory that a process of so many threads needs at its peak, in bytes."""
+        sizes = [clip.size for clip in self.clips]
+        return cost.predicted_memory(sizes, threads, n_frames=self.n_frames)
+
+    @property
+    def predicted_verify_memory(self) -> int:
+        """The memory that a process needs at its peak to verify this video, in bytes."""
+        sizes = [clip.size for clip in self.clips]
+        return cost.predicted_verify_memory(sizes, n_frames=self.n_frames)
 
     def frame_rule(self, clip: ClipPlan) -> FrameRule:
         """Return how the frames of a clip's file are found."""
@@ -149,8 +166,8 @@ class VideoPlan:
                 "schema": SCHEMA_VERSION,
                 "video": self.video,
                 "fps": self.fps,
-                "settings": asdict(self.settings),
-                "layout": asdict(self.layout),
+                "settings": fields_of(self.settings),
+                "layout": fields_of(self.layout),
                 "clips": [clip.content() for clip in self.clips],
             }
         )
@@ -167,7 +184,10 @@ class VideoPlan:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan for JSON, with its fingerprint and its predicted memory."""
-        return asdict(self) | {
+        return fields_of(self) | {
+            "clips": [fields_of(clip) for clip in self.clips],
+            "settings": fields_of(self.settings),
+            "layout": fields_of(self.layout),
             "fingerprint": self.fingerprint(),
             "predicted_memory": self.predicted_memory,
         }
@@ -206,7 +226,7 @@ class Plan:
         return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, *, file: str | None = None) -> Self:
+    def from_json(cls, text: str | bytes, *, file: str | None = None) -> Self:
         """Make a plan from JSON text.
 
         Parameters
@@ -222,7 +242,7 @@ class Plan:
             If the text is no plan, or one of another version.
         """
         try:
-            document = json.loads(text)
+            document = read_json(text)
             version = document["tracks2zarr_plan"]
             if version == PLAN_FORMAT:
                 videos = tuple(VideoPlan.from_dict(video) for video in document["videos"])
@@ -249,6 +269,11 @@ def _not_a_plan(file: str | None, found: str) -> Problem:
         expected=f"a plan of format {PLAN_FORMAT}",
         remedy="Use the version of tracks2zarr that wrote it, or make the store again.",
     )
+
+
+def fields_of(record: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass with slots; `asdict` copies all that is in them."""
+    return {name: getattr(record, name) for name in record.__slots__}
 
 
 def digest_of_json(document: object) -> str:

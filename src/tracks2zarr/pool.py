@@ -9,14 +9,14 @@ import multiprocessing.resource_tracker
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 #: Import-light on purpose: a worker runs `_start` before it imports polars.
-_MAX_THREADS = "POLARS_MAX_THREADS"
+MAX_THREADS = "POLARS_MAX_THREADS"
 _NOT_BEGUN = -1
 
 
@@ -39,6 +39,8 @@ class Table:
     def __init__(self, n_slots: int) -> None:
         self.counts: Any = RawArray(ctypes.c_longlong, [_NOT_BEGUN] * n_slots)
         self.stop_flag: Any = RawArray(ctypes.c_byte, 1)
+        #: Called after each report of this process.
+        self.on_report: Callable[[], None] = _nothing
 
     def report(self, slot: int, count: int) -> None:
         """Add to the bytes read of a clip.
@@ -51,6 +53,7 @@ class Table:
         if self.stop_flag[0]:
             raise Stopped
         self.counts[slot] = max(self.counts[slot], 0) + count
+        self.on_report()
 
     def has_begun(self, slot: int) -> bool:
         """Tell whether anything was reported for a clip."""
@@ -65,8 +68,10 @@ class Table:
         self.stop_flag[0] = 1
 
 
-#: The table that this process reports to, if any.
+#: The table that this process reports to, as a worker.
 _table: Table | None = None
+#: The table that a thread reports to: several runs may go on in the threads of one process.
+_own = threading.local()
 
 
 def report_bytes(slot: int, count: int) -> None:
@@ -84,19 +89,20 @@ def report_bytes(slot: int, count: int) -> None:
     Stopped
         If the run is to stop.
     """
-    if _table is not None:
-        _table.report(slot, count)
+    table: Table | None = getattr(_own, "table", None) or _table
+    if table is not None:
+        table.report(slot, count)
 
 
 @contextmanager
 def reporting(table: Table) -> Iterator[None]:
-    """Let this process report to a table."""
-    global _table  # noqa: PLW0603 - a process reports to one run
-    before, _table = _table, table
+    """Let this thread report to a table."""
+    before = getattr(_own, "table", None)
+    _own.table = table
     try:
         yield
     finally:
-        _table = before
+        _own.table = before
 
 
 def process_pool(workers: int, table: Table) -> ProcessPoolExecutor:
@@ -149,7 +155,8 @@ def _start(counts: Any, stop_flag: Any, threads: int) -> None:
     # ignored, for polars sets a handler of its own.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.environ.setdefault(_MAX_THREADS, str(threads))
+    os.environ.setdefault(MAX_THREADS, str(threads))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing here uses them, but they spin
     global _table  # noqa: PLW0603 - a worker reports to one run
     _table = Table(0)
     _table.counts, _table.stop_flag = counts, stop_flag

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -132,3 +133,44 @@ def listed(items: Sequence[object], limit: int = 10) -> str:
     named = ", ".join(shown(item) for item in items[:limit])
     rest = len(items) - limit
     return f"{named} and {rest} more" if rest > 0 else named
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most like another one, whatever its case; None if none is.
+
+    >>> nearest("Loop5", ["Loop05", "Loop06"]), nearest("right", ["A-Left", "A-Right"])
+    ('Loop05', 'A-Right')
+    """
+    by_folded = {one.casefold(): one for one in known}
+    near = closest(name.casefold(), by_folded)
+    if near is not None:
+        return by_folded[near]
+    within = [folded for folded in by_folded if len(name) > 2 and name.casefold() in folded]
+    return by_folded[within[0]] if len(within) == 1 else None
+
+
+def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known name that is most like another one.
+
+    Of equally close ones that with the same number at its end, else the first.
+
+    >>> closest("Loop0", ["Loop01", "Loop00"]), closest("Loop002", ["Loop00", "Loop02"])
+    ('Loop00', 'Loop02')
+    """
+    close = difflib.get_close_matches(name, list(known), n=10, cutoff=cutoff)
+    ratio = {one: difflib.SequenceMatcher(None, one, name).ratio() for one in close}
+    number = _number_at_end(name)
+    return min(
+        close, key=lambda one: (-ratio[one], _number_at_end(one) != number, one), default=None
+    )
+
+
+def _number_at_end(name: str) -> str:
+    """Return the digits that a name ends with, without the zeros before them."""
+    return name[len(name.rstrip("0123456789")) :].lstrip("0")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Return a question for the known name that is most like another one."""
+    near = nearest(name, known)
+    return None if near is None else f"Did you mean '{shown(near)}'?"

@@ -16,8 +16,11 @@ from tracks2zarr.pool import report_bytes
 from tracks2zarr.problems import Problem, shown
 from tracks2zarr.receipt import Receipt
 from tracks2zarr.store import State, Store
+from tracks2zarr.unverified import Unverified
 
-_AGAIN = "Run 'tracks2zarr create' again with --store-mode a."
+_AGAIN = (
+    "Run 'tracks2zarr create' again with --store-mode a; on a cluster, 'tracks2zarr slurm rerun'."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,9 @@ def prove_video(task: ProofTask) -> VideoVerdict:
         Whatever is wrong is in it; nothing is raised.
     """
     store, video = Store(task.store), task.plan.video
+    note = store.unverified(video)
+    if note is not None and store.state(task.plan) is State.UNKNOWN:
+        return unverified_verdict(store, note)
     receipt = store.read_receipt(video)
     problem = _receipt_problem(store, task.plan, receipt)
     if problem is not None or receipt is None:
@@ -91,6 +97,30 @@ def prove_video(task: ProofTask) -> VideoVerdict:
         found.append(_unreadable(store, video, error))
     state = State.FAILED if found else State.UNKNOWN if absent else State.DONE
     return VideoVerdict(video, state, (*found, *absent), receipt.n_boxes)
+
+
+def unverified_verdict(store: Store, note: Unverified) -> VideoVerdict:
+    """Return what is found of a group that another workflow made; it has no proof.
+
+    Parameters
+    ----------
+    store
+        The store.
+    note
+        What is known of the group.
+    """
+    changes = tuple(_content_problems(store, note))
+    problem = Problem(
+        kind="unverified",
+        what="A video was made by another workflow, so it cannot be verified.",
+        file=str(store.group(note.video)),
+        found=note.why(),
+        expected="a video that tracks2zarr made",
+        remedy="Convert it: 'tracks2zarr create' with --store-mode a and --group-mode w.",
+        video=note.video,
+    )
+    state = State.FAILED if changes else State.UNKNOWN
+    return VideoVerdict(note.video, state, (*changes, problem))
 
 
 def _receipt_problem(store: Store, plan: VideoPlan, receipt: Receipt | None) -> Problem | None:
@@ -124,9 +154,13 @@ def _problem(store: Store, video: str, kind: str, what: str, found: str) -> Prob
     )
 
 
-def _content_problems(store: Store, receipt: Receipt) -> Iterator[Problem]:
-    video, expected = receipt.plan.video, receipt.content
-    found = content_of(store.group(video))
+def _content_problems(store: Store, proof: Receipt | Unverified) -> Iterator[Problem]:
+    video, expected = proof.video, proof.content
+    try:
+        found = content_of(store.group(video))
+    except OSError as error:
+        yield _unreadable(store, video, error)
+        return
     if found != expected:
         yield Problem(
             kind="content-changed",
@@ -179,16 +213,16 @@ def _source_problems(
         read[number] = source = rows.read_clip(path, plan.frame_rule(clip), _report)
         yield from _changed(plan.video, clip, path, source, receipt.digest(clip.clip))
         yield from source.problems
-    if len(read) < len(plan.clips):
+    sound = {number: source for number, source in read.items() if not source.problems}
+    if len(sound) < len(plan.clips):
         # without all sources the extents are unknown, but each clip that is there is compared
         tracks = _tracks_in_store(store, plan.video)
     else:
-        tracks = [read[number].boxes.track_ids for number in range(len(plan.clips))]
+        tracks = [sound[number].boxes.track_ids for number in range(len(plan.clips))]
     comparison = Comparison(store.group(plan.video), VideoArrays(plan, tracks))
     yield from comparison.differences()
-    for number, source in read.items():
-        if not source.problems:
-            yield from comparison.clip_differences(number, source.boxes)
+    for number, source in sound.items():
+        yield from comparison.clip_differences(number, source.boxes)
 
 
 def _is_there(path: Path) -> bool:

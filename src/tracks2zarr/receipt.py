@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Self
 
-from tracks2zarr.files import Content
-from tracks2zarr.planning import ClipPlan, VideoPlan, digest_of_json
+from tracks2zarr.files import Content, read_json
+from tracks2zarr.planning import ClipPlan, VideoPlan, digest_of_json, fields_of
 from tracks2zarr.problems import Problem
 from tracks2zarr.sources import digest_of
 
@@ -67,6 +67,11 @@ class Receipt:
     warnings: tuple[Problem, ...] = field(default=())
 
     @property
+    def video(self) -> str:
+        """The video's id."""
+        return self.plan.video
+
+    @property
     def n_boxes(self) -> int:
         """The number of boxes of all clips."""
         return sum(clip.n_boxes for clip in self.clips)
@@ -115,8 +120,12 @@ class Receipt:
             "tracks2zarr_receipt": RECEIPT_FORMAT,
             "video": self.plan.video,
             "fingerprint": self.fingerprint(),
-            **asdict(self),
+            **fields_of(self),
             "plan": self.plan.as_dict(),
+            "clips": [fields_of(clip) for clip in self.clips],
+            "content": fields_of(self.content),
+            "seconds": dict(self.seconds),
+            "versions": dict(self.versions),
             "warnings": [problem.as_dict() for problem in self.warnings],
         }
         return json.dumps(document, indent=1, allow_nan=False) + "\n"
@@ -131,7 +140,7 @@ class Receipt:
             If the text is no receipt, is one of another version, or was changed.
         """
         try:
-            document = json.loads(text)
+            document = read_json(text)
             if document["tracks2zarr_receipt"] != RECEIPT_FORMAT:
                 raise ValueError("another format")
             names = ("attempt", "started", "finished", "seconds", "peak_memory", "host", "versions")

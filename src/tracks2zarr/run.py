@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
 from functools import partial
@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Protocol
 
 from tracks2zarr.convert import (
-    ClipResult,
-    ClipTask,
     Outcome,
     Result,
     VideoTask,
@@ -151,16 +149,12 @@ class Run:
         elif workers == 1:
             with reporting(self._table):
                 for task in tasks:
-                    self._show([task])
-                    self._note(task, partial(convert_video, task, self._watched_map(task)))
+                    self._table.on_report = partial(self._show, [task])
+                    self._note(task, partial(convert_video, task))
         else:
             with process_pool(workers, self._table) as pool, self._stopping(pool):
-                if len(self._tasks) == 1:
-                    clips_in_pool = partial(self._map_in_pool, pool)
-                    with reporting(self._table):
-                        self._note(tasks[0], partial(convert_video, tasks[0], clips_in_pool))
-                else:
-                    self._submit(pool, tasks)
+                # the largest first, so that no worker is at it when the others are done
+                self._submit(pool, sorted(tasks, key=lambda task: -task.plan.size))
 
     @contextmanager
     def _stopping(self, pool: Executor) -> Iterator[None]:
@@ -190,32 +184,6 @@ class Run:
                 self._note(futures[future], future.result)
             raise
 
-    def _map_in_pool(
-        self,
-        pool: Executor,
-        function: Callable[[ClipTask], ClipResult],
-        clips: Iterable[ClipTask],
-    ) -> list[ClipResult]:
-        """Bring in the clips of one video side by side."""
-        futures = [pool.submit(function, clip) for clip in clips]
-        pending: set[Future[ClipResult]] = set(futures)
-        while pending:
-            _, pending = wait(pending, _POLL_SECONDS, FIRST_COMPLETED)
-            self._show(self._tasks)
-        return [future.result() for future in futures]
-
-    def _watched_map(self, task: VideoTask) -> Callable[..., Iterator[ClipResult]]:
-        """Return a ``map`` that shows the progress after each clip."""
-
-        def watched(
-            function: Callable[[ClipTask], ClipResult], clips: Iterable[ClipTask], /
-        ) -> Iterator[ClipResult]:
-            for clip in clips:
-                yield function(clip)
-                self._show([task])
-
-        return watched
-
     def _show(self, tasks: Sequence[VideoTask]) -> None:
         running = [
             task.plan.video
@@ -241,7 +209,11 @@ class Run:
             time.sleep(_SIGNAL_SECONDS)
             if self._interrupted or not self._table.has_begun(task.slot):
                 return  # a new pool does it, or the next run
-            outcome = _failed(task, _killed(task))
+            receipt = Store(task.store).standing(task.plan)[1]
+            if receipt is not None:  # it was done, and its worker could not say so any more
+                outcome = Outcome(video, Result.DONE, receipt=receipt)
+            else:
+                outcome = _failed(task, _killed(task))
         except Exception as error:
             outcome = _failed(task, unexpected_problem(error))
         self._outcomes[video] = outcome

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import os
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -38,7 +39,8 @@ def list_tracks(
     tracks_dir
         The folder.
     pattern
-        A glob pattern relative to the folder; ``**`` matches folders at any depth.
+        A glob pattern relative to the folder; ``**`` matches folders at any depth, and ``.csv`` at
+        its end ``.CSV``, too.
     metadata_csv
         The metadata CSV.
 
@@ -57,6 +59,25 @@ def list_tracks(
     ]
     if not names:
         return [], [_nothing_matches(tracks_dir, pattern)]
+    files, problems = look_at(tracks_dir, names)
+    return files, problems + _twice(tracks_dir, files)
+
+
+def look_at(tracks_dir: Path, names: Iterable[str]) -> tuple[list[TracksFile], list[Problem]]:
+    """Look at tracks files by name, and check each.
+
+    Parameters
+    ----------
+    tracks_dir
+        The folder.
+    names
+        Their paths below the folder.
+
+    Returns
+    -------
+    files, problems
+        As those of `list_tracks`; a file that is not there is among the problems alone.
+    """
     files, problems = [], []
     for name in names:
         path = tracks_dir / name
@@ -64,13 +85,16 @@ def list_tracks(
         problem = _file_problem(path, clip_stem)
         if problem:
             problems.append(problem)
-        stat = path.lstat() if path.is_symlink() and not path.exists() else path.stat()
-        relative = PurePosixPath(*Path(name).parts).as_posix()
-        files.append(TracksFile(relative, stat.st_size, stat.st_mtime_ns, clip_stem))
-    return files, problems + _twice(tracks_dir, files)
+        if os.path.lexists(path):
+            stat = path.lstat() if path.is_symlink() and not path.exists() else path.stat()
+            relative = PurePosixPath(*Path(name).parts).as_posix()
+            files.append(TracksFile(relative, stat.st_size, stat.st_mtime_ns, clip_stem))
+    return files, problems
 
 
 def _matches(tracks_dir: Path, pattern: str) -> list[str]:
+    if pattern.endswith(".csv"):  # some systems write it in capitals
+        pattern = pattern.removesuffix("csv") + "[cC][sS][vV]"
     # not Path.glob, which matches hidden files, too
     return sorted(glob.glob(pattern, root_dir=tracks_dir, recursive=True))  # noqa: PTH207
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -13,16 +14,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tracks2zarr.files import content_of, extent_of, write_whole
+from tracks2zarr.files import content_of, extent_of, read_json, write_whole
 from tracks2zarr.locks import is_locked, locked
 from tracks2zarr.names import RESERVED_NAMES
 from tracks2zarr.planning import Plan, VideoPlan
-from tracks2zarr.problems import Problem, Tracks2ZarrError, listed
+from tracks2zarr.problems import Problem, Tracks2ZarrError, did_you_mean, listed
 from tracks2zarr.receipt import Receipt
+from tracks2zarr.unverified import Unverified
 
 OURS = ".tracks2zarr"
 #: What an attempt's folder is called: the video's id, the store's tag, a random number.
 _ATTEMPT = re.compile(r".+\.(?P<number>[0-9a-f]{16})", re.DOTALL)
+#: What follows the store's name in that of a folder for what is in progress.
+_TEMP = re.compile(r"(\.task[0-9]+)?\.temp")
 
 
 class State(StrEnum):
@@ -60,6 +64,21 @@ class Store:
         """The folder beside the store for what is in progress."""
         return self.path.with_name(f"{self.path.name}.temp")
 
+    def task_temp(self, index: int) -> Path:
+        """Return the folder beside the store for what an array task has in progress."""
+        return self.path.with_name(f"{self.path.name}.task{index}.temp")
+
+    def temps(self) -> list[Path]:
+        """Return the folders beside the store that may hold work in progress, whosever it is."""
+        tasks = self.path.parent.glob(f"{glob.escape(self.path.name)}.task*.temp")
+        return [self.temp, *sorted(folder for folder in tasks if self.is_temp(folder))]
+
+    def is_temp(self, folder: Path) -> bool:
+        """Tell whether a folder is one of those beside the store for work in progress."""
+        if folder.parent != self.path.parent or not folder.name.startswith(self.path.name):
+            return False
+        return _TEMP.fullmatch(folder.name, len(self.path.name)) is not None
+
     @property
     def root_file(self) -> Path:
         """The metadata of the root group."""
@@ -78,14 +97,47 @@ class Store:
         """Return the file of a video's receipt."""
         return self.path / OURS / "receipts" / f"{video}.json"
 
+    def note_file(self, video: str) -> Path:
+        """Return the file that says what is known of a group that another workflow made."""
+        return self.path / OURS / "unverified" / f"{video}.json"
+
     def failure_file(self, video: str) -> Path:
         """Return the file that says why the last attempt at a video failed."""
         return self.path / OURS / "failures" / f"{video}.json"
 
+    def record_file(self, video: str) -> Path:
+        """Return the file in which the tasks that were at work on a video left word."""
+        return self.path / OURS / "tasks" / f"{video}.json"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the logs of tasks that went well."""
+        return self.path / "logs"
+
+    @property
+    def failed_logs(self) -> Path:
+        """The folder of the logs of tasks that failed."""
+        return self.path / "logs_failed"
+
+    @property
+    def submissions_folder(self) -> Path:
+        """The folder with what was submitted to a cluster for the store."""
+        return self.path / OURS / "submissions"
+
+    @property
+    def replaced_folder(self) -> Path:
+        """The folder with what was submitted for older stores that this one has replaced."""
+        return self.path / OURS / "replaced"
+
     # ---- locks
 
+    @property
+    def lock_folder(self) -> Path:
+        """The folder of the files that stand for locks."""
+        return self.path / OURS / "locks"
+
     def _lock_file(self, name: str) -> Path:
-        return self.path / OURS / "locks" / name
+        return self.lock_folder / name
 
     def run_lock(self, *, alone: bool = False) -> AbstractContextManager[None]:
         """Return the lock that every run holds; `alone` excludes all other runs."""
@@ -94,6 +146,10 @@ class Store:
     def root_lock(self) -> AbstractContextManager[None]:
         """Return the lock for joining plans and for finalising."""
         return locked(self._lock_file("root"))
+
+    def queue_lock(self) -> AbstractContextManager[None]:
+        """Return the lock for submitting, and for what is done when tasks have ended."""
+        return locked(self._lock_file("queue"))
 
     def video_lock(self, video: str) -> AbstractContextManager[None]:
         """Return the lock of a video; it is not waited for."""
@@ -122,7 +178,7 @@ class Store:
             If the plan is of another version, or no plan.
         """
         try:
-            text = self.plan_file.read_text(encoding="utf-8")
+            text = self.plan_file.read_bytes()
         except FileNotFoundError:
             return Plan(())
         return Plan.from_json(text, file=str(self.plan_file))
@@ -141,6 +197,30 @@ class Store:
     def write_receipt(self, receipt: Receipt) -> None:
         """Write a video's receipt; the last step of its conversion."""
         write_whole(self.receipt_file(receipt.plan.video), receipt.to_json().encode())
+
+    def read_note(self, video: str) -> Unverified | None:
+        """Return what is known of a group of another workflow, or None where nothing is."""
+        try:
+            return Unverified.from_json(self.note_file(video).read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def write_note(self, note: Unverified) -> None:
+        """Write what is known of a group of another workflow; it has no receipt then."""
+        write_whole(self.note_file(note.video), note.to_json().encode())
+        self.receipt_file(note.video).unlink(missing_ok=True)
+
+    def unverified(self, video: str) -> Unverified | None:
+        """Return the note on a group, where another workflow made it and the note fits."""
+        note = self.read_note(video)
+        if note is None or self.is_ours(video):
+            return None
+        content = note.content
+        try:
+            fits = extent_of(self.group(video)) == (content.files, content.size)
+        except FileNotFoundError:
+            return None  # it is being moved into another store
+        return note if fits else None
 
     def read_failure(self, video: str) -> list[Problem]:
         """Return why the last attempt at a video failed; an empty list where none did."""
@@ -169,7 +249,7 @@ class Store:
     def is_ours(self, video: str) -> bool:
         """Tell whether a group was written by this tool, whole or not."""
         try:
-            document = json.loads((self.group(video) / "zarr.json").read_bytes())
+            document = read_json((self.group(video) / "zarr.json").read_bytes())
             return "tracks2zarr_schema" in document["attributes"]
         except (OSError, ValueError, KeyError, TypeError):
             return True  # broken: nothing that anybody could want to keep
@@ -185,23 +265,32 @@ class Store:
             Whether to read and digest every file; else only names and sizes count.
         """
         folder, content = self.group(receipt.plan.video), receipt.content
-        if not (folder / "zarr.json").is_file():
-            return False
-        if extent_of(folder) != (content.files, content.size):
-            return False
-        return not read or content_of(folder) == content
+        try:
+            if not (folder / "zarr.json").is_file():
+                return False
+            if extent_of(folder) != (content.files, content.size):
+                return False
+            return not read or content_of(folder) == content
+        except FileNotFoundError:
+            return False  # it is being replaced, or moved into another store
 
     def state(self, plan: VideoPlan) -> State:
         """Return how far a planned video is, by its receipt, its lock and its record."""
+        return self.standing(plan)[0]
+
+    def standing(self, plan: VideoPlan) -> tuple[State, Receipt | None]:
+        """Return how far a planned video is, and its receipt where it is done."""
         receipt = self.read_receipt(plan.video)
-        if receipt is not None and receipt.holds(plan):
-            if self.is_intact(receipt, read=False):
-                return State.DONE
-            if not self.is_running(plan.video):
-                return State.MISSING
+        holds = receipt is not None and receipt.holds(plan)
+        if receipt is not None and holds and self.is_intact(receipt, read=False):
+            return State.DONE, receipt
         if self.is_running(plan.video):
-            return State.RUNNING
-        return State.FAILED if self.failure_file(plan.video).exists() else State.PENDING
+            return State.RUNNING, None
+        if self.unverified(plan.video) is not None:
+            return State.UNKNOWN, None
+        if holds:
+            return State.MISSING, None
+        return (State.FAILED if self.failure_file(plan.video).exists() else State.PENDING), None
 
     # ---- attempts
 
@@ -217,7 +306,7 @@ class Store:
         """
         if not folder.is_dir():
             return
-        tag = "" if folder == self.temp else self._tag()
+        tag = "" if self.is_temp(folder) else self._tag()
         for entry in sorted(folder.iterdir()):
             match = _ATTEMPT.fullmatch(entry.name)
             is_ours = match is not None and match["number"].startswith(tag)
@@ -234,11 +323,44 @@ def video_of_attempt(folder: Path) -> str:
 
 
 def _is_group(metadata: Path) -> bool:
+    return _node_type(metadata) == "group"
+
+
+def _node_type(metadata: Path) -> str | None:
+    """Return ``group`` or ``array``, or None where there are no metadata that can be read."""
     try:
-        document = json.loads(metadata.read_bytes())
+        document = read_json(metadata.read_bytes())
     except (OSError, ValueError):
-        return False
-    return isinstance(document, dict) and document.get("node_type") == "group"
+        return None
+    return document.get("node_type") if isinstance(document, dict) else None
+
+
+def enclosing_group(path: Path) -> Path | None:
+    """Return the Zarr group, such as a store, in whose folder a path lies; None for none."""
+    return next((above for above in path.parents if _is_group(above / "zarr.json")), None)
+
+
+def inside_problem(store: Store) -> Problem | None:
+    """Return the problem of a path within a store, or to the group of a video; None for none."""
+    outer = enclosing_group(store.path)
+    is_ours = (store.path / OURS).is_dir()  # then it is a store: its groups need no look
+    nodes = [] if is_ours or store.groups() else sorted(store.path.glob("*/zarr.json"))
+    arrays = [node.parent.name for node in nodes if _node_type(node) == "array"]
+    if outer is None and not arrays:
+        return None
+    found, remedy = f"a folder within {outer}", f"Pass the store: {outer or store.path.parent}"
+    if arrays:
+        found = f"the arrays {listed(arrays, 4)}"
+    elif is_ours:
+        found, remedy = f"a store within {outer}", "Move it out."
+    return Problem(
+        kind="inside-store",
+        what="This is a part of a store, such as the group of a video, and not a store.",
+        file=str(store.path),
+        found=found,
+        expected="a store, which holds one group a video, outside all others",
+        remedy=remedy,
+    )
 
 
 def existing_store(path: str | os.PathLike[str]) -> Store:
@@ -247,10 +369,12 @@ def existing_store(path: str | os.PathLike[str]) -> Store:
     Raises
     ------
     Tracks2ZarrError
-        If there is none.
+        If there is none, or it is a part of one only.
     """
     store = Store.at(path)
     if store.exists():
+        if problem := inside_problem(store):
+            raise Tracks2ZarrError(problem)
         return store
     given = Path(path).absolute()
     found = "nothing there"
@@ -267,7 +391,7 @@ def existing_store(path: str | os.PathLike[str]) -> Store:
             file=str(given),
             found=found,
             expected="a store that 'tracks2zarr create' made",
-            remedy="Check the path."
-            + (f" Beside it there is {listed(nearby, 5)}." if nearby else ""),
+            remedy=did_you_mean(given.name, nearby)
+            or "Check the path." + (f" Beside it there is {listed(nearby, 5)}." if nearby else ""),
         )
     )

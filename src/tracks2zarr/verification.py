@@ -14,7 +14,7 @@ from tracks2zarr.metadata import read_metadata
 from tracks2zarr.planning import Plan
 from tracks2zarr.pool import Table, available_cores, process_pool
 from tracks2zarr.problems import Problem, Tracks2ZarrError, shown
-from tracks2zarr.proof import ProofTask, VideoVerdict, prove_video
+from tracks2zarr.proof import ProofTask, VideoVerdict, prove_video, unverified_verdict
 from tracks2zarr.root import is_stale
 from tracks2zarr.sources import folder_problem
 from tracks2zarr.store import State, Store, existing_store
@@ -139,6 +139,10 @@ def _unplanned(store: Store, planned: set[str]) -> Iterator[VideoVerdict]:
     for name in store.groups():
         if name in planned:
             continue
+        note = store.read_note(name)
+        if note is not None and not store.is_ours(name):
+            yield unverified_verdict(store, note)
+            continue
         problem = Problem(
             kind="extra-group",
             what="The store holds a group that is in no plan.",
@@ -153,7 +157,12 @@ def _unplanned(store: Store, planned: set[str]) -> Iterator[VideoVerdict]:
 
 def _root_problems(store: Store, plan: Plan) -> Iterator[Problem]:
     """Yield what is wrong with the root: stale metadata, and what does not belong there."""
-    if is_stale(store):
+    try:
+        stale = is_stale(store)
+    except Tracks2ZarrError as error:  # a group's metadata: its verdict says so, too
+        stale = False
+        yield from error.problems
+    if stale:
         yield Problem(
             kind="stale-metadata",
             what="The consolidated metadata of the root are not those of the finished videos.",

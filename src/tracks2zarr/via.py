@@ -39,8 +39,10 @@ SUFFIX = "_tracks"
 
 _INTEGER = re.compile(r"([+-]?[0-9]{1,99})(?:\.0*)?")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+#: Stands for file attributes that are no JSON object.
+_NO_OBJECT = object()
 _NAN = re.compile(r"[+-]?nan", re.IGNORECASE)
-_LAST_DIGITS = re.compile(r"([0-9]+)[^0-9]*\Z")
+_LAST_DIGITS = re.compile(r"(?s:.*)(?<![0-9])([0-9]+)")
 
 
 def is_header(fields: Sequence[str]) -> bool:
@@ -95,6 +97,8 @@ def to_integer(value: object) -> int | None:
     >>> to_integer("7.0"), to_integer(7), to_integer("7.5"), to_integer(True)
     (7, 7, None, None)
     """
+    if type(value) is str and value.isascii() and value.isdecimal() and len(value) < 99:
+        return int(value)  # as nearly all of them are
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -139,6 +143,9 @@ def to_number(value: object) -> float | None:
 
 def to_confidence(value: object) -> float | None:
     """Return a confidence as float, NaN where there is none; None where it is no number."""
+    if type(value) is str and _NUMBER.fullmatch(value):  # as nearly all of them are
+        number = float(value)
+        return number if math.isfinite(number) else None
     if value is None:
         return math.nan
     if isinstance(value, str) and _NAN.fullmatch(value.strip()):
@@ -222,52 +229,59 @@ def frames_of(images: Sequence[Image], rule: FrameRule) -> Frames:
     rule
         How to find the frame, and which frames there are.
     """
-    attributes, bad = _parse_attributes(images)
-    in_attributes = [attribute.get("frame") for attribute in attributes]
-    have = sum(value is not None for value in in_attributes)
+    in_attributes, bad = _frames_in_attributes(images)
+    have = len(in_attributes) - in_attributes.count(None)
     by_attribute = rule.regexp is None and have == len(images) > 0
-    values = in_attributes
-    if not by_attribute:
-        values = [_frame_in_name(image.filename, rule.regexp) for image in images]
-    given = [to_integer(value) for value in values]
-    column = "file_attributes" if by_attribute else "filename"
-    outside = _Outside.of([frame for frame in given if frame is not None], rule, column)
-    for index, (image, value, frame) in enumerate(zip(images, values, given, strict=True)):
-        if frame is None:
-            bad.setdefault(index, _no_frame(image, value, rule, by_attribute=by_attribute))
-        elif not rule.has(frame):
-            bad.setdefault(index, outside.problem(frame))
+
+    def value_of(index: int) -> object:
+        if by_attribute:
+            return in_attributes[index]
+        return _frame_in_name(images[index].filename, rule.regexp)
+
+    given = [to_integer(value_of(index)) for index in range(len(images))]
+    known = [frame for frame in given if frame is not None]
+    extremes = (min(known), max(known)) if known else ()
+    if len(known) < len(given) or not all(map(rule.has, extremes)):
+        column = "file_attributes" if by_attribute else "filename"
+        outside = _Outside.of(known, rule, column)
+        for index, (image, frame) in enumerate(zip(images, given, strict=True)):
+            if frame is None:
+                why = _no_frame(image, value_of(index), rule, by_attribute=by_attribute)
+                bad.setdefault(index, why)
+            elif not rule.has(frame):
+                bad.setdefault(index, outside.problem(frame))
     frames = [-1 if frame is None else frame - rule.offset for frame in given]
     _check_one_to_one(images, frames, bad)
     mixed = rule.regexp is None and 0 < have < len(images)
     return Frames(frames, bad, mixed)
 
 
-def _parse_attributes(
+def _frames_in_attributes(
     images: Sequence[Image],
-) -> tuple[list[dict[str, Any]], dict[int, BadImage]]:
-    parsed: dict[str, dict[str, Any] | None] = {}
-    attributes: list[dict[str, Any]] = []
+) -> tuple[list[object], dict[int, BadImage]]:
+    """Return ``file_attributes.frame`` of each image, None where there is none."""
+    known: dict[str, object] = {}
+    frames: list[object] = []
     bad: dict[int, BadImage] = {}
     for index, image in enumerate(images):
         text = image.file_attributes
-        if text not in parsed:
+        if text not in known:
             try:
-                parsed[text] = loads(text)
+                known[text] = loads(text).get("frame")
             except ValueError:
-                parsed[text] = None
-        value = parsed[text]
-        attributes.append(value or {})
-        if value is None:
+                known[text] = _NO_OBJECT
+        frame = known[text]
+        frames.append(None if frame is _NO_OBJECT else frame)
+        if frame is _NO_OBJECT:
             bad[index] = BadImage(
                 "file-attributes",
                 "The file attributes are no JSON object.",
                 "file_attributes",
-                text,
+                text or "an empty cell",
                 'a JSON object, such as {"clip":123}',
                 "Export the tracks again.",
             )
-    return attributes, bad
+    return frames, bad
 
 
 def _frame_in_name(filename: str, regexp: str | None) -> str | None:
@@ -276,7 +290,7 @@ def _frame_in_name(filename: str, regexp: str | None) -> str | None:
         return match[1] if match else None
     name = filename.replace("\\", "/").rpartition("/")[2]
     base = name.rpartition(".")[0] or name
-    match = _LAST_DIGITS.search(base)
+    match = _LAST_DIGITS.match(base)
     return match[1] if match else None
 
 
@@ -322,7 +336,7 @@ class _Outside:
             "Correct the row; or, if the metadata are wrong, loop_END_frame_ffmpeg would have to be"
             f" {highest + to_video + 1} or more"
         )
-        if rule.counts_from == "clip" and rule.first_frame <= lowest:
+        if rule.counts_from == "clip" and 0 < rule.first_frame <= lowest:
             too_high += (
                 "; or the file counts from the video's first frame: then pass --frames video"
             )
@@ -353,6 +367,8 @@ def _check_one_to_one(
     images: Sequence[Image], frames: Sequence[int], bad: dict[int, BadImage]
 ) -> None:
     """Add a problem for each file name of two frames, and each frame of two file names."""
+    if len(images) == len(set(frames)) == len({image.filename for image in images}):
+        return
     frame_of: dict[str, int] = {}
     name_of: dict[int, str] = {}
     for index, (image, frame) in enumerate(zip(images, frames, strict=True)):

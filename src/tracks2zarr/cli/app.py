@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
+import gc
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -33,7 +33,7 @@ def debug_option(command: Callable[..., Any]) -> Callable[..., Any]:
         is_flag=True,
         expose_value=False,
         callback=note,
-        help="Show the traceback of an error.",
+        help="Show where in the program an error arose.",
     )(command)
 
 
@@ -41,16 +41,18 @@ class SuggestingGroup(click.Group):
     """A group of commands that suggests the nearest one for a mistyped name.
 
     The module of a command is imported when the command is asked for.
+
+    Parameters
+    ----------
+    homes
+        The module of each command below `tracks2zarr.cli`, in the order of the help.
+    **settings
+        Those of `click.Group`.
     """
 
-    #: The module of each command, in the order of the help.
-    homes: dict[str, str] = {  # noqa: RUF012
-        "plan": "plan",
-        "create": "create",
-        "verify": "verify",
-        "info": "info",
-        "finalise": "finalise",
-    }
+    def __init__(self, homes: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.homes = homes
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -72,10 +74,19 @@ class SuggestingGroup(click.Group):
         """Find the command, or suggest the nearest one."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in self.homes:
-            close = difflib.get_close_matches(name, self.homes, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
-            ctx.fail(f"No such command '{name}'.{hint}")
+            from tracks2zarr.problems import did_you_mean
+
+            hint = did_you_mean(name, self._full_names(ctx))
+            ctx.fail(f"No such command '{name}'." + (f" {hint}" if hint else ""))
         return super().resolve_command(ctx, args)
+
+    def _full_names(self, ctx: click.Context) -> Iterator[str]:
+        """Yield the names of all commands, those of groups with the group's name before them."""
+        for name in self.homes:
+            yield name
+            command = self.get_command(ctx, name)
+            if isinstance(command, SuggestingGroup):
+                yield from (f"{name} {below}" for below in command.homes)
 
 
 _FIRST_RUN = """\b
@@ -88,6 +99,18 @@ A first run:
 
 @click.group(
     cls=SuggestingGroup,
+    homes={
+        "plan": "plan",
+        "create": "create",
+        "verify": "verify",
+        "info": "info",
+        "report": "report",
+        "plot": "plot",
+        "merge": "merge",
+        "finalise": "finalise",
+        "slurm": "slurm",
+        "completion": "completion",
+    },
     epilog=_FIRST_RUN,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -114,7 +137,11 @@ def run(command: click.Command, name: str, args: Sequence[str] | None = None) ->
     args
         Its arguments; by default those of the process.
     """
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    # numpy's threads for linear algebra, of which there is none here, spin a tenth of a second
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a line that drops ends it as well
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+            signal.signal(number, _on_sigterm)
     try:
         status = _status(command, name, args)
         sys.stdout.flush()
@@ -122,6 +149,7 @@ def run(command: click.Command, name: str, args: Sequence[str] | None = None) ->
         # whoever read our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
+    gc.freeze()  # to look for cycles in all modules once more would take a tenth of a second
     sys.exit(status)
 
 
@@ -138,7 +166,7 @@ def _status(command: click.Command, name: str, args: Sequence[str] | None) -> in
         returned = command.main(args, prog_name=name, standalone_mode=False)
         return returned if isinstance(returned, int) else 0
     except click.ClickException as error:
-        error.show()
+        _with_one_suggestion(error).show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         _say("Interrupted.")
@@ -153,6 +181,14 @@ def _status(command: click.Command, name: str, args: Sequence[str] | None) -> in
         raise
     except Exception as error:
         return _unexpected(error)
+
+
+def _with_one_suggestion(error: click.ClickException) -> click.ClickException:
+    """Return what is wrong with a command line, said as all slips are said."""
+    if not isinstance(error, click.NoSuchOption) or not error.possibilities:
+        return error
+    near = error.possibilities[0]  # the best one is the first
+    return click.UsageError(f"{error.message} Did you mean '{near}'?", error.ctx)
 
 
 def interrupted_status() -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from tracks2zarr.cli.app import debug_option, run
-from tracks2zarr.cli.options import PATH
+from tracks2zarr.cli.options import FOLDER, PATH
 
 if TYPE_CHECKING:
     from tracks2zarr.decide import Mode
@@ -27,34 +27,38 @@ _MODES = click.Choice(["w-", "w", "a"])
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
-    "--via_tracks_dir", type=PATH, required=True, help="Folder with one VIA tracks CSV a clip."
+    "--via_tracks_dir",
+    type=FOLDER,
+    required=True,
+    help="Folder with the VIA tracks files, one CSV a clip.",
 )
-@click.option("--metadata_csv", type=PATH, required=True, help="CSV with one row a clip.")
-@click.option("--zarr_store", type=PATH, required=True, help="Folder of the Zarr store.")
+@click.option("--metadata_csv", type=PATH, required=True, help="The metadata CSV, one row a clip.")
+@click.option("--zarr_store", type=FOLDER, required=True, help="Folder of the Zarr store.")
 @click.option(
-    "--temp_zarr_store", type=PATH, help="Folder for work in progress.  [default: <store>.temp]"
+    "--temp_zarr_store", type=FOLDER, help="Folder for work in progress.  [default: <store>.temp]"
 )
 @click.option(
     "--zarr_mode_store",
     type=_MODES,
     default="w-",
     show_default=True,
-    help="w-: fail if the store exists, unless the same run left it unfinished;"
-    " w: replace it; a: add to it.",
+    help="If the store exists: w- stops, unless the same run left it unfinished;"
+    " w replaces it; a adds to it.",
 )
 @click.option(
     "--zarr_mode_group",
     type=_MODES,
     default="w-",
     show_default=True,
-    help="w-: fail if a video is there from other input; w: replace it; a: add missing clips.",
+    help="If a video is in the store, from other input: w- stops; w replaces it;"
+    " a adds the clips that it lacks.",
 )
 @click.option(
     "--via_tracks_glob_pattern",
     default="*.csv",
     show_default=True,
     metavar="GLOB",
-    help="Which files in the folder are tracks files; quote it.",
+    help="Names of the tracks files in the folder; put it in quotes.",
 )
 @click.version_option(package_name="tracks2zarr", prog_name="create-zarr-dataset")
 @debug_option

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 import click
 
 from tracks2zarr.cli.app import debug_option
-from tracks2zarr.cli.options import PATH, json_option
+from tracks2zarr.cli.completion import videos
+from tracks2zarr.cli.options import FOLDER, json_option
+from tracks2zarr.words import counted, size_text
 
 if TYPE_CHECKING:
     from tracks2zarr.overview import StoreInfo, VideoInfo
 
 
 @click.command("info")
-@click.argument("store", type=PATH)
-@click.argument("video", required=False)
+@click.argument("store", type=FOLDER)
+@click.argument("video", required=False, shell_complete=videos)
 @json_option
 @debug_option
 def command(store: Path, video: str | None, *, as_json: bool) -> None:
@@ -44,16 +46,16 @@ def _print_videos(found: StoreInfo) -> None:
             table,
             video.video,
             str(video.state),
-            len(video.clips),
-            video.n_frames,
+            len(video.clips) or None,
+            video.n_frames or None,
             video.n_individuals,
             video.n_boxes,
-            None if video.size is None else show.size_text(video.size),
+            None if video.size is None else size_text(video.size),
             None if video.fps is None else f"{video.fps:g}",
         )
     show.out().print(table)
     done = sum(video.state == "done" for video in found.videos)
-    show.out().print(f"{done} of {show.counted(len(found.videos), 'video')} done")
+    show.out().print(f"{done} of {counted(len(found.videos), 'video')} done")
     for video in found.videos:
         if video.why:
             _print_why(video)
@@ -63,9 +65,18 @@ def _print_clips(video: VideoInfo) -> None:
     from tracks2zarr.cli import show
 
     console = show.out()
-    console.print(
-        f"{video.video}: {video.state}, {video.fps or 0:g} fps", markup=False, soft_wrap=True
-    )
+    fps = "" if video.fps is None else f", {video.fps:g} fps"
+    console.print(f"{video.video}: {video.state}{fps}", markup=False, soft_wrap=True)
+    if video.clips:
+        _print_clip_table(video)
+    if video.why:
+        _print_why(video)
+
+
+def _print_clip_table(video: VideoInfo) -> None:
+    from tracks2zarr.cli import show
+
+    console = show.out()
     table = show.table(
         "clip", "escape", "from", "first", "last", "frames", "individuals", "boxes", left=2
     )
@@ -83,8 +94,6 @@ def _print_clips(video: VideoInfo) -> None:
         )
     console.print(table)
     console.print("Frames are those of the video, from 0.", style="dim")
-    if video.why:
-        _print_why(video)
 
 
 def _print_why(video: VideoInfo) -> None:

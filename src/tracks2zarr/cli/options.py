@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*(?:([kmgt])(i?)b?|b)", re.IGNORECASE)
 
+
+class _Path(click.Path):
+    """A path as it was given; an empty one, as of a variable that is not set, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if value == "":
+            self.fail("The path is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class _Folder(_Path):
+    """A path for which the Tab key offers folders only."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Leave it to the shell, which knows the folders."""
+        return [CompletionItem(incomplete, type="dir")]
+
+
 #: A path as it was given; whether it is there is looked at by the command.
-PATH = click.Path(path_type=Path)
+PATH = _Path(path_type=Path, readable=False)
+#: A path to a folder, such as a store; likewise.
+FOLDER = _Folder(path_type=Path, readable=False)
 
 
 class Size(click.ParamType[int]):
@@ -49,46 +75,158 @@ class FrameRegexp(click.ParamType[str]):
         return str(value)
 
 
-def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the arguments and options that make a plan."""
+def pattern_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option ``--pattern``."""
+    return click.option(
+        "--pattern",
+        default="*.csv",
+        show_default=True,
+        metavar="GLOB",
+        help="Names of the tracks files in TRACKS_DIR; put it in quotes.",
+    )(command)
+
+
+def frames_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how frames are numbered."""
     options = (
-        click.argument("tracks_dir", type=PATH),
-        click.argument("metadata_csv", type=PATH),
-        click.option(
-            "--pattern",
-            default="*.csv",
-            show_default=True,
-            metavar="GLOB",
-            help="Which files in TRACKS_DIR are tracks files; quote it.",
-        ),
         click.option(
             "--frames",
             type=click.Choice(["clip", "video"]),
             default="clip",
             show_default=True,
-            help="What frame numbers in the files count from.",
+            help="Whether frame numbers in the tracks files count from the start of the clip,"
+            " or of the video.",
         ),
         click.option(
             "--frame-regexp",
             type=FrameRegexp(),
             metavar="R",
-            help="Regular expression, searched in an image's file name; group 1 is the frame.",
+            help="Regular expression that finds the frame number in the file name of an image:"
+            " its group 1.",
         ),
+    )
+    return added(options, command)
+
+
+def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the arguments and options that make a plan."""
+    options = (
+        click.argument("tracks_dir", type=FOLDER),
+        click.argument("metadata_csv", type=PATH),
+        pattern_option,
+        frames_options,
         click.option(
             "--require-all",
             is_flag=True,
-            help="A clip in METADATA_CSV without a tracks file is an error.",
+            help="Take a clip in METADATA_CSV that has no tracks file for an error, not a warning.",
         ),
     )
+    return added(options, command)
+
+
+def mode_options(store_mode: str = "w-") -> Callable[..., Any]:
+    """Return what adds the options that say what happens to what is there already.
+
+    Parameters
+    ----------
+    store_mode
+        The default of ``--store-mode``.
+    """
+    modes = click.Choice(["w-", "w", "a"])
+    options = (
+        click.option(
+            "--store-mode",
+            type=modes,
+            default=store_mode,
+            show_default=True,
+            help="If STORE exists: w- stops, unless the same run left it unfinished;"
+            " w replaces it; a adds to it.",
+        ),
+        click.option(
+            "--group-mode",
+            type=modes,
+            default="w-",
+            show_default=True,
+            help="If a video is in STORE, from other input: w- stops; w replaces it;"
+            " a adds the clips that it lacks.",
+        ),
+    )
+    return functools.partial(added, options)
+
+
+def keep_going_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option ``--keep-going``."""
+    return click.option(
+        "--keep-going",
+        is_flag=True,
+        help="Go on with the videos without errors, although others have some.",
+    )(command)
+
+
+def yes_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option ``--yes``."""
+    return click.option(
+        "--yes", is_flag=True, help="With --store-mode w: replace STORE without asking."
+    )(command)
+
+
+def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option ``--quiet``."""
+    return click.option("--quiet", "-q", is_flag=True, help="Print nothing but problems.")(command)
+
+
+def added(
+    options: Sequence[Callable[[Callable[..., Any]], Callable[..., Any]]],
+    command: Callable[..., Any],
+) -> Callable[..., Any]:
+    """Add several options to a command, in the order of its help."""
     for option in reversed(options):
         command = option(command)
     return command
 
 
+def may_replace(store: Path) -> bool:
+    """Ask on a terminal whether to replace a store, where there is one.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is a store, and no terminal to ask on.
+    """
+    from tracks2zarr.problems import Problem, Tracks2ZarrError
+    from tracks2zarr.store import Store
+
+    there = Store.at(store)
+    if not there.exists():
+        return True
+    if sys.stdin.isatty():
+        from tracks2zarr.words import counted
+
+        held = counted(len(there.groups()), "video")
+        try:
+            return click.confirm(f"Replace {store}, which holds {held}?", err=True)
+        except click.Abort:
+            click.echo(err=True)  # the terminal has written ^C
+            raise
+    raise Tracks2ZarrError(
+        Problem(
+            kind="not-confirmed",
+            what="The store exists and would be replaced.",
+            file=str(store),
+            found="no terminal to ask on",
+            expected="--yes",
+            remedy="Pass --yes to replace it, or --store-mode a to add to it.",
+        )
+    )
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option ``--json``."""
     return click.option(
-        "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else."
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="Print one JSON document, for programs, and nothing else.",
     )(command)
 
 
@@ -99,5 +237,5 @@ def individual_dim_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["individual", "individuals"]),
         default="individual",
         show_default=True,
-        help="Name of the dimension of individuals; movement before 0.17 has the plural.",
+        help="Name of the dimension of individuals; the plural is for movement before 0.17.",
     )(command)

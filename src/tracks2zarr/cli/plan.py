@@ -9,19 +9,34 @@ from typing import Any
 import click
 
 from tracks2zarr.cli.app import debug_option
-from tracks2zarr.cli.options import json_option, plan_options
+from tracks2zarr.cli.options import FOLDER, individual_dim_option, json_option, plan_options
+from tracks2zarr.words import counted, size_text
 
 
 @click.command("plan")
 @plan_options
+@individual_dim_option
+@click.option(
+    "--into",
+    type=FOLDER,
+    metavar="STORE",
+    help="Write the plan into STORE, where 'slurm task' converts its videos one by one.",
+)
 @json_option
 @debug_option
 def command(
-    tracks_dir: Path, metadata_csv: Path, *, as_json: bool, require_all: bool, **settings: Any
+    tracks_dir: Path,
+    metadata_csv: Path,
+    *,
+    into: Path | None,
+    as_json: bool,
+    require_all: bool,
+    **settings: Any,
 ) -> int:
     """Show what there is to do, and all problems.
 
-    Nothing is written. TRACKS_DIR holds one VIA tracks CSV a clip, METADATA_CSV has one row a clip.
+    Nothing is written, unless --into names a store. TRACKS_DIR holds one VIA tracks CSV a clip,
+    METADATA_CSV has one row a clip.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.matching import draft
@@ -39,11 +54,15 @@ def command(
     errors = errors_of(plan.problems)
     if as_json:
         show.print_json(_document(plan))
-        return 1 if errors else 0
-    _print_table(plan)
-    show.print_problems(plan.problems)
-    if plan.problems:
-        show.err().print(show.count_problems(plan.problems))
+    else:
+        _print_table(plan)
+        show.print_problems(plan.problems)
+        if plan.problems:
+            show.err().print(show.count_problems(plan.problems))
+    if into is not None and not errors:
+        from tracks2zarr.creation import prepare
+
+        prepare(plan, into)
     return 1 if errors else 0
 
 
@@ -68,16 +87,16 @@ def _print_table(plan: Any) -> None:
     table = show.table("video", "clips", "frames", "size", "memory")
     for video in plan.videos:
         frames = sum(clip.n_frames for clip in video.clips)
-        cells = show.size_text(video.size), show.size_text(video.predicted_memory)
+        cells = size_text(video.size), size_text(video.predicted_memory)
         show.add_row(table, video.video, len(video.clips), frames, *cells)
     if len(plan.videos) > 1:
         show.add_row(
             table,
-            show.counted(len(plan.videos), "video"),
+            counted(len(plan.videos), "video"),
             sum(len(video.clips) for video in plan.videos),
             sum(clip.n_frames for video in plan.videos for clip in video.clips),
-            show.size_text(sum(video.size for video in plan.videos)),
-            show.size_text(max(video.predicted_memory for video in plan.videos)),
+            size_text(sum(video.size for video in plan.videos)),
+            size_text(max(video.predicted_memory for video in plan.videos)),
             bold=True,
         )
     show.out().print(table)

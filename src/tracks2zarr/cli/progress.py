@@ -20,9 +20,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from tracks2zarr.cli.show import counted, size_text
 from tracks2zarr.convert import Outcome, Result
 from tracks2zarr.problems import listed
+from tracks2zarr.words import counted, size_text
 
 _WORDS = {
     Result.DONE: "done",
@@ -71,9 +71,10 @@ class LineProgress:
         """Print nothing."""
 
     def ended(self, outcome: Outcome) -> None:
-        """Print how a video ended."""
+        """Print how a video ended; those that were done before are only counted, in the summary."""
         self._n_ended += 1
-        self._print(f"[{self._n_ended}/{self._n_videos}] {outcome_line(outcome)}")
+        if outcome.result is not Result.SKIPPED:
+            self._print(f"[{self._n_ended}/{self._n_videos}] {outcome_line(outcome)}")
 
     def _print(self, line: str) -> None:
         self._console.print(escape(line))
@@ -122,4 +123,7 @@ class BarProgress(LineProgress):
         self._running = running
 
     def _render(self) -> RenderableType:
-        return Group(self._bar, Text(listed(self._running, limit=3), style="dim", no_wrap=True))
+        running = Text(listed(self._running, limit=3), style="dim", no_wrap=True)
+        # the terminal writes ^C behind it, which must not begin a new line
+        running.truncate(self._console.width - 4, overflow="ellipsis")
+        return Group(self._bar, running)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from tracks2zarr.problems import Problem, errors_of, shown
+from tracks2zarr.cli.tables import UNLIMITED, Rows
+from tracks2zarr.problems import Problem, errors_of, printable, shown
+from tracks2zarr.words import counted
+
+if TYPE_CHECKING:
+    from tracks2zarr.root import Finalised
 
 #: What options are called by the command that runs, where they have other names.
 _option_names: dict[str, str] = {}
@@ -37,8 +42,11 @@ def advice(text: str) -> str:
 
 
 def out() -> Console:
-    """Return the console for results, on stdout."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=False)
+    """Return the console for results, on stdout; into a file or a pipe, no line is folded."""
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console.width = UNLIMITED
+    return console
 
 
 def err() -> Console:
@@ -69,51 +77,41 @@ def count_problems(problems: Sequence[Problem]) -> str:
     return f"{counted(errors, 'error')}, {counted(len(problems) - errors, 'warning')}"
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "clip"), counted(1200, "clip")
-    ('1 clip', '1,200 clips')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def size_text(size: float) -> str:
-    """Return a number of bytes for people.
-
-    >>> size_text(999), size_text(3_260_000_000)
-    ('999 B', '3.3 GB')
-    """
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+def left_out(problems: Sequence[Problem]) -> int:
+    """Say how many errors of the input were passed over, and return the exit status."""
+    if not errors_of(problems):
+        return 0
+    said = "in the input, named above: what they concern was left out."
+    err().print(f"{count_problems(problems)} {said}", style="red")
+    return 1
 
 
-def time_text(seconds: float) -> str:
-    """Return a duration for people.
-
-    >>> time_text(4.21), time_text(4000)
-    ('4.2 s', '1 h 7 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+def path_text(path: Path) -> str:
+    """Return a path as a person would type it here: relative where it lies below this folder."""
+    here = Path.cwd()
+    return printable(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
-def table(*columns: str, left: int = 1) -> Table:
+def finalised_lines(finalised: Finalised) -> list[str]:
+    """Return what a root lists now as lines of text."""
+    planned = len(finalised.done) + len(finalised.missing)
+    lines = [f"{len(finalised.done)} of {counted(planned, 'video')} listed"]
+    notes = finalised.unverified.items()
+    lines += [f"also listed: {shown(name)} ({printable(why)})" for name, why in notes]
+    lines += [f"also listed: {shown(n)} (not written by tracks2zarr)" for n in finalised.others]
+    lines += [f"not listed: {shown(n)} (in no plan of this store)" for n in finalised.unlisted]
+    lines += [f"missing: {shown(video)} ({state})" for video, state in finalised.missing.items()]
+    return lines
+
+
+def table(*columns: str, left: int = 1) -> Rows:
     """Return an empty table; the first `left` columns are text, the others numbers."""
-    new = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for number, column in enumerate(columns):
-        new.add_column(column, justify="left" if number < left else "right", overflow="fold")
-    return new
+    return Rows(columns, left)
 
 
-def add_row(to: Table, *cells: Any, bold: bool = False) -> None:
+def add_row(to: Rows, *cells: Any, bold: bool = False) -> None:
     """Add a row of plain values to a table; None is shown as a dash."""
-    to.add_row(*(_cell(cell) for cell in cells), style="bold" if bold else None)
+    to.add([_cell(cell) for cell in cells], bold=bold)
 
 
 def _cell(value: Any) -> str:

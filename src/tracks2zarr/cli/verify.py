@@ -8,18 +8,24 @@ from typing import Any
 import click
 
 from tracks2zarr.cli.app import debug_option
-from tracks2zarr.cli.options import PATH, json_option
+from tracks2zarr.cli.options import FOLDER, PATH, json_option
+from tracks2zarr.words import counted
 
 
 @click.command("verify")
-@click.argument("store", type=PATH)
+@click.argument("store", type=FOLDER)
 @click.option(
-    "--quick", is_flag=True, help="Compare receipts, sizes and digests only; read no source."
+    "--quick",
+    is_flag=True,
+    help="Only look whether the files of STORE have changed; read no tracks file.",
 )
-@click.option("--tracks-dir", type=PATH, help="Where the tracks files lie now.")
-@click.option("--metadata", type=PATH, help="Where the metadata CSV lies now.")
+@click.option("--tracks-dir", type=FOLDER, help="Folder of the tracks files, if they were moved.")
+@click.option("--metadata", type=PATH, help="The metadata CSV, if it was moved.")
 @click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Processes; default: all cores."
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many videos to verify side by side; default: one a core.",
 )
 @json_option
 @debug_option
@@ -56,5 +62,5 @@ def command(store: Path, *, as_json: bool, **options: Any) -> int:
     show.print_problems(verification.problems)
     good = sum(video.ok for video in verification.videos)
     how = "by digests" if verification.quick else "against their sources"
-    console.print(f"{good} of {show.counted(len(verification.videos), 'video')} verified {how}")
+    console.print(f"{good} of {counted(len(verification.videos), 'video')} verified {how}")
     return 0 if verification.ok else 1

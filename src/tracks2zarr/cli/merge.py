@@ -1,0 +1,75 @@
+"""``tracks2zarr merge``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.options import FOLDER
+from tracks2zarr.problems import shown
+from tracks2zarr.words import counted
+
+if TYPE_CHECKING:
+    from tracks2zarr.merging.bringing import MergedVideo
+    from tracks2zarr.merging.merge import Merged
+
+
+@click.command("merge")
+@click.argument("target", type=FOLDER)
+@click.argument("sources", metavar="SOURCE...", type=FOLDER, nargs=-1, required=True)
+@click.option("--copy", is_flag=True, help="Leave the sources as they are.")
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["error", "skip", "replace"]),
+    default="error",
+    show_default=True,
+    help="What to do if two stores have a video, but not the same of it.",
+)
+@click.option(
+    "--individual-dim",
+    type=click.Choice(["individual", "individuals"]),
+    help="Rename the dimension of individuals in groups that the older workflow made.",
+)
+@debug_option
+def command(target: Path, sources: tuple[Path, ...], **options: Any) -> int:
+    """Move the finished videos of other stores into TARGET.
+
+    Their receipts and logs come along.
+    It can be stopped at any moment and run again. TARGET may be an empty folder.
+    """
+    from tracks2zarr.cli import show
+    from tracks2zarr.merging.merge import merge
+
+    console = show.out()
+
+    def on_video(one: MergedVideo) -> None:
+        console.print(_line(one), markup=False, soft_wrap=True)
+        show.print_problems([one.problem] if one.problem else [])
+
+    merged = merge(target, sources, on_video=on_video, **options)
+    show.print_problems(merged.problems)
+    for line in _summary(merged):
+        console.print(line, markup=False, soft_wrap=True)
+    return 0 if merged.ok else 1
+
+
+def _line(one: MergedVideo) -> str:
+    """Return what became of a video in one line."""
+    words = {
+        "same": "there already",
+        "skipped": "skipped, as another one is in the target",
+        "left": f"left, as it is {one.state}" + ("" if one.problem else "; the target has it"),
+    }
+    fate = words.get(one.fate, str(one.fate))
+    return shown(f"{one.video}: {fate} ({one.source.name})")
+
+
+def _summary(merged: Merged) -> list[str]:
+    from tracks2zarr.cli import show
+
+    logs = [f"{counted(merged.n_logs, 'log')} brought along"] if merged.n_logs else []
+    empty = [f"{shown(path)} holds no video any more; it can be removed" for path in merged.emptied]
+    return [*logs, *empty, *show.finalised_lines(merged.finalised)]

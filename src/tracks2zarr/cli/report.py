@@ -1,0 +1,77 @@
+"""``tracks2zarr report``, and what it shares with ``create --report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.options import FOLDER, PATH, quiet_option
+from tracks2zarr.words import size_text
+
+
+@click.command("report")
+@click.argument("store", type=FOLDER)
+@click.option(
+    "--output",
+    "-o",
+    type=PATH,
+    metavar="FILE",
+    help="The HTML file to write or replace; default: STORE-report.html, beside STORE.",
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Processes; default: all cores."
+)
+@quiet_option
+@debug_option
+def command(store: Path, *, output: Path | None, workers: int | None, quiet: bool) -> None:
+    """Show STORE as one HTML file, with pictures of all clips.
+
+    It opens in any browser, without a network, and can be sent to a colleague.
+    """
+    write_report(store, output, workers=workers, quiet=quiet)
+
+
+def write_report(
+    store: Path, output: Path | None = None, *, workers: int | None = None, quiet: bool = False
+) -> None:
+    """Write the report of a store, and show how far it is.
+
+    Parameters
+    ----------
+    store
+        The store.
+    output
+        The file; by default the one beside the store.
+    workers
+        Worker processes; by default one a core.
+    quiet
+        Whether to print nothing but problems.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        Those of `tracks2zarr.report`.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from tracks2zarr.cli import show
+    from tracks2zarr.reporting.report import report
+
+    columns = TextColumn("drawing"), BarColumn(bar_width=24), MofNCompleteColumn()
+    console = show.err()
+    bar = Progress(
+        *columns, console=console, transient=True, disable=quiet or not console.is_terminal
+    )
+    with bar:
+        task = bar.add_task("", total=None)
+        file = report(
+            store,
+            output,
+            workers=workers,
+            on_video=lambda _video, total: bar.update(task, advance=1, total=total),
+        )
+    if not quiet:
+        text = f"The report is in {show.path_text(file)}, {size_text(file.stat().st_size)}."
+        show.out().print(text, markup=False, soft_wrap=True)

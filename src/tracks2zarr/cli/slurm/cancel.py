@@ -1,0 +1,25 @@
+"""``tracks2zarr slurm cancel``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.options import FOLDER
+
+
+@click.command("cancel")
+@click.argument("store", type=FOLDER)
+@debug_option
+def command(store: Path) -> int:
+    """Cancel all jobs of STORE; list what is finished.
+
+    Finished videos stay. 'slurm rerun' submits the others again.
+    """
+    from tracks2zarr.cli.slurm.show import print_cancelled, print_status
+    from tracks2zarr.slurm.control import cancel
+
+    print_status(cancel(store, on_cancel=print_cancelled).status)
+    return 0

@@ -1,0 +1,50 @@
+"""``tracks2zarr slurm finish``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.options import FOLDER
+from tracks2zarr.cli.slurm.options import verify_option
+
+
+@click.command("finish")
+@click.argument("store", type=FOLDER)
+@verify_option
+@debug_option
+def command(store: Path, *, verify: Any) -> int:
+    """List and verify what is finished; sort the logs.
+
+    The summary is written into the logs, and the report beside STORE.
+
+    The last job calls this; it can be run by hand at any moment, and again.
+    """
+    from tracks2zarr.cli.slurm.show import print_finished
+    from tracks2zarr.slurm.finish import finish
+
+    cpus = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    workers = int(cpus) if cpus.isdecimal() else None
+    finished = finish(store, check=verify, workers=workers)
+    print_finished(finished)
+    _draw(store, workers)
+    return 0 if finished.ok else 1
+
+
+def _draw(store: Path, workers: int | None) -> None:
+    """Write the report; a dataset is no worse where that fails."""
+    from tracks2zarr.cli import show
+    from tracks2zarr.cli.report import write_report
+    from tracks2zarr.failure import os_problem
+    from tracks2zarr.problems import Tracks2ZarrError
+
+    try:
+        write_report(store, workers=workers)
+    except Tracks2ZarrError as error:
+        show.print_problems(problem.as_warning() for problem in error.problems)
+    except OSError as error:
+        show.print_problems([os_problem(error).as_warning()])

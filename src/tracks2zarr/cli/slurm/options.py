@@ -1,0 +1,200 @@
+"""Options that several commands for clusters share."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracks2zarr.cli.options import PATH, added
+
+if TYPE_CHECKING:
+    from tracks2zarr.slurm.queueing import Wishes
+
+_MEMORY = re.compile(r"([0-9]+)([KMGT]?)B?", re.IGNORECASE)
+_MIB = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}
+_CLOCK = re.compile(r"(?:(?P<days>[0-9]+)-)?(?P<rest>[0-9]+(?::[0-9]+){0,2})")
+
+#: Options of sbatch that are passed on as they are, with what they say.
+_PASSED_ON = {
+    "partition": ("NAME", "Partition to run in."),
+    "account": ("NAME", "Account to charge."),
+    "constraint": ("FEATURES", "Features that a node must have."),
+    "mail-type": ("EVENTS", "When to send mail, such as END,FAIL."),
+    "mail-user": ("ADDRESS", "Where to send mail."),
+}
+
+
+#: Options of sbatch that decide what this tool must know.
+_OURS = frozenset(
+    {
+        *("--array", "-a", "--output", "-o", "--error", "-e", "--open-mode", "--parsable"),
+        *("--wait", "-W", "--test-only", "--hold", "-H", "--clusters", "-M", "--wrap", "--chdir"),
+    }
+)
+
+
+class SlurmMemory(click.ParamType[int]):
+    """Memory as SLURM has it: a number of MiB, or with a unit, such as ``4G``."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number of MiB, rounded up."""
+        if isinstance(value, int):
+            return value
+        match = _MEMORY.fullmatch(str(value).strip())
+        mib = -int(-int(match[1]) * _MIB[match[2].upper()] // 1) if match else 0
+        if mib < 1:
+            self.fail(f"'{value}' is no amount of memory; expected one such as 4G, or 4096 (MiB).")
+        return mib
+
+
+class SlurmTime(click.ParamType[int]):
+    """A time limit as SLURM has it: minutes, h:mm:ss, or days-hours."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number of minutes, rounded up."""
+        if isinstance(value, int):
+            return value
+        match = _CLOCK.fullmatch(str(value).strip())
+        minutes = _minutes(match) if match else 0
+        if minutes < 1:
+            self.fail(
+                f"'{value}' is no time limit; expected minutes, h:mm:ss, or days-hours, as sbatch."
+            )
+        return minutes
+
+
+def _minutes(match: re.Match[str]) -> int:
+    """Return minutes, by the rules of sbatch(1) for ``--time``."""
+    numbers = [int(number) for number in match["rest"].split(":")]
+    if match["days"] is not None:
+        hours, minutes, seconds = (*numbers, 0, 0)[:3]
+        hours += 24 * int(match["days"])
+    elif len(numbers) < 3:
+        hours, (minutes, seconds) = 0, (*numbers, 0)[:2]
+    else:
+        hours, minutes, seconds = numbers
+    return -(-(3600 * hours + 60 * minutes + seconds) // 60)
+
+
+def wishes_options(
+    default: str = "what the plan predicts",
+    cpus: str = "1",
+    max_tasks: str = "9",
+) -> Callable[..., Any]:
+    """Return what adds the options that say what the cluster is asked for.
+
+    Parameters
+    ----------
+    default, cpus, max_tasks
+        What memory and time, cores, and tasks at a time are by default, for people.
+    """
+    options = [
+        click.option(
+            "--mem",
+            type=SlurmMemory(),
+            metavar="SIZE",
+            help=f"Memory for each task, such as 4G; default: {default}.",
+        ),
+        click.option(
+            "--time",
+            type=SlurmTime(),
+            metavar="LIMIT",
+            help=f"Time limit of each task, such as 2:00:00; default: {default}.",
+        ),
+        click.option(
+            "--cpus",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help=f"Cores for each task; default: {cpus}.",
+        ),
+        click.option(
+            "--max-tasks",
+            type=click.IntRange(min=1),
+            metavar="M",
+            help=f"How many tasks may run at the same time; default: {max_tasks}.",
+        ),
+        *(
+            click.option(f"--{name}", metavar=metavar, help=text)
+            for name, (metavar, text) in _PASSED_ON.items()
+        ),
+        click.option(
+            "--sbatch",
+            multiple=True,
+            metavar="OPTION",
+            help="Any other option of sbatch, such as --sbatch=--qos=long; may be repeated.",
+        ),
+        click.option(
+            "--prelude",
+            type=PATH,
+            metavar="FILE",
+            help="Lines of shell for each job to run first, such as 'module load ...'.",
+        ),
+    ]
+    return functools.partial(added, options)
+
+
+def verify_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option ``--verify``."""
+    return click.option(
+        "--verify",
+        type=click.Choice(["quick", "full", "none"]),
+        default="quick",
+        show_default=True,
+        help="What the last job verifies: quick looks whether files have changed, full compares"
+        " every number with the tracks files.",
+    )(command)
+
+
+def wishes_of(options: dict[str, Any]) -> Wishes:
+    """Take the options of `wishes_options` out of all options, and return what they wish."""
+    from tracks2zarr.slurm.queueing import Wishes
+
+    passed_on = {name: options.pop(name.replace("-", "_")) for name in _PASSED_ON}
+    asked = [f"--{name}={value}" for name, value in passed_on.items() if value is not None]
+    return Wishes(
+        memory=options.pop("mem"),
+        minutes=options.pop("time"),
+        cpus=options.pop("cpus"),
+        max_tasks=options.pop("max_tasks"),
+        options=(*asked, *(_sbatch_option(text) for text in options.pop("sbatch"))),
+        prelude=_prelude(options.pop("prelude")),
+        verify=options.pop("verify", "quick"),
+    )
+
+
+def _sbatch_option(text: str) -> str:
+    name = text.partition("=")[0]
+    if name in _OURS:
+        raise click.UsageError(f"--sbatch {name} would break what tracks2zarr submits.")
+    if not text.startswith("-") or "\n" in text:
+        raise click.UsageError(f"--sbatch takes an option of sbatch, such as --qos=long: '{text}'.")
+    return text
+
+
+def _prelude(path: Path | None) -> str:
+    from tracks2zarr.problems import Problem, Tracks2ZarrError
+
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Tracks2ZarrError(
+            Problem(
+                kind="prelude",
+                what="The file with lines to run first cannot be read.",
+                file=str(path),
+                found=str(error),
+                expected="a text file with lines of shell",
+                remedy="Correct --prelude.",
+            )
+        ) from None

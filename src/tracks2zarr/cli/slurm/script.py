@@ -1,0 +1,105 @@
+"""``tracks2zarr slurm script``."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.options import (
+    FOLDER,
+    PATH,
+    frames_options,
+    individual_dim_option,
+    mode_options,
+    pattern_option,
+)
+from tracks2zarr.cli.slurm.options import wishes_of, wishes_options
+from tracks2zarr.problems import Problem, Tracks2ZarrError
+
+_NAME = Path("run_create_zarr_dataset.sh")
+
+
+@click.command("script")
+@click.argument("tracks_dir", type=FOLDER)
+@click.argument("metadata_csv", type=PATH)
+@click.argument("store", type=FOLDER, required=False)
+@pattern_option
+@frames_options
+@individual_dim_option
+@mode_options("a")
+@wishes_options()
+@click.option(
+    "--git-repository",
+    metavar="ADDRESS",
+    help="Let the tasks install tracks2zarr from here, once, instead of using this one.",
+)
+@click.option(
+    "--git-branch", metavar="VERSION", help="The branch, tag or commit to install; default: main."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    default=_NAME,
+    show_default=True,
+    help="Where the script is written.",
+)
+@click.option("--force", is_flag=True, help="Replace the script if it is there.")
+@debug_option
+def command(
+    tracks_dir: Path,
+    metadata_csv: Path,
+    store: Path | None,
+    *,
+    output: Path,
+    force: bool,
+    git_branch: str | None,
+    **options: Any,
+) -> int:
+    """Write the script of the older workflow.
+
+    The values given are filled in; edit it, and submit it with sbatch. 'slurm submit' does
+    all that it does, and more.
+    """
+    from tracks2zarr.matching import plan as make_plan
+    from tracks2zarr.slurm.script import guide_script
+    from tracks2zarr.words import counted
+
+    if git_branch and not options["git_repository"]:
+        raise click.UsageError("--git-branch needs --git-repository.")
+    if output.exists() and not force:
+        raise Tracks2ZarrError(_exists(output))
+    wishes = wishes_of(options)
+    names = ("pattern", "frames", "frame_regexp", "individual_dim")
+    plan = make_plan(tracks_dir, metadata_csv, **{name: options[name] for name in names})
+    text = guide_script(
+        wishes.request(plan.videos),
+        n_videos=len(plan.videos),
+        values={
+            "tracks_dir": tracks_dir.absolute(),
+            "metadata_csv": metadata_csv.absolute(),
+            "store": store.absolute() if store else None,
+            "git_branch": git_branch,
+            **options,
+        },
+    )
+    output.write_text(text, encoding="utf-8")
+    output.chmod(0o755)
+    said = counted(len(plan.videos), "video")
+    click.echo(f"{output}: {said}\nnext:  sbatch {shlex.quote(str(output))}")
+    return 0
+
+
+def _exists(output: Path) -> Problem:
+    return Problem(
+        kind="script-exists",
+        what="The script exists, and may have been edited.",
+        file=str(output.absolute()),
+        found="a file",
+        expected="nothing there",
+        remedy="Pass --force to replace it, or another --output.",
+    )

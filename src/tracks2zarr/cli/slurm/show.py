@@ -1,0 +1,289 @@
+"""What the commands for clusters show."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from tracks2zarr.cli import show
+from tracks2zarr.cli.tables import UNLIMITED
+from tracks2zarr.files import write_whole
+from tracks2zarr.problems import listed
+from tracks2zarr.store import State
+from tracks2zarr.words import counted, size_text, time_text
+
+if TYPE_CHECKING:
+    from tracks2zarr.slurm.finish import Finished
+    from tracks2zarr.slurm.standing import StoreStatus, VideoStatus
+    from tracks2zarr.slurm.submit import Submitted
+
+_WORDS_IN_ORDER = (
+    State.DONE,
+    State.RUNNING,
+    State.PENDING,
+    State.FAILED,
+    State.MISSING,
+    State.UNKNOWN,
+)
+#: What a person wants to see first.
+_BY_INTEREST = (
+    State.FAILED,
+    State.MISSING,
+    State.UNKNOWN,
+    State.RUNNING,
+    State.PENDING,
+    State.DONE,
+)
+
+
+def print_submitted(submitted: Submitted) -> None:
+    """Print what was submitted, and what to type next."""
+    console, submission = show.out(), submitted.submission
+    for line in submitted.raised:
+        console.print(line, markup=False, soft_wrap=True, style="yellow")
+    if submitted.done:
+        console.print(f"{counted(len(submitted.done), 'video')} done already")
+    if submitted.open:
+        count = counted(len(submitted.open), "video")
+        console.print(f"{count} running or waiting already, left alone")
+    if submission is None:
+        console.print("Nothing was submitted.")
+    else:
+        jobs = listed([array.job for array in submission.arrays])
+        tasks = counted(len(submitted.videos), "task")
+        console.print(f"Submitted {tasks} (job {jobs}) and the last job {submission.last_job}")
+        for request in dict.fromkeys(array.request for array in submission.arrays):
+            if request is not None and request.minutes is not None:
+                console.print(
+                    f"  each with {request.memory} MiB, {time_text(60 * request.minutes)},"
+                    f" {counted(request.cpus, 'core')}; at most {request.max_tasks} at a time"
+                )
+    console.print(f"store: {submitted.store}", markup=False, soft_wrap=True)
+    name = _quoted(submitted.store)
+    console.print(f"next:  tracks2zarr slurm status {name}", markup=False, soft_wrap=True)
+
+
+def print_cancelled(arrays: Mapping[str, int], last_job: bool) -> None:
+    """Print what was cancelled, before its end is waited for."""
+    said = []
+    if arrays:
+        said = [f"{counted(sum(arrays.values()), 'task')} (job {listed([*arrays])})"]
+    if last_job:
+        said.append("the last job")
+    line = f"Cancelled {' and '.join(said)}" if said else "Nothing runs or waits."
+    show.out().print(line)
+
+
+def jobs_go_on(store: Path) -> int:
+    """Say that only the watching has ended, and return the exit status."""
+    from tracks2zarr.cli.app import interrupted_status
+
+    console = show.err()
+    if console.is_terminal:
+        console.print()  # the terminal has written ^C
+    console.print("Interrupted. The jobs go on.", style="yellow")
+    console.print(f"next:  tracks2zarr slurm status {_quoted(store)}", markup=False)
+    return interrupted_status()
+
+
+def print_status(known: StoreStatus) -> None:
+    """Print a row a video, what went wrong, counts, and what to type next."""
+    if known.videos:
+        show.out().print(_status_table(known.videos))
+    for line in status_lines(known):
+        show.out().print(line, markup=False, soft_wrap=True)
+
+
+def _status_table(videos: Sequence[VideoStatus]) -> RenderableType:
+    table = show.table("video", "state", "task", "node", "elapsed", "memory", "attempt", left=4)
+    for video in videos:
+        show.add_row(
+            table,
+            video.video,
+            str(video.state),
+            _task(video),
+            video.node,
+            None if video.seconds is None else time_text(video.seconds),
+            None if video.peak_memory is None else size_text(video.peak_memory),
+            video.attempt or None,
+        )
+    return table
+
+
+def _task(video: VideoStatus) -> str:
+    return f"{video.job}_{video.task}" if video.job else str(video.index)
+
+
+def status_lines(known: StoreStatus) -> list[str]:
+    """Return why videos are not done, how many there are of each state, and what to type next."""
+    return [*_reasons(known.videos), *_summary_lines(known)]
+
+
+def _reasons(videos: Iterable[VideoStatus]) -> Iterator[str]:
+    """Yield why videos are not done, and where that is seen; what many share is said once."""
+    alike: dict[str, list[VideoStatus]] = defaultdict(list)
+    for video in videos:
+        if video.state not in {State.DONE, State.RUNNING} and not _only_waits(video):
+            alike["".join(_reason(video))].append(video)
+    for same in alike.values():
+        why, *where = _reason(same[0])
+        if why:
+            yield f"{listed([video.video for video in same], 3)}: {why}"
+            yield from where
+
+
+def _reason(video: VideoStatus) -> Iterator[str]:
+    """Yield why a video is not done, and where that is seen."""
+    yield video.why or ""
+    where = video.problems[0].where() if video.problems else ""
+    if where:
+        others = counted(len(video.problems) - 1, "other problem")
+        yield f"  in:  {where}" + (f" (and {others})" if video.problems[1:] else "")
+    if video.log is not None:
+        yield f"  log: {video.log}"
+
+
+def _summary_lines(known: StoreStatus) -> list[str]:
+    """Return how many videos there are of each state, and what to type next."""
+    if not known.videos:
+        return ["The store has no plan: no video was submitted for it.", *_next_lines(known)]
+    lines = [f"{counted(len(known.videos), 'video')}: {_counts(known.videos)}"]
+    all_done = all(video.state is State.DONE for video in known.videos)
+    if known.last_job is not None and not known.ok and (known.last_job.is_open or all_done):
+        lines.append(f"last job, which lists and verifies: {known.last_job.state.lower()}")
+    if known.unanswered and not known.ok:
+        lines.append(f"SLURM could not be asked: {known.unanswered}")
+    return [*lines, *_next_lines(known)]
+
+
+def _counts(videos: Iterable[VideoStatus]) -> str:
+    counts = Counter(video.state for video in videos)
+    return ", ".join(f"{counts[state]} {state}" for state in _WORDS_IN_ORDER if counts[state])
+
+
+def _only_waits(video: VideoStatus) -> bool:
+    """Tell whether a task waits in the queue, with nothing to be said of it."""
+    why = video.why or ""
+    said = "before:" in why or why.startswith("held")
+    return video.state is State.PENDING and video.job is not None and not said
+
+
+def _next_lines(known: StoreStatus) -> list[str]:
+    return [f"next:  tracks2zarr {_next(known)}"]
+
+
+def _next(known: StoreStatus) -> str:
+    """Return what to type next, where it can be typed."""
+    name, here = _quoted(known.store), shutil.which("sbatch") is not None
+    elsewhere = "" if here and not known.is_absent else "   (on the cluster's log-in node)"
+    if not known.videos:
+        command = "slurm submit" if here else "create"
+        return f"{command} TRACKS_DIR METADATA_CSV {name} --store-mode a"
+    if known.is_open:
+        return f"slurm wait {name}"
+    if known.ok:
+        return f"verify {name}"
+    if known.counts.get(State.UNKNOWN):
+        return f"slurm status {name}{elsewhere or '   (when SLURM answers again)'}"
+    if all(video.state is State.DONE for video in known.videos):
+        return f"finalise {name}"
+    if not here and all(video.job is None for video in known.videos):
+        return f"create TRACKS_DIR METADATA_CSV {name} --store-mode a"
+    return f"slurm rerun {name}{elsewhere}"
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+def print_finished(finished: Finished) -> None:
+    """Print how the experiment stands, and write it to the store's logs."""
+    verification = finished.verification
+    if verification is not None:
+        found = [problem for video in verification.videos for problem in video.problems]
+        show.print_problems([*found, *verification.problems])
+    print_status(finished.status)
+    text = io.StringIO()
+    console = Console(file=text, width=UNLIMITED, highlight=False)
+    console.print(_status_table(finished.status.videos))
+    lines = [*status_lines(finished.status), _verified(finished)]
+    console.print("\n".join(lines), markup=False, soft_wrap=True)
+    show.out().print(lines[-1])
+    folder = finished.status.store / "logs"
+    write_whole(folder / "summary.txt", text.getvalue().encode())
+
+
+def _verified(finished: Finished) -> str:
+    verification = finished.verification
+    if verification is None:
+        return "nothing was verified"
+    good = sum(video.ok for video in verification.videos)
+    how = "by digests" if verification.quick else "against their sources"
+    return f"{good} of {counted(len(verification.videos), 'video')} verified {how}"
+
+
+class Changes:
+    """Prints a line for each change of the counts.
+
+    Parameters
+    ----------
+    quiet
+        Whether to print nothing.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._last = ""
+
+    def show(self, known: StoreStatus) -> None:
+        """Print the counts where they have changed."""
+        line = _counts(known.videos)
+        if line != self._last and not self._quiet:
+            show.err().print(line)
+        self._last = line
+
+
+@contextmanager
+def watching() -> Iterator[Callable[[StoreStatus], None]]:
+    """Show a status in place on a terminal, else a line for each change."""
+    console = show.err()
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield Changes(quiet=False).show
+        return
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield lambda known: live.update(_fitted(known, console), refresh=True)
+
+
+def _fitted(known: StoreStatus, console: Console) -> RenderableType:
+    """Return as much of a status as a terminal shows at once, what matters most first."""
+    whole = Group(_status_table(known.videos), _folded(status_lines(known)))
+    if _height(whole, console) < console.height:
+        return whole
+    videos = sorted(known.videos, key=lambda video: _BY_INTEREST.index(video.state))
+    for count in range(min(len(videos), console.height), 0, -1):
+        some, others = videos[:count], videos[count:]
+        more = [f"... and {len(others)} more: {_counts(others)}"] if others else []
+        lines = [*more, *_reasons(some), *_summary_lines(known)]
+        fitted = Group(_status_table(some), _folded(lines))
+        if _height(fitted, console) < console.height:
+            return fitted
+    return _folded(_summary_lines(known))
+
+
+def _folded(lines: Iterable[str]) -> Text:
+    """Return lines of which nothing is cut at the terminal's edge."""
+    return Text("\n".join(lines), no_wrap=False, overflow="fold")
+
+
+def _height(what: RenderableType, console: Console) -> int:
+    return len(console.render_lines(what, pad=False))

@@ -1,0 +1,55 @@
+"""``tracks2zarr slurm status``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.options import FOLDER, json_option
+
+
+@click.command("status")
+@click.argument("store", type=FOLDER)
+@click.option(
+    "--watch", is_flag=True, help="Show it again and again, until nothing runs or waits any more."
+)
+@click.option(
+    "--every",
+    type=click.FloatRange(min=1),
+    default=10,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --watch: how long to wait before it is shown again.",
+)
+@json_option
+@debug_option
+def command(store: Path, *, watch: bool, every: float, as_json: bool) -> int:
+    """Show how far each video is, and what to type next.
+
+    What went wrong is said, too.
+
+    The exit status is 0 if every planned video is done and listed.
+    """
+    from tracks2zarr.cli import show
+    from tracks2zarr.cli.slurm.show import jobs_go_on, print_status, watching
+    from tracks2zarr.slurm.status import status
+
+    if as_json and watch:
+        raise click.UsageError("--json and --watch do not go together.")
+    if watch:
+        try:
+            with watching() as shows:
+                while (known := status(store)).is_open:
+                    shows(known)
+                    time.sleep(every)
+        except KeyboardInterrupt:
+            return jobs_go_on(store)
+    known = status(store)
+    if as_json:
+        show.print_json(known.as_dict())
+    else:
+        print_status(known)
+    return 0 if known.ok else 1

@@ -1,0 +1,83 @@
+"""``tracks2zarr slurm submit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.options import (
+    FOLDER,
+    individual_dim_option,
+    keep_going_option,
+    may_replace,
+    mode_options,
+    plan_options,
+    yes_option,
+)
+from tracks2zarr.cli.slurm.options import verify_option, wishes_of, wishes_options
+
+if TYPE_CHECKING:
+    from tracks2zarr.planning import Plan
+    from tracks2zarr.slurm.queueing import Wishes
+
+
+@click.command("submit")
+@plan_options
+@click.argument("store", type=FOLDER, required=False)
+@wishes_options()
+@verify_option
+@mode_options()
+@individual_dim_option
+@keep_going_option
+@yes_option
+@click.option(
+    "--dry-run", is_flag=True, help="Print the script of the job; submit and write nothing."
+)
+@debug_option
+def command(
+    tracks_dir: Path,
+    metadata_csv: Path,
+    store: Path | None,
+    *,
+    store_mode: Any,
+    group_mode: Any,
+    keep_going: bool,
+    yes: bool,
+    dry_run: bool,
+    **options: Any,
+) -> int:
+    """Submit one array task a video, and a last job.
+
+    The last job lists the finished videos, verifies them, and sums up.
+
+    All problems of the input are found before anything is queued. STORE defaults to
+    CrabTracks-slurm{job}.zarr in this folder, {job} being the id of the array job.
+    """
+    from tracks2zarr.cli import show
+    from tracks2zarr.cli.slurm.show import print_submitted
+    from tracks2zarr.matching import plan as make_plan
+    from tracks2zarr.slurm.submit import DEFAULT_STORE, submit
+
+    wishes = wishes_of(options)
+    plan = make_plan(tracks_dir, metadata_csv, keep_going=keep_going, **options)
+    show.print_problems(plan.problems)
+    target = store or Path(DEFAULT_STORE)
+    if dry_run:
+        click.echo(_script(plan, target, wishes), nl=False)
+        return 0
+    if store_mode == "w" and not yes and not may_replace(target):
+        click.echo("Nothing was submitted.", err=True)
+        return 1
+    done = submit(plan, target, wishes=wishes, store_mode=store_mode, group_mode=group_mode)
+    print_submitted(done)
+    return show.left_out(plan.problems)
+
+
+def _script(plan: Plan, store: Path, wishes: Wishes) -> str:
+    from tracks2zarr.slurm.script import array_script
+
+    path = store.absolute()
+    return array_script(path, path / "logs", range(len(plan.videos)), wishes.request(plan.videos))

@@ -1,0 +1,177 @@
+"""``tracks2zarr slurm task``."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.completion import indices
+from tracks2zarr.cli.options import (
+    FOLDER,
+    PATH,
+    frames_options,
+    individual_dim_option,
+    mode_options,
+    pattern_option,
+)
+
+if TYPE_CHECKING:
+    from tracks2zarr.convert import Outcome, VideoTask
+    from tracks2zarr.record import Place
+    from tracks2zarr.slurm.array_task import ArrayJobOpens
+    from tracks2zarr.store import Store
+
+JOB_VARIABLE, _CPUS = "SLURM_ARRAY_JOB_ID", "SLURM_CPUS_PER_TASK"
+
+
+@click.command("task")
+@click.argument("store", type=FOLDER)
+@click.argument("index", type=click.IntRange(min=0), required=False, shell_complete=indices)
+@click.option(
+    "--index-from",
+    default="SLURM_ARRAY_TASK_ID",
+    show_default=True,
+    metavar="VARIABLE",
+    help="If INDEX is not given: the variable that the scheduler has set to it.",
+)
+@click.option(
+    "--first-index",
+    type=int,
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="The index of the first video: 1 for schedulers that count from 1.",
+)
+@click.option(
+    "--tracks-dir", type=FOLDER, help="Plan from this folder of tracks files, if STORE has no plan."
+)
+@click.option("--metadata", type=PATH, help="The metadata CSV to plan from.")
+@pattern_option
+@frames_options
+@individual_dim_option
+@mode_options("a")
+@click.option(
+    "--log-dir",
+    type=FOLDER,
+    help="Where this task's logs are written; moved to STORE/logs when done.",
+)
+@debug_option
+def command(
+    store: Path,
+    index: int | None,
+    *,
+    index_from: str,
+    first_index: int,
+    tracks_dir: Path | None,
+    metadata: Path | None,
+    store_mode: Any,
+    group_mode: Any,
+    log_dir: Path | None,
+    **settings: Any,
+) -> int:
+    """Convert one video: the one with INDEX.
+
+    INDEX counts from 0 in the plan of STORE. Jobs call this; by hand it serves any scheduler.
+    It leaves a record of its start and its end.
+    """
+    number = _number(index, index_from)
+    if (tracks_dir is None) != (metadata is None):
+        raise click.UsageError("--tracks-dir and --metadata go together.")
+    if store_mode == "w" and not os.environ.get(JOB_VARIABLE):
+        raise click.UsageError(
+            "--store-mode w replaces the store once an array job of SLURM; here, each task would."
+            " Write the plan once, with 'tracks2zarr plan --into STORE'."
+        )
+    if _CPUS in os.environ:  # before polars is imported: a node has many more cores than a task
+        from tracks2zarr.pool import MAX_THREADS
+
+        os.environ.setdefault(MAX_THREADS, os.environ[_CPUS])
+    from tracks2zarr.opening import opened
+    from tracks2zarr.slurm.array_task import place_here, submitted_task
+    from tracks2zarr.store import Store
+
+    place, target = place_here(os.environ, number), Store.at(store)
+    entered: AbstractContextManager[object]
+    if tracks_dir is not None and metadata is not None:
+        inputs = {"tracks_dir": tracks_dir, "metadata_csv": metadata, **settings}
+        known = {"store": target, "place": place, "first_index": first_index}
+        once = _array_job(inputs, log_dir, group_mode=group_mode, **known)
+        entered = opened(target, once.plan, store_mode, once)
+    else:
+        entered = _entered(store)
+    with entered:
+        task = submitted_task(target, place, number, first_index, group_mode)
+        outcome = _run(task, place)
+        return _after(target, place, outcome, log_dir, finalises=tracks_dir is not None)
+
+
+def _number(index: int | None, variable: str) -> int:
+    if index is not None:
+        return index
+    text = os.environ.get(variable, "")
+    if not text.isdecimal():
+        found = f"is '{text}'" if text else "is not set"
+        raise click.UsageError(
+            f"Which video? Give its INDEX, or let a scheduler set {variable}, which {found}."
+        )
+    return int(text)
+
+
+def _entered(store: Path) -> AbstractContextManager[None]:
+    from tracks2zarr.store import existing_store
+
+    return existing_store(store).run_lock()
+
+
+def _array_job(inputs: dict[str, Any], log_dir: Path | None, **known: Any) -> ArrayJobOpens:
+    """Plan, and return what opens the store, unless another task of the array job has."""
+    from tracks2zarr.cli import show
+    from tracks2zarr.matching import plan as make_plan
+    from tracks2zarr.slurm.array_task import ArrayJobOpens
+
+    plan = make_plan(**inputs)
+    show.print_problems(plan.problems)
+    logs = (log_dir or Path()).absolute()
+    return ArrayJobOpens(plan=plan, logs=logs, environment=os.environ, **known)
+
+
+def _run(task: VideoTask, place: Place) -> Outcome:
+    from tracks2zarr.cli import show
+    from tracks2zarr.cli.progress import outcome_line
+    from tracks2zarr.task import run_task
+
+    where = f"job {place.job}, task {place.task}, " if place.job else ""
+    _say(f"{task.plan.video}: begins ({where}node {place.node})")
+    outcome = run_task(
+        task, place, on_wait=lambda: _say("Another task is at work on it; waiting for that.")
+    )
+    show.print_problems(outcome.problems)
+    _say(outcome_line(outcome))
+    return outcome
+
+
+def _after(
+    store: Store, place: Place, outcome: Outcome, log_dir: Path | None, *, finalises: bool
+) -> int:
+    """Do what is left to a task where there is no last job."""
+    from tracks2zarr.convert import Result
+    from tracks2zarr.root import finalise
+    from tracks2zarr.slurm.array_task import is_last
+    from tracks2zarr.slurm.logs import keep, own_logs
+
+    done = outcome.result in {Result.DONE, Result.SKIPPED}
+    if finalises and is_last(store, place):
+        listed = len(finalise(store.path).done)
+        _say(f"The last task: {listed} finished videos are listed in the root.")
+    if done and log_dir is not None and place.job is not None:
+        keep(own_logs(log_dir.absolute(), (place.job, place.task)), store.logs)
+    return 0 if done else 1
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)

@@ -1,0 +1,32 @@
+"""``tracks2zarr slurm wait``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.options import FOLDER, quiet_option
+
+
+@click.command("wait")
+@click.argument("store", type=FOLDER)
+@quiet_option
+@debug_option
+def command(store: Path, *, quiet: bool) -> int:
+    """Wait until all jobs of STORE have ended.
+
+    The exit status is that of 'slurm status' then: 0 if every planned video is done and listed.
+    """
+    from tracks2zarr.cli.slurm.show import Changes, jobs_go_on, print_status
+    from tracks2zarr.slurm.control import wait
+
+    changes = Changes(quiet=quiet)
+    try:
+        known = wait(store, on_look=changes.show)
+    except KeyboardInterrupt:
+        return jobs_go_on(store)
+    if not quiet:
+        print_status(known)
+    return 0 if known.ok else 1

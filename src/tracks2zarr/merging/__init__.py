@@ -1,0 +1,1 @@
+"""Finished videos of other stores brought into one; stores of the older workflow, too."""

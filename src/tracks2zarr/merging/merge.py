@@ -1,0 +1,256 @@
+"""Merging: finished videos brought from other stores into one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from tracks2zarr.commit import recover_all
+from tracks2zarr.failure import os_problem
+from tracks2zarr.merging.bringing import Bringing, MergedVideo, OnConflict
+from tracks2zarr.merging.holding import (
+    Holding,
+    PlanView,
+    Relation,
+    conflict,
+    holdings,
+    plans_of,
+    relation,
+)
+from tracks2zarr.merging.marking import mark_older
+from tracks2zarr.merging.mergeable import check_stores
+from tracks2zarr.merging.transfer import bring_logs
+from tracks2zarr.opening import opened
+from tracks2zarr.planning import Plan
+from tracks2zarr.problems import Problem, Tracks2ZarrError
+from tracks2zarr.root import Finalised, finalise
+from tracks2zarr.schema import IndividualDim
+from tracks2zarr.store import OURS, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """What a merge did.
+
+    Parameters
+    ----------
+    target
+        The store that was merged into.
+    videos
+        What became of each video, source by source.
+    finalised
+        What the target's root lists now, and what is missing.
+    emptied
+        The sources that hold no video any more.
+    n_logs
+        How many logs were brought along.
+    problems
+        What concerns a source as a whole.
+    """
+
+    target: Path
+    videos: tuple[MergedVideo, ...]
+    finalised: Finalised
+    emptied: tuple[Path, ...] = ()
+    n_logs: int = 0
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was left that the target lacks, and no planned video is missing."""
+        left = [video.problem for video in self.videos if video.problem]
+        whole = not self.finalised.missing and not self.finalised.unlisted
+        return whole and not any(problem.is_error for problem in (*left, *self.problems))
+
+
+def merge(
+    target: str | os.PathLike[str],
+    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    copy: bool = False,
+    on_conflict: OnConflict = "error",
+    individual_dim: IndividualDim | None = None,
+    on_video: Callable[[MergedVideo], None] = lambda _: None,
+) -> Merged:
+    """Move the finished videos of other stores into one, with their receipts, plans and logs.
+
+    It can be stopped at any moment and run again.
+
+    Parameters
+    ----------
+    target
+        The store that the videos come into; an empty folder becomes a new one.
+    sources
+        The stores that they come from, or one.
+    copy
+        Whether to leave the sources as they are.
+    on_conflict
+        What to do where two stores have a video, and not the same of it: ``error`` changes
+        nothing at all, ``skip`` keeps the target's, ``replace`` takes the source's.
+    individual_dim
+        The name that the dimension of individuals gets in groups of the older workflow.
+    on_video
+        Called with what became of each video as it is known.
+
+    Returns
+    -------
+    Merged
+        A video that fails does not stop the others: see `Merged.ok`.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If the stores cannot be merged, or there are conflicts; nothing has been done then.
+    ValueError
+        If there is no source, or `on_conflict` or `individual_dim` is unknown.
+    """
+    paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    if not paths:
+        raise ValueError("there is no source")
+    if on_conflict not in get_args(OnConflict):
+        raise ValueError(f"on_conflict is {on_conflict!r}; expected one of {get_args(OnConflict)}")
+    if individual_dim not in {None, *get_args(IndividualDim)}:
+        raise ValueError(f"individual_dim is {individual_dim!r}")
+    stores = check_stores(target, paths, move=not copy)
+    merging = _Merging(*stores, copy, on_conflict, individual_dim, on_video)
+    with merging.entered():
+        return merging.run()
+
+
+@dataclass(slots=True)
+class _Merging:
+    """One merge, with its settings, and what it has done so far."""
+
+    target: Store
+    sources: Sequence[Store]
+    copy: bool
+    on_conflict: OnConflict
+    individual_dim: IndividualDim | None
+    on_video: Callable[[MergedVideo], None]
+    videos: list[MergedVideo] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    n_logs: int = 0
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Hold all stores against being replaced, and clear away what dead attempts left."""
+        with ExitStack() as stack:
+            for source in self.sources:
+                if not self.copy:
+                    stack.enter_context(opened(source, Plan(()), "a"))
+                    recover_all(source)
+                elif (source.path / OURS).is_dir():
+                    with suppress(OSError):  # a source that is read-only
+                        stack.enter_context(source.run_lock())
+            if not self.target.exists():
+                self.refuse_conflicts()  # before it is made
+            stack.enter_context(opened(self.target, Plan(()), "a"))
+            recover_all(self.target)
+            yield
+
+    def refuse_conflicts(self) -> None:
+        """Raise all conflicts at once.
+
+        Nor may two sources differ where one of them would replace the other.
+        """
+        have = holdings(self.target) if self.target.exists() else {}
+        problems = []
+        for source in self.sources:
+            for video, there in holdings(source).items():
+                if not there.can_move:
+                    continue
+                other = have.get(video)
+                how = Relation.NEW if other is None else relation(there, other)
+                if other is not None and how is Relation.CONFLICT:
+                    if not self._settles(other):
+                        problems.append(conflict(there, other, self._remedy(other)))
+                    if self.on_conflict == "skip":
+                        continue
+                if how is not Relation.SAME:
+                    have[video] = there
+        if problems:
+            raise Tracks2ZarrError(problems)
+
+    def _settles(self, other: Holding) -> bool:
+        """Tell whether what was asked for settles a conflict with this holding."""
+        in_target = other.store == self.target
+        return self.on_conflict == "skip" or (self.on_conflict == "replace" and in_target)
+
+    def _remedy(self, other: Holding) -> str:
+        if other.store == self.target:
+            return "Pass --on-conflict skip to keep the target's, or --on-conflict replace."
+        return "Merge them one by one, or pass --on-conflict skip to take the first."
+
+    def run(self) -> Merged:
+        """Merge, and list in all roots what is there then."""
+        self.refuse_conflicts()
+        try:
+            self.problems += mark_older(self.target, self.individual_dim)
+            for source in self.sources:
+                self._merge_source(source)
+        finally:
+            if not self.copy:
+                for source in self.sources:
+                    self._finalise_source(source)
+            finalised = finalise(self.target.path)
+        emptied = [] if self.copy else [s.path for s in self.sources if not s.groups()]
+        return Merged(
+            target=self.target.path,
+            videos=tuple(self.videos),
+            finalised=finalised,
+            emptied=tuple(emptied),
+            n_logs=self.n_logs,
+            problems=tuple(self.problems),
+        )
+
+    def _finalise_source(self, source: Store) -> None:
+        try:
+            finalise(source.path)
+        except Tracks2ZarrError as error:
+            self.problems += error.problems
+
+    def _merge_source(self, source: Store) -> None:
+        self._join(source)
+        bringing = Bringing(
+            source=source,
+            target=self.target,
+            copy=self.copy,
+            on_conflict=self.on_conflict,
+            individual_dim=self.individual_dim,
+            planned_there=PlanView(source),
+            planned_here=PlanView(self.target),
+        )
+        videos = list(holdings(source))
+        try:
+            for video in videos:
+                one = bringing.bring(video)
+                self.videos.append(one)
+                self.on_video(one)
+        finally:
+            bringing.tidy()
+        if not any(source.is_running(video) for video in videos):
+            self._bring_logs(source)
+
+    def _join(self, source: Store) -> None:
+        """Add to the target's plan what it lacks of the source's."""
+        with self.target.root_lock():
+            plan = self.target.read_plan()
+            planned = plans_of(plan)
+            lacks = [
+                video
+                for name, video in plans_of(source.read_plan()).items()
+                if name not in planned and not self.target.receipt_file(name).exists()
+            ]
+            if lacks:
+                self.target.write_plan(plan.joined(Plan(tuple(lacks))))
+
+    def _bring_logs(self, source: Store) -> None:
+        try:
+            with self.target.root_lock():
+                self.n_logs += bring_logs(source, self.target, move=not self.copy)
+        except OSError as error:
+            self.problems.append(os_problem(error, source.path))

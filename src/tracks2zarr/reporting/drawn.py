@@ -1,0 +1,113 @@
+"""One video drawn for the report: its images and the numbers beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tracks2zarr.problems import Problem, shown
+from tracks2zarr.receipt import Receipt
+from tracks2zarr.reporting.figures import ImageSize, extent_of, report_images
+from tracks2zarr.reporting.sample import ClipSample, sample_clip
+from tracks2zarr.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipDrawn:
+    """The images of one clip, and what its table says.
+
+    Parameters
+    ----------
+    clip
+        The clip's id.
+    trajectories, distributions
+        Images, WebP.
+    step
+        Every how many frames a point of the trajectories was drawn.
+    median_in_view, least_in_view, most_in_view
+        Individuals in view, over the frames.
+    empty_frames
+        Frames without any individual.
+    median_track_seconds
+        How long an individual is in view; 0 for a clip without any.
+    confidence_outside, confidence_absent
+        Boxes with a confidence below 0 or above 1, and without one.
+    """
+
+    clip: str
+    trajectories: bytes
+    distributions: bytes
+    step: int
+    median_in_view: float
+    least_in_view: int
+    most_in_view: int
+    empty_frames: int
+    median_track_seconds: float
+    confidence_outside: int
+    confidence_absent: int
+
+
+@dataclass(frozen=True, slots=True)
+class VideoDrawn:
+    """The clips of one video, by id; or why it could not be drawn."""
+
+    video: str
+    clips: tuple[ClipDrawn, ...]
+    problem: Problem | None = None
+
+
+def draw_video(store: Path, receipt: Receipt, size: ImageSize) -> VideoDrawn:
+    """Read and draw all clips of a finished video.
+
+    Parameters
+    ----------
+    store
+        The folder of the store.
+    receipt
+        The video's receipt.
+    size
+        How sharp the images are.
+
+    Returns
+    -------
+    VideoDrawn
+        A group that cannot be read is a problem in it.
+    """
+    try:
+        samples = [sample_clip(Store(store), receipt, clip.clip) for clip in receipt.plan.clips]
+    except (OSError, ValueError, RuntimeError) as error:
+        return VideoDrawn(receipt.video, (), _unreadable(store, receipt, error))
+    extent = extent_of(samples)
+    return VideoDrawn(receipt.video, tuple(_drawn(sample, extent, size) for sample in samples))
+
+
+def _unreadable(store: Path, receipt: Receipt, error: Exception) -> Problem:
+    return Problem(
+        kind="not-drawn",
+        what="The group of a video cannot be read, so it was not drawn.",
+        file=str(store / receipt.video),
+        found=shown(f"{type(error).__name__}: {error}"),
+        expected="the group that its receipt describes",
+        remedy=f"Run 'tracks2zarr verify {store}', and convert the video again.",
+        video=receipt.video,
+    )
+
+
+def _drawn(sample: ClipSample, extent: tuple[float, float], size: ImageSize) -> ClipDrawn:
+    trajectories, distributions = report_images(sample, extent, size)
+    lengths = sample.track_frames[sample.track_frames > 0]
+    return ClipDrawn(
+        clip=sample.plan.clip,
+        trajectories=trajectories,
+        distributions=distributions,
+        step=sample.trajectories.step,
+        median_in_view=float(np.median(sample.in_view)),
+        least_in_view=int(sample.in_view.min()),
+        most_in_view=int(sample.in_view.max()),
+        empty_frames=sample.empty_frames,
+        median_track_seconds=float(np.median(lengths)) / sample.fps if len(lengths) else 0.0,
+        confidence_outside=sample.confidence_outside,
+        confidence_absent=sample.confidence_absent,
+    )

@@ -1,0 +1,117 @@
+"""One clip drawn for a paper."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracks2zarr.files import write_whole
+from tracks2zarr.load import check_finished, no_such_clip
+from tracks2zarr.problems import Problem, Tracks2ZarrError, listed
+from tracks2zarr.receipt import Receipt
+from tracks2zarr.reporting import PANEL_NAMES
+from tracks2zarr.reporting.figures import clip_figure, extent_of
+from tracks2zarr.reporting.panels import STYLE
+from tracks2zarr.reporting.place import check_place
+from tracks2zarr.reporting.sample import sample_clip
+from tracks2zarr.store import Store, existing_store
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def plot(
+    store: str | os.PathLike[str],
+    video: str,
+    clip: str,
+    output: str | os.PathLike[str],
+    *,
+    panels: Sequence[str] = PANEL_NAMES,
+    title: str | None = None,
+    dpi: int = 300,
+) -> Path:
+    """Draw one clip into a file, in the format that the file's name ends with.
+
+    Parameters
+    ----------
+    store
+        The store.
+    video
+        The video's id.
+    clip
+        The clip's id.
+    output
+        The file, such as ``clip.png``, ``clip.pdf`` or ``clip.svg``. It is replaced.
+    panels
+        What to draw: ``trajectories``, ``in-view``, ``track-lengths``, ``confidence`` and
+        ``box-sizes``; all by default.
+    title
+        What stands above; by default the ids of video and clip, with an empty text nothing.
+    dpi
+        Dots an inch, for formats that are made of dots.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no such store, video or clip, the video is not finished, or the file cannot
+        be written there or in that format.
+    ValueError
+        If there is no such panel, or none is asked for.
+    """
+    unknown = sorted(set(panels) - set(PANEL_NAMES))
+    if unknown or not panels:
+        raise ValueError(f"panels must be some of {PANEL_NAMES}, and not {unknown or 'none'}")
+    there, file = existing_store(store), Path(output).absolute()
+    receipt = _receipt_of(there, video, clip)
+    check_place(file)
+    _check_format(file)
+    import matplotlib as mpl
+
+    sample = sample_clip(there, receipt, clip)
+    with mpl.rc_context(STYLE):
+        heading = f"{video}, {clip}" if title is None else title
+        figure = clip_figure(sample, panels, extent_of([sample]), heading)
+        write_whole(file, _saved(figure, file.suffix[1:].lower(), dpi), sync=False)
+    return file
+
+
+def _receipt_of(store: Store, video: str, clip: str) -> Receipt:
+    check_finished(store, video)
+    receipt = store.read_receipt(video)
+    assert receipt is not None
+    clips = [one.clip for one in receipt.clips]
+    if clip not in clips:
+        raise Tracks2ZarrError(no_such_clip(store, video, clip, clips))
+    return receipt
+
+
+def _check_format(file: Path) -> None:
+    """Check that figures can be saved in the format that a file's name ends with."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    formats = sorted(FigureCanvasBase.get_supported_filetypes())
+    if file.suffix[1:].lower() not in formats:
+        raise Tracks2ZarrError(
+            Problem(
+                kind="output",
+                what="There is no such format of pictures.",
+                file=str(file),
+                found=f"a name that ends with '{file.suffix}'" if file.suffix else "no ending",
+                expected=f"one that ends with {listed([f'.{name}' for name in formats], 30)}",
+                remedy="Choose such a name: .png for screens, .pdf or .svg for papers.",
+            )
+        )
+
+
+def _saved(figure: Figure, kind: str, dpi: int) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=dpi)
+    return buffer.getvalue()

@@ -1,0 +1,118 @@
+"""The report of a store: one HTML file with pictures of every clip."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, as_completed
+from functools import partial
+from pathlib import Path
+
+from tracks2zarr.failure import workers_problem
+from tracks2zarr.files import write_whole
+from tracks2zarr.measure import now
+from tracks2zarr.overview import info
+from tracks2zarr.pool import Table, available_cores, process_pool
+from tracks2zarr.problems import Problem, Tracks2ZarrError
+from tracks2zarr.receipt import Receipt
+from tracks2zarr.reporting.drawn import VideoDrawn, draw_video
+from tracks2zarr.reporting.figures import ImageSize
+from tracks2zarr.reporting.page import page_of, rendered
+from tracks2zarr.reporting.place import check_place
+from tracks2zarr.store import State, Store, existing_store
+
+
+def report(
+    store: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    workers: int | None = None,
+    on_video: Callable[[str, int], None] = lambda _video, _total: None,
+) -> Path:
+    """Write one HTML file that shows what is in a store, with pictures of every clip.
+
+    It needs no network and no other file. All boxes are counted; only trajectories are thinned,
+    and the file says how.
+
+    Parameters
+    ----------
+    store
+        The store.
+    output
+        The file; by default ``<store>-report.html``, beside the store. It is replaced.
+    workers
+        Worker processes; by default one a core.
+    on_video
+        Called when a video is drawn, with its id and the number of videos to draw.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no store, its plan cannot be read, or the file cannot be written there or is
+        no page by its name.
+    """
+    there = existing_store(store)
+    file = report_file(there.path) if output is None else Path(output).absolute()
+    check_place(file)
+    if file.suffix.lower() not in {".html", ".htm"}:
+        raise Tracks2ZarrError(_no_page(file))
+    known = info(there.path)
+    receipts = {
+        video.video: receipt
+        for video in known.videos
+        if video.state is State.DONE and (receipt := there.read_receipt(video.video))
+    }
+    size = ImageSize.for_clips(sum(len(receipt.plan.clips) for receipt in receipts.values()))
+    drawn = {}
+    for one in _drawn(there, receipts, size, workers):
+        drawn[one.video] = one
+        on_video(one.video, len(receipts))
+    failed = [video.video for video in known.videos if video.state is State.FAILED]
+    failures = [problem for video in failed for problem in there.read_failure(video)]
+    page = page_of(known, receipts, drawn, made=now(), size=size, failures=failures)
+    own = file.with_name(f".{file.name}.{os.getpid()}.new")  # two may write at the same time
+    write_whole(file, rendered(page).encode(), sync=False, temporary=own)
+    return file
+
+
+def report_file(store: Path) -> Path:
+    """Return the file beside a store that its report is written to by default."""
+    return store.with_name(f"{store.name}-report.html")
+
+
+def _drawn(
+    store: Store, receipts: Mapping[str, Receipt], size: ImageSize, workers: int | None
+) -> Iterator[VideoDrawn]:
+    """Yield the videos as they are drawn, the largest first."""
+    order = sorted(receipts.values(), key=lambda receipt: -receipt.n_boxes)
+    count = min(workers or available_cores(), len(order))
+    draw = partial(draw_video, store.path, size=size)
+    if count <= 1:
+        yield from map(draw, order)
+        return
+    table = Table(1)
+    with process_pool(count, table) as pool:
+        try:
+            for future in as_completed([pool.submit(draw, receipt) for receipt in order]):
+                yield future.result()
+        except BrokenExecutor:
+            raise Tracks2ZarrError(workers_problem()) from None
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _no_page(file: Path) -> Problem:
+    return Problem(
+        kind="output",
+        what="A report is a page, and its name must say so.",
+        file=str(file),
+        found=f"a name that ends with '{file.suffix}'" if file.suffix else "no ending",
+        expected="one that ends with .html or .htm",
+        remedy="Choose such a name with -o.",
+    )

@@ -1,0 +1,240 @@
+"""A task of an array job: which video it is for, and what it does besides converting it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tracks2zarr.convert import VideoTask
+from tracks2zarr.decide import Mode
+from tracks2zarr.joining import join
+from tracks2zarr.measure import now
+from tracks2zarr.planning import Plan
+from tracks2zarr.problems import Problem, Tracks2ZarrError
+from tracks2zarr.record import Place, read_record
+from tracks2zarr.slurm.client import Slurm, UnansweredError
+from tracks2zarr.slurm.queueing import who
+from tracks2zarr.slurm.submission import (
+    ArrayJob,
+    Submission,
+    next_number,
+    submission_of,
+    was_replaced,
+    write_submission,
+)
+from tracks2zarr.store import Store
+
+#: Where SLURM tells a task its number.
+TASK_VARIABLE = "SLURM_ARRAY_TASK_ID"
+
+
+def place_here(environment: Mapping[str, str], number: int) -> Place:
+    """Return where this task runs, as SLURM says in its environment.
+
+    Parameters
+    ----------
+    environment
+        The variables of the process.
+    number
+        The number of the task; it counts where SLURM gave it no other.
+    """
+    task = environment.get(TASK_VARIABLE, "")
+    return Place(
+        node=environment.get("SLURMD_NODENAME") or socket.gethostname(),
+        job=environment.get("SLURM_ARRAY_JOB_ID") or environment.get("SLURM_JOB_ID"),
+        task=int(task) if task.isdecimal() else number,
+    )
+
+
+def submitted_task(
+    store: Store, place: Place, number: int, first_index: int, group_mode: Mode
+) -> VideoTask:
+    """Return what there is to do for the video with an index.
+
+    The index counts in the videos of the submission that the task belongs to; where it belongs
+    to none, in the plan of the store.
+
+    Parameters
+    ----------
+    store
+        The store; it holds a plan.
+    place
+        Where this task runs.
+    number, first_index
+        The number of the task, and that of the first video.
+    group_mode
+        What to do where the video is there, unless the submission says so.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no video with this index, or the store is not the one that the array job
+        was submitted for.
+    """
+    if was_replaced(store, place.job):
+        raise Tracks2ZarrError(_replaced(store, place))
+    plan = store.read_plan()
+    submission = submission_of(store, place.job)
+    array = submission.array(place.job or "") if submission else None
+    index = number + array.offset if array and number == place.task else number - first_index
+    videos = submission.videos if submission else tuple(video.video for video in plan.videos)
+    if not 0 <= index < len(videos):
+        raise Tracks2ZarrError(_past_the_end(store, number, first_index, len(videos)))
+    return VideoTask(
+        store=store.path,
+        work_root=store.task_temp(index),
+        plan=plan[videos[index]],
+        group_mode=submission.group_mode if submission else group_mode,
+        since=submission.submitted if submission else now(),
+    )
+
+
+def _replaced(store: Store, place: Place) -> Problem:
+    return Problem(
+        kind="store-replaced",
+        what="The store was replaced after this task was submitted.",
+        file=str(store.path),
+        found=f"a store that is not the one of job {place.job}",
+        expected="the store that the job was submitted for",
+        remedy="Nothing, if that was meant; else submit again.",
+    )
+
+
+def _past_the_end(store: Store, number: int, first_index: int, n_videos: int) -> Problem:
+    last = first_index + n_videos - 1
+    return Problem(
+        kind="index-past-end",
+        what="There is no video with the index of this task.",
+        file=str(store.path),
+        found=f"index {number}",
+        expected=f"{first_index} to {last}, for the plan's {n_videos} videos, sorted by id"
+        if n_videos
+        else "a plan that has videos",
+        remedy=f"Submit --array={first_index}-{last}." if n_videos else "Plan the store first.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayJobOpens:
+    """An array job that was submitted by hand: its first task opens the store and writes it down.
+
+    Parameters
+    ----------
+    store
+        The store.
+    plan
+        What is to be done.
+    group_mode
+        What to do where a video is there.
+    place
+        Where this task runs.
+    logs
+        The folder that the tasks' logs are written to.
+    environment
+        The variables of the process.
+    first_index
+        The number of the first video.
+    """
+
+    store: Store
+    plan: Plan
+    group_mode: Mode
+    place: Place
+    logs: Path
+    environment: Mapping[str, str]
+    first_index: int = 0
+
+    def is_done(self) -> bool:
+        """Tell whether another task has opened the store.
+
+        Raises
+        ------
+        Tracks2ZarrError
+            If one has, and another array job has replaced the store since.
+        """
+        if was_replaced(self.store, self.place.job):
+            raise Tracks2ZarrError(_replaced(self.store, self.place))
+        return submission_of(self.store, self.place.job) is not None
+
+    def do(self) -> None:
+        """Join the plan to the store's, and write down which tasks the array job has."""
+        since = now()
+        join(self.store, self.plan, self.group_mode, since=since, keep_going=True)
+        if self.place.job is None:
+            return
+        user, host = who()
+        videos = tuple(video.video for video in self.plan.videos)
+        slurm = Slurm()
+        indices = (
+            number - self.first_index for number in _numbers(slurm, self.place, self.environment)
+        )
+        array = ArrayJob(
+            job=self.place.job,
+            indices=tuple(index for index in indices if 0 <= index < len(videos)),
+            request=None,
+            offset=-self.first_index,
+        )
+        write_submission(
+            self.store,
+            Submission(
+                number=next_number(self.store),
+                store=str(self.store.path),
+                cluster=slurm.cluster,
+                submitted=since,
+                user=user,
+                host=host,
+                videos=videos,
+                arrays=(array,),
+                group_mode=self.group_mode,
+                logs=str(self.logs),
+            ),
+        )
+
+
+def _numbers(slurm: Slurm, place: Place, environment: Mapping[str, str]) -> list[int]:
+    """Return the numbers of all tasks of this array job."""
+    try:
+        queue = slurm.queue([place.job] if place.job else [])
+        numbers = sorted(number for _, number in queue if number is not None)
+    except UnansweredError:
+        numbers = []
+    if numbers:
+        return numbers
+    bounds = ("SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX", "SLURM_ARRAY_TASK_STEP")
+    first, last, step = (int(environment.get(name, place.task or 0)) for name in bounds)
+    return list(range(first, last + 1, max(step, 1)))
+
+
+def is_last(store: Store, place: Place) -> bool:
+    """Tell whether all other tasks of an array job have ended, or are about to.
+
+    SLURM is asked which it still has, so that a task that never began is not waited for; the
+    store tells which of those have done their work. Where SLURM does not answer, the store alone
+    must do.
+    """
+    submission = submission_of(store, place.job)
+    array = submission.array(place.job or "") if submission else None
+    if submission is None or array is None:
+        return False
+    others = {index - array.offset for index in array.indices} - {place.task}
+    try:
+        queue = Slurm().queue([array.job])
+        others &= {number for (_, number), said in queue.items() if said.is_open}
+    except UnansweredError:
+        pass
+    videos = [submission.videos[index] for index in array.indices]
+    numbers = [index - array.offset for index in array.indices]
+    return all(
+        _has_ended(store, video)
+        for number, video in zip(numbers, videos, strict=True)
+        if number in others
+    )
+
+
+def _has_ended(store: Store, video: str) -> bool:
+    """Tell whether nobody is at work on a video any more, and somebody was."""
+    if store.is_running(video):
+        return False
+    return store.receipt_file(video).exists() or read_record(store, video) is not None

@@ -1,0 +1,301 @@
+"""Asking SLURM, and telling it: its client programs, each under a time-out.
+
+What is read are the columns of ``squeue -o`` and ``sacct -P``: the JSON of these programs changes
+between versions of SLURM.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from tracks2zarr.problems import Problem, Tracks2ZarrError, shown
+
+#: Number of a task, or None for a job that is no array: in an array job, ``(job, number)``.
+type TaskId = tuple[str, int | None]
+
+_QUEUE_COLUMNS = "%F|%K|%T|%M|%N|%r"
+_ACCOUNT_COLUMNS = "JobID,State,ExitCode,Elapsed,MaxRSS,NodeList"
+_ACCOUNT_ID = re.compile(r"(?P<job>[0-9]+)(?:_(?P<task>[0-9]+))?(?P<batch>\.batch)?")
+_NO_SUCH_JOB = "Invalid job id"
+#: SLURM's own default, for where it cannot be asked.
+_MAX_ARRAY_SIZE = 1001
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+#: States of tasks that are still to run, and of those that have ended; all others run.
+WAITING = frozenset(
+    {
+        *("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
+        *("SPECIAL_EXIT", "RESV_DEL_HOLD", "POWER_UP_NODE"),
+    }
+)
+ENDED = frozenset(
+    {
+        *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL"),
+        *("PREEMPTED", "BOOT_FAIL", "DEADLINE", "REVOKED", "LAUNCH_FAILED", "RECONFIG_FAIL"),
+    }
+)
+#: Variables that change what SLURM's programs answer, or do, behind our back. Those that only
+#: choose where a job runs, and on whose account, are left to the user.
+_MISLEADING = re.compile(
+    r"SQUEUE_.*|SACCT_.*|SCANCEL_.*"
+    r"|SBATCH_(ARRAY_INX|WAIT|TIMELIMIT|MEM_PER_.*|CPUS_PER_.*|JOB_NAME|OPEN_MODE|CLUSTERS)"
+)
+
+
+class UnansweredError(Exception):
+    """SLURM did not answer, or is not there.
+
+    Parameters
+    ----------
+    why
+        In one line.
+    is_absent
+        Whether there is no SLURM on this machine at all.
+    """
+
+    def __init__(self, why: str, *, is_absent: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.is_absent = is_absent
+
+    def as_error(self) -> Tracks2ZarrError:
+        """Return what a user is told where nothing can be done without SLURM."""
+        return Tracks2ZarrError(
+            Problem(
+                kind="slurm-unanswered",
+                what="SLURM cannot be asked.",
+                found=self.why,
+                expected="a cluster's log-in node, where 'sinfo' answers",
+                remedy="Run it there; or convert on this machine, with 'tracks2zarr create'."
+                if self.is_absent
+                else "Run it there, or try again when SLURM is back.",
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """What SLURM says of a task.
+
+    Parameters
+    ----------
+    state
+        In SLURM's words, the first one: ``RUNNING``, ``TIMEOUT``.
+    reason
+        Why it waits, or ended.
+    elapsed
+        How long it has run, as SLURM writes it.
+    node
+        Where.
+    peak_memory
+        In bytes, where SLURM knows it.
+    """
+
+    state: str
+    reason: str = ""
+    elapsed: str = ""
+    node: str = ""
+    peak_memory: int | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is still to run."""
+        return self.state in WAITING
+
+    @property
+    def is_living(self) -> bool:
+        """Whether it runs."""
+        return self.state not in WAITING | ENDED
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it runs, or is still to run."""
+        return self.state not in ENDED
+
+
+class Slurm:
+    """The client programs of SLURM on this machine.
+
+    Parameters
+    ----------
+    timeout
+        Seconds after which an answer is no longer waited for. The programs themselves try for
+        minutes. What changes the queue gets longer: it may be done although nobody waited.
+    """
+
+    def __init__(self, timeout: float = 10) -> None:
+        self._timeout = timeout
+
+    def queue(self, jobs: Sequence[str]) -> Mapping[TaskId, TaskState]:
+        """Return the tasks of some jobs that SLURM has in its memory, ended ones too.
+
+        Raises
+        ------
+        UnansweredError
+            If SLURM cannot be asked. A job that it does not know is no error.
+        """
+        if not jobs:
+            return {}
+        command = ["squeue", "--noheader", "--array", "--states=all", "--jobs", ",".join(jobs)]
+        done = self._run([*command, "--format", _QUEUE_COLUMNS])
+        if done.returncode and _NO_SUCH_JOB not in done.stderr:
+            raise UnansweredError(_said(done))
+        found = {}
+        for line in done.stdout.splitlines():
+            job, task, state, elapsed, node, reason = line.split("|", 5)
+            number = int(task) if task.isdecimal() else None
+            found[job, number] = TaskState(state, reason, elapsed, node)
+        return found
+
+    def accounting(self, jobs: Sequence[str]) -> Mapping[TaskId, TaskState]:
+        """Return what the accounting database has of the tasks of some jobs.
+
+        Raises
+        ------
+        UnansweredError
+            If there is no such database, or it cannot be asked.
+        """
+        if not jobs:
+            return {}
+        command = ["sacct", "--parsable2", "--noheader", "--format", _ACCOUNT_COLUMNS]
+        done = self._run([*command, "--jobs", ",".join(jobs)])
+        if done.returncode:
+            raise UnansweredError(_said(done))
+        return _accounts(done.stdout.splitlines())
+
+    def submit(self, script: str, *options: str) -> str:
+        """Submit a script, and return the job's id.
+
+        Raises
+        ------
+        Tracks2ZarrError
+            If SLURM refuses it, or is not there.
+        """
+        try:
+            done = self._run(["sbatch", "--parsable", *options], input=script, patience=6)
+        except UnansweredError as error:
+            raise error.as_error() from None
+        job = next(reversed(done.stdout.split()), "").partition(";")[0]
+        if done.returncode or not job.isdecimal():
+            raise Tracks2ZarrError(_refused("sbatch", done))
+        return job
+
+    def release(self, jobs: Iterable[str]) -> None:
+        """Let jobs go that were submitted held.
+
+        Raises
+        ------
+        Tracks2ZarrError
+            If SLURM refuses, or is not there.
+        """
+        self._tell(["scontrol", "release", *jobs], may_be_gone=False)
+
+    def cancel(self, jobs: Iterable[str]) -> None:
+        """Cancel jobs, with all their tasks; those that have ended are no error.
+
+        Raises
+        ------
+        Tracks2ZarrError
+            If SLURM refuses, or is not there.
+        """
+        self._tell(["scancel", *jobs])
+
+    @property
+    def max_array_size(self) -> int:
+        """The highest number of a task plus 1; SLURM's own default where it cannot be asked."""
+        return int(self._configuration.get("MaxArraySize", _MAX_ARRAY_SIZE))
+
+    @property
+    def cluster(self) -> str:
+        """The name of the cluster; empty where SLURM cannot be asked."""
+        return self._configuration.get("ClusterName", "")
+
+    @cached_property
+    def _configuration(self) -> Mapping[str, str]:
+        try:
+            done = self._run(["scontrol", "show", "config"])
+        except UnansweredError:
+            return {}
+        return dict(re.findall(r"^(\w+)\s*=\s*(.*?)\s*$", done.stdout, re.MULTILINE))
+
+    def _tell(self, command: Sequence[str], *, may_be_gone: bool = True) -> None:
+        try:
+            done = self._run(command, patience=6)
+        except UnansweredError as error:
+            raise error.as_error() from None
+        is_gone = may_be_gone and _NO_SUCH_JOB in done.stderr
+        if done.returncode and not is_gone:
+            raise Tracks2ZarrError(_refused(command[0], done))
+
+    def _run(
+        self, command: Sequence[str], input: str = "", patience: int = 1
+    ) -> subprocess.CompletedProcess[str]:
+        program, timeout = shutil.which(command[0]), patience * self._timeout
+        if program is None:
+            raise UnansweredError(f"there is no '{command[0]}' on this machine", is_absent=True)
+        try:
+            return subprocess.run(
+                [program, *command[1:]],
+                input=input,
+                env={k: v for k, v in os.environ.items() if not _MISLEADING.fullmatch(k)},
+                start_new_session=True,  # a Ctrl-C, or a line that drops, is for us alone
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            why = f"{command[0]} gave no answer in {timeout:g} seconds"
+            raise UnansweredError(why) from None
+        except OSError as error:
+            raise UnansweredError(f"{command[0]}: {error.strerror}") from None
+
+
+def _accounts(lines: Iterable[str]) -> dict[TaskId, TaskState]:
+    """Read the rows of tasks, with the peak memory that stands in the rows of their batch step."""
+    found: dict[TaskId, TaskState] = {}
+    memory: dict[TaskId, int] = {}
+    for line in lines:
+        job_id, state, exit_code, elapsed, peak, node = line.split("|")
+        match = _ACCOUNT_ID.fullmatch(job_id)
+        if match is None:  # tasks that are still to run stand in one row, as 51_[1-3]
+            continue
+        task: TaskId = match["job"], None if match["task"] is None else int(match["task"])
+        if match["batch"]:
+            memory[task] = max(memory.get(task, 0), _bytes(peak))
+        else:
+            reason = "" if exit_code == "0:0" else f"exit {exit_code}"
+            found[task] = TaskState(state.partition(" ")[0], reason, elapsed, node)
+    return {
+        task: TaskState(row.state, row.reason, row.elapsed, row.node, memory.get(task) or None)
+        for task, row in found.items()
+    }
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"([0-9.]+)([KMGT]?)", text)
+    return int(float(match[1]) * _UNITS[match[2]]) if match else 0
+
+
+def _said(done: subprocess.CompletedProcess[str]) -> str:
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    own = re.compile(r"^((sbatch|scancel|scontrol|squeue|sacct): )?(error: )?")
+    said = "; ".join(dict.fromkeys(own.sub("", line) for line in lines if line.strip()))
+    return shown(said or f"exit status {done.returncode}")
+
+
+def _refused(program: str, done: subprocess.CompletedProcess[str]) -> Problem:
+    return Problem(
+        kind="slurm-refused",
+        what="SLURM refused.",
+        found=f"{program}: {_said(done)}",
+        expected="a job that this cluster accepts",
+        remedy="Correct the option that SLURM names; 'sinfo' lists partitions and their limits.",
+    )

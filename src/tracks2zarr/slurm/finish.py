@@ -1,0 +1,85 @@
+"""What the last job does when all tasks have ended, well or not."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+
+from tracks2zarr.root import Finalised, finalise
+from tracks2zarr.slurm.client import Slurm
+from tracks2zarr.slurm.queueing import Verify
+from tracks2zarr.slurm.rerun import tidy_up
+from tracks2zarr.slurm.settle import settle
+from tracks2zarr.slurm.standing import StoreStatus
+from tracks2zarr.slurm.status import settled_status, status
+from tracks2zarr.store import existing_store
+from tracks2zarr.verification import Verification, verify
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How an experiment stands when its tasks have ended.
+
+    Parameters
+    ----------
+    status
+        How far each video is.
+    finalised
+        What the root lists.
+    verification
+        What was found for the videos that are done; None where nothing was verified.
+    """
+
+    status: StoreStatus
+    finalised: Finalised
+    verification: Verification | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every planned video is done, listed, and not found to be wrong."""
+        return self.status.ok and (self.verification is None or self.verification.ok)
+
+
+def finish(
+    store: str | os.PathLike[str],
+    *,
+    check: Verify = "quick",
+    workers: int | None = None,
+    slurm: Slurm | None = None,
+) -> Finished:
+    """Settle what SLURM knows, list the finished videos, verify them, and sort the logs.
+
+    It may run at any moment and again; what runs meanwhile is left alone.
+
+    Parameters
+    ----------
+    store
+        The store.
+    check
+        ``full`` reads all sources again, ``quick`` compares digests, ``none`` nothing.
+    workers
+        Processes to verify with.
+    slurm
+        The cluster.
+
+    Returns
+    -------
+    Finished
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no store, or its plan cannot be read.
+    """
+    there, slurm = existing_store(store), slurm or Slurm()
+    with there.run_lock():
+        with there.queue_lock():
+            before = settled_status(there.path, slurm)
+            settle(there, before)
+            finalised = finalise(there.path)
+            tidy_up(there, before)
+        verification = None
+        if check != "none":
+            verification = verify(there.path, quick=check == "quick", workers=workers)
+        after = replace(status(there.path, slurm), last_job=None)  # this may be it
+        return Finished(status=after, finalised=finalised, verification=verification)

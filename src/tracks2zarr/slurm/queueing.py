@@ -1,0 +1,242 @@
+"""Array jobs brought into SLURM's queue, held until the store knows of them."""
+
+from __future__ import annotations
+
+import getpass
+import signal
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from tracks2zarr import cost
+from tracks2zarr.decide import Mode
+from tracks2zarr.measure import now
+from tracks2zarr.planning import VideoPlan
+from tracks2zarr.slurm import script
+from tracks2zarr.slurm.client import Slurm
+from tracks2zarr.slurm.submission import (
+    ArrayJob,
+    Request,
+    Submission,
+    next_number,
+    write_submission,
+)
+from tracks2zarr.store import Store
+
+Verify = Literal["quick", "full", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What a user asks the cluster for; what is None is predicted from the plan.
+
+    Parameters
+    ----------
+    memory
+        For each task, in MiB.
+    minutes
+        The time limit of each task.
+    cpus
+        Cores a task.
+    max_tasks
+        How many tasks may run at the same time.
+    options
+        Other options of ``sbatch``.
+    prelude
+        Lines of shell that run first.
+    verify
+        What the last job verifies.
+    """
+
+    memory: int | None = None
+    minutes: int | None = None
+    cpus: int | None = None
+    max_tasks: int | None = None
+    options: tuple[str, ...] = ()
+    prelude: str = ""
+    verify: Verify = "quick"
+
+    def request(self, videos: Sequence[VideoPlan]) -> Request:
+        """Return what an array job for these videos asks for: what the largest one needs."""
+        memory = max(cost.requested_memory(video.memory_with(self.cpus or 1)) for video in videos)
+        minutes = max(cost.requested_minutes(video.size) for video in videos)
+        asked = self.over(Request(memory=memory, minutes=minutes))
+        return replace(asked, options=self.options, prelude=self.prelude)
+
+    def over(self, request: Request) -> Request:
+        """Return a request with what is wished in place of what it has."""
+        wished = {
+            "memory": self.memory,
+            "minutes": self.minutes,
+            "cpus": self.cpus,
+            "max_tasks": self.max_tasks,
+            "prelude": self.prelude or None,
+        }
+        request = replace(request, options=_merged(request.options, self.options))
+        return replace(request, **{k: v for k, v in wished.items() if v is not None})  # type: ignore[arg-type]
+
+    def last_request(self, videos: Sequence[VideoPlan], request: Request) -> Request:
+        """Return what the last job asks for."""
+        drawing = cost.requested_report_minutes(sum(len(video.clips) for video in videos))
+        if self.verify != "full":
+            minutes = self.minutes or drawing
+            return replace(request, memory=self.memory or 1024, minutes=minutes, cpus=1)
+        size = sum(video.size for video in videos)
+        needed = max(cost.requested_memory(video.predicted_verify_memory) for video in videos)
+        return replace(
+            request,
+            memory=self.memory or needed * request.cpus,
+            minutes=self.minutes or cost.requested_minutes(size) + drawing,
+        )
+
+
+@dataclass(slots=True)
+class Held:
+    """Array jobs that wait, held, until they are released; they are cancelled on any error."""
+
+    slurm: Slurm
+    arrays: list[ArrayJob] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    written: list[Path] = field(default_factory=list)
+
+    @property
+    def jobs(self) -> list[str]:
+        """The ids of all jobs."""
+        return [array.job for array in self.arrays] + self.others
+
+    def add(self, store: Path, logs: Path, requests: Mapping[Request, Sequence[int]]) -> Path:
+        """Submit an array job for each request, or several where SLURM takes fewer tasks.
+
+        Parameters
+        ----------
+        store
+            The store; `script.JOB` in its name stands for the id of the first array job.
+        logs
+            The folder of the tasks' logs, likewise.
+        requests
+            The indices of the videos to convert, by what their tasks ask for.
+
+        Returns
+        -------
+        Path
+            The store, with the id put in.
+        """
+        n_tasks = sum(len(indices) for indices in requests.values())
+        for request, indices in requests.items():
+            for offset, part in self._parts(indices):
+                numbers = [index - offset for index in part]
+                text = script.array_script(store, logs, numbers, request)
+                # one array after the other, so that no more tasks run than may
+                after = self.jobs[-1:] if n_tasks > request.max_tasks else []
+                options = [f"--dependency=afterany:{job}" for job in after]
+                with uninterrupted():
+                    job = self.slurm.submit(text, "--hold", *options)
+                    array = ArrayJob(job=job, indices=tuple(part), request=request, offset=offset)
+                    self.arrays.append(array)
+                store, logs = (_with_job(path, self.arrays[0].job) for path in (store, logs))
+        return store
+
+    def _parts(self, indices: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+        size = self.slurm.max_array_size
+        for offset in range(0, max(indices) + 1, size):
+            part = [index for index in indices if offset <= index < offset + size]
+            if part:
+                yield offset, part
+
+
+@contextmanager
+def held(slurm: Slurm) -> Iterator[Held]:
+    """Hold what a block submits, and release it at the end; on any error it is cancelled."""
+    jobs = Held(slurm)
+    try:
+        yield jobs
+        if jobs.arrays:
+            slurm.release([array.job for array in jobs.arrays])
+    except BaseException:
+        for path in jobs.written:  # what was refused is not asked for again
+            path.unlink(missing_ok=True)
+        if jobs.jobs:
+            slurm.cancel(jobs.jobs)
+        raise
+
+
+def add_last_job(
+    jobs: Held, store: Store, plans: Sequence[VideoPlan], wishes: Wishes, group_mode: Mode
+) -> Submission:
+    """Write down what was submitted, and submit the job that runs when all of it has ended.
+
+    Parameters
+    ----------
+    jobs
+        The array jobs.
+    store
+        The store that they are for.
+    plans
+        All planned videos; the index of a task counts in them.
+    wishes
+        What the user asks for.
+    group_mode
+        What a task does where its video is there.
+
+    Returns
+    -------
+    Submission
+        It is in the store.
+    """
+    user, host = who()
+    submission = Submission(
+        number=next_number(store),
+        store=str(store.path),
+        cluster=jobs.slurm.cluster,
+        submitted=now(),
+        user=user,
+        host=host,
+        videos=tuple(video.video for video in plans),
+        arrays=tuple(jobs.arrays),
+        group_mode=group_mode,
+        logs=str(store.logs),
+        verify=wishes.verify,
+    )
+    jobs.written.append(write_submission(store, submission))
+    request = wishes.last_request(plans, jobs.arrays[0].request or Request())
+    arrays = [array.job for array in submission.arrays]
+    text = script.last_script(store.path, store.logs, arrays, request, wishes.verify)
+    with uninterrupted():
+        jobs.others.append(jobs.slurm.submit(text))
+    submission = replace(submission, last_job=jobs.others[-1])
+    write_submission(store, submission)
+    return submission
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold signals back, so that no job is submitted whose id is lost."""
+    signals = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _merged(before: Sequence[str], wished: Sequence[str]) -> tuple[str, ...]:
+    """Return options with those that are wished in place of older ones of the same name."""
+    names = {option.partition("=")[0] for option in wished}
+    kept = [option for option in before if option.partition("=")[0] not in names]
+    return (*kept, *wished)
+
+
+def who() -> tuple[str, str]:
+    """Return the name of the user and of the machine."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name
+        user = ""
+    return user, socket.gethostname()
+
+
+def _with_job(path: Path, job: str) -> Path:
+    return Path(str(path).replace(script.JOB, job))

@@ -1,0 +1,277 @@
+"""What was submitted to the cluster for a store, and what was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from tracks2zarr.decide import Mode
+from tracks2zarr.files import write_whole
+from tracks2zarr.record import Record
+from tracks2zarr.store import Store
+
+#: The version of the submission's JSON; one of another version does not count.
+SUBMISSION_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What an array job asks the cluster for, for each of its tasks.
+
+    Parameters
+    ----------
+    memory
+        In MiB; None for what the cluster gives by default.
+    minutes
+        The time limit; None for the cluster's own.
+    cpus
+        Cores a task.
+    max_tasks
+        How many tasks may run at the same time.
+    options
+        Any other options of ``sbatch``, such as ``--partition=cpu``.
+    prelude
+        Lines of shell that run first.
+    """
+
+    memory: int | None = None
+    minutes: int | None = None
+    cpus: int = 1
+    max_tasks: int = 9
+    options: tuple[str, ...] = ()
+    prelude: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayJob:
+    """One array job: the number of a task plus `offset` is the video's index.
+
+    Parameters
+    ----------
+    job
+        The id that SLURM gave it.
+    indices
+        The indices of the videos that it was submitted for.
+    request
+        What it asks for; None where a script was submitted by hand.
+    offset
+        Is added to the number of a task.
+    """
+
+    job: str
+    indices: tuple[int, ...]
+    request: Request | None
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """All that was submitted at once.
+
+    Parameters
+    ----------
+    number
+        Counts the submissions of a store from 1: the clocks of log-in nodes differ.
+    store, cluster
+        The folder of the store that it was for, and the cluster that it was submitted to: a
+        copy of the store has no jobs.
+    submitted
+        When, in UTC, ISO 8601.
+    user, host
+        By whom, and where.
+    videos
+        All planned videos; the index of an array task counts in them.
+    arrays
+        The array jobs.
+    group_mode
+        What a task does where its video is there.
+    logs
+        The folder that the logs of the tasks are written to, absolute.
+    last_job
+        The id of the job that finalises; None where there is none.
+    verify
+        What the last job verifies: ``quick``, ``full`` or ``none``.
+    """
+
+    number: int
+    store: str
+    cluster: str
+    submitted: str
+    user: str
+    host: str
+    videos: tuple[str, ...]
+    arrays: tuple[ArrayJob, ...]
+    group_mode: Mode
+    logs: str
+    last_job: str | None = None
+    verify: str = "quick"
+
+    @property
+    def jobs(self) -> list[str]:
+        """The ids of its jobs, the last one included."""
+        return [array.job for array in self.arrays] + ([self.last_job] if self.last_job else [])
+
+    def array(self, job: str) -> ArrayJob | None:
+        """Return its array job with this id."""
+        return next((array for array in self.arrays if array.job == job), None)
+
+    def videos_submitted(self) -> set[str]:
+        """Return the videos that a task was submitted for."""
+        return {video for video, _, _ in self.tasks()}
+
+    def tasks(self) -> Iterator[tuple[str, str, int]]:
+        """Yield video, job and number of each task that was submitted."""
+        for array in self.arrays:
+            for index in array.indices:
+                yield self.videos[index], array.job, index - array.offset
+
+    def to_json(self) -> str:
+        """Return the submission as JSON text."""
+        return json.dumps({"tracks2zarr_submission": SUBMISSION_FORMAT} | asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Make a submission from JSON text.
+
+        Raises
+        ------
+        ValueError
+            If the text is none, or one of another version.
+        """
+        try:
+            document = json.loads(text)
+            if document.pop("tracks2zarr_submission") != SUBMISSION_FORMAT:
+                raise ValueError("another format")
+            document["videos"] = tuple(document["videos"])
+            document["arrays"] = tuple(_array(fields) for fields in document["arrays"])
+            return cls(**document)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a submission: {error!r}") from None
+
+
+def _array(fields: Mapping[str, Any]) -> ArrayJob:
+    request = fields["request"]
+    return ArrayJob(
+        job=fields["job"],
+        indices=tuple(fields["indices"]),
+        request=None
+        if request is None
+        else Request(**{**request, "options": tuple(request["options"])}),
+        offset=fields["offset"],
+    )
+
+
+def write_submission(store: Store, submission: Submission) -> Path:
+    """Write a submission into its store, and return the file; its first job names it."""
+    path = store.submissions_folder / f"{submission.arrays[0].job}.json"
+    write_whole(path, submission.to_json().encode())
+    return path
+
+
+def read_submissions(store: Store) -> list[Submission]:
+    """Return what was submitted for a store, the oldest first."""
+    return _submissions_in(store.submissions_folder)
+
+
+def was_replaced(store: Store, job: str | None) -> bool:
+    """Tell whether an array job was submitted for an older store that this one has replaced."""
+    older = _submissions_in(store.replaced_folder) if job else []
+    return any(submission.array(job or "") for submission in older)
+
+
+def _submissions_in(folder: Path) -> list[Submission]:
+    found = []
+    for path in folder.glob("*.json"):
+        try:
+            found.append(Submission.from_json(path.read_bytes()))
+        except (OSError, ValueError):
+            continue
+    return sorted(found, key=lambda submission: submission.number)
+
+
+def next_number(store: Store) -> int:
+    """Return the number of the store's next submission."""
+    return max((submission.number for submission in read_submissions(store)), default=0) + 1
+
+
+def submission_of(store: Store, job: str | None) -> Submission | None:
+    """Return the submission that an array job belongs to."""
+    if job is None:
+        return None
+    for submission in reversed(read_submissions(store)):
+        if submission.array(job):
+            return submission
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """Which tasks were submitted for each video, over all submissions of a store.
+
+    Parameters
+    ----------
+    submissions
+        The oldest first.
+    """
+
+    submissions: tuple[Submission, ...]
+    _places: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, store: Store) -> Self:
+        """Read what was submitted for a store; what was for one that it is a copy of is not."""
+        own = (sub for sub in read_submissions(store) if sub.store == str(store.path))
+        tasks = cls(tuple(own))
+        for submission in tasks.submissions:
+            for video, job, number in submission.tasks():
+                tasks._places.setdefault(video, []).append((job, number))
+        return tasks
+
+    @property
+    def jobs(self) -> list[str]:
+        """The ids of all array jobs."""
+        return [array.job for submission in self.submissions for array in submission.arrays]
+
+    @property
+    def last_jobs(self) -> list[str]:
+        """The ids of all jobs that finalise."""
+        return [sub.last_job for sub in self.submissions if sub.last_job]
+
+    def of_video(self, video: str) -> list[tuple[str, int]]:
+        """Return job and number of each task of a video, the latest last."""
+        return self._places.get(video, [])
+
+    @property
+    def cluster(self) -> str:
+        """The cluster that the latest submission went to; empty where nobody knows."""
+        return self.submissions[-1].cluster if self.submissions else ""
+
+    def replaced_since(self, video: str) -> str:
+        """Return when a video's replacement was submitted last (UTC, ISO 8601); empty for never."""
+        times = (
+            submission.submitted
+            for submission in reversed(self.submissions)
+            if submission.group_mode == "w" and video in submission.videos_submitted()
+        )
+        return next(times, "")
+
+    def jobs_of(self, video: str, record: Record | None) -> set[str]:
+        """Return the array jobs that had a task for a video, one that nobody wrote down too."""
+        jobs = {job for job, _ in self.of_video(video)}
+        return jobs | {record.last.place.job or ""} if record else jobs
+
+    def videos(self) -> Iterator[str]:
+        """Yield the videos that a task was submitted for."""
+        yield from self._places
+
+    def array(self, job: str) -> ArrayJob | None:
+        """Return the array job with this id."""
+        found = (submission.array(job) for submission in reversed(self.submissions))
+        return next((array for array in found if array), None)
+
+    def log_folders(self) -> list[Path]:
+        """Return the folders that logs were written to."""
+        return sorted({Path(submission.logs) for submission in self.submissions})

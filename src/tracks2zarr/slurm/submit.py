@@ -1,0 +1,206 @@
+"""Submitting an experiment: one array task a video, and a last job that finalises."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tracks2zarr.decide import Mode
+from tracks2zarr.joining import join
+from tracks2zarr.measure import now
+from tracks2zarr.opening import opened, withdraw
+from tracks2zarr.planning import Plan, VideoPlan
+from tracks2zarr.problems import Problem, Tracks2ZarrError, listed
+from tracks2zarr.slurm import script
+from tracks2zarr.slurm.client import Slurm, UnansweredError
+from tracks2zarr.slurm.queueing import Held, Wishes, add_last_job, held
+from tracks2zarr.slurm.status import settled_status
+from tracks2zarr.slurm.submission import Submission
+from tracks2zarr.store import Store
+
+#: What a store is called where none is named.
+DEFAULT_STORE = f"CrabTracks-slurm{script.JOB}.zarr"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """What was submitted.
+
+    Parameters
+    ----------
+    store
+        The folder of the store.
+    submission
+        The jobs; None where there was nothing to submit.
+    videos
+        The videos that a task was submitted for.
+    done
+        Those that are done already.
+    open
+        Those that a task or a run is at work on, or waits for.
+    raised
+        What was asked for more of than before, by video, and why.
+    problems
+        What is wrong with the input of videos that are submitted again.
+    """
+
+    store: Path
+    submission: Submission | None
+    videos: tuple[str, ...]
+    done: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
+    raised: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def submit(
+    plan: Plan,
+    store: str | os.PathLike[str] = DEFAULT_STORE,
+    *,
+    wishes: Wishes | None = None,
+    store_mode: Mode = "w-",
+    group_mode: Mode = "w-",
+    slurm: Slurm | None = None,
+) -> Submitted:
+    """Submit one array task a video, and a last job; the plan is in the store before any runs.
+
+    Parameters
+    ----------
+    plan
+        What is to be done.
+    store
+        The folder of the store; ``{job}`` in its name stands for the id of the array job.
+    wishes
+        What the cluster is asked for; what is left out is predicted from the plan.
+    store_mode, group_mode
+        As those of `tracks2zarr.create`.
+    slurm
+        The cluster.
+
+    Returns
+    -------
+    Submitted
+        A video that is done, or that a task is at work on or waits for, is not submitted again.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If the modes forbid it, or SLURM refuses it; then nothing is left in the queue, nor of
+        a store that was made for it.
+    """
+    wishes, slurm, since = wishes or Wishes(), slurm or Slurm(), now()
+    path = Path(os.path.abspath(store))  # noqa: PTH100 - {job} is no link yet
+    everything = range(len(plan.videos))
+    _check_log_folder(path)
+    if store_mode == "w":
+        _check_idle(Store.at(path), slurm)
+    with _withdrawn_if_refused() as made, held(slurm) as jobs:
+        if script.JOB in str(path):
+            path = _add(jobs, path, plan.videos, everything, wishes)
+        target = Store.at(path)
+        with opened(target, plan, store_mode) as is_new, target.queue_lock():
+            target.logs.mkdir(exist_ok=True)
+            joined = join(target, plan, group_mode, since=since)
+            if is_new:
+                made[target] = target.plan_file.stat()
+            planned = target.read_plan().videos
+            wanted = set(joined.videos_to_write())
+            busy = _open(target, slurm) & {video.video for video in plan.videos}
+            if not jobs.arrays:
+                indices = [
+                    i for i, v in enumerate(planned) if v.video in wanted and v.video not in busy
+                ]
+                _add(jobs, target.path, planned, indices, wishes)
+            submission = None
+            if jobs.arrays:
+                submission = add_last_job(jobs, target, planned, wishes, group_mode)
+    videos = submitted_videos(submission)
+    done = {video.video for video in plan.videos} - {*videos, *busy}
+    return Submitted(
+        store=target.path,
+        submission=submission,
+        videos=videos,
+        done=tuple(sorted(done)),
+        open=tuple(sorted(busy)),
+    )
+
+
+@contextmanager
+def _withdrawn_if_refused() -> Iterator[dict[Store, os.stat_result]]:
+    """Remove the stores that a block made, with the files of their plans, if it fails."""
+    made: dict[Store, os.stat_result] = {}
+    try:
+        yield made
+    except BaseException:
+        for store, plan_file in made.items():
+            with contextlib.suppress(OSError):  # what was refused is what is to be said
+                withdraw(store, plan_file)
+        raise
+
+
+def _check_log_folder(store: Path) -> None:
+    """Check that SLURM can write logs below a path; behind a backslash it fills in nothing."""
+    if "\\" in str(store) or "\n" in str(store) or _is_no_text(str(store)):
+        raise Tracks2ZarrError(
+            Problem(
+                kind="log-folder",
+                what="SLURM cannot write logs there.",
+                file=str(store),
+                found="a path with a backslash, a line break, or what is no text",
+                expected="a path without",
+                remedy="Pass another path for the store.",
+            )
+        )
+
+
+def _is_no_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _add(
+    jobs: Held, path: Path, plans: Sequence[VideoPlan], indices: Sequence[int], wishes: Wishes
+) -> Path:
+    """Submit tasks for some of the planned videos; return the path of the store."""
+    if not indices:
+        return path
+    request = wishes.request([plans[index] for index in indices])
+    return jobs.add(path, path / "logs", {request: indices})
+
+
+def _open(store: Store, slurm: Slurm) -> set[str]:
+    """Return the videos that a task or a run is at work on, or that are in the queue."""
+    known = settled_status(store.path, slurm)
+    if known.unanswered:
+        raise UnansweredError(known.unanswered).as_error()
+    return {video.video for video in known.videos if video.is_open}
+
+
+def _check_idle(store: Store, slurm: Slurm) -> None:
+    """Check that no task of a store that is to be replaced runs or waits."""
+    busy = sorted(_open(store, slurm)) if store.exists() else []
+    if busy:
+        raise Tracks2ZarrError(
+            Problem(
+                kind="store-queued",
+                what="Tasks for the store run or wait in the queue.",
+                file=str(store.path),
+                found=f"tasks for {listed(busy, 5)}",
+                expected="no task of a store that is to be replaced",
+                remedy=f"Run 'tracks2zarr slurm cancel {store.path}' first.",
+            )
+        )
+
+
+def submitted_videos(submission: Submission | None) -> tuple[str, ...]:
+    """Return the videos that a submission has tasks for."""
+    if submission is None:
+        return ()
+    return tuple(submission.videos[index] for array in submission.arrays for index in array.indices)

@@ -1,0 +1,77 @@
+"""Threads within this process."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import chain, islice
+
+from tracks2zarr.pool import MAX_THREADS, available_cores
+
+#: Results that wait to be taken, so that no thread waits for work.
+_AHEAD = 1
+MOST_THREADS = 4
+
+
+@contextmanager
+def importing(*modules: str) -> Iterator[None]:
+    """Import modules in a thread while the block runs; zarr takes a third of a second."""
+
+    def load() -> None:
+        # whoever needs the module imports it, too, and meets the error there
+        with suppress(Exception):
+            for name in modules:
+                importlib.import_module(name)
+
+    thread = threading.Thread(target=load, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def thread_count() -> int:
+    """Return how many threads this process is to use: as many as polars has, up to four.
+
+    The bytes of a clip are read and hashed by one thread, which cannot feed more.
+    """
+    given = os.environ.get(MAX_THREADS, "")
+    return min(int(given) if given.isdecimal() else available_cores(), MOST_THREADS)
+
+
+def mapped[Item, Result](
+    function: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[Result]:
+    """Apply a function to items, in threads, and yield the results in order.
+
+    Parameters
+    ----------
+    function
+        What to apply; it should leave Python's lock alone for most of its time.
+    items
+        Are taken as they are needed, so that few of them are in memory.
+    """
+    count = thread_count()
+    coming = iter(items)
+    first = list(islice(coming, 2))
+    if count == 1 or len(first) < 2:
+        yield from map(function, chain(first, coming))
+        return
+    pending: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(count) as pool:
+        try:
+            for item in chain(first, coming):
+                pending.append(pool.submit(function, item))
+                if len(pending) > count + _AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
