@@ -15,7 +15,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1	/' | expand -t 18
 
 # Environments: made anew only when what they are made from has changed.
-MADE_FROM := pyproject.toml constraints.txt
+MADE_FROM := pyproject.toml constraints.txt hatch_build.py src/tracks2zarr/scan.c
 
 .venv/.made-lean: $(MADE_FROM)
 	@scripts/make-env lean

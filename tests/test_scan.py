@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from tracks2zarr import via
+from tracks2zarr import compiled, via
 from tracks2zarr.boxes import ClipBoxes
 from tracks2zarr.parse import parse_clip
 from tracks2zarr.rows import read_clip
@@ -19,6 +22,15 @@ HEADER = ",".join(via.HEADER) + "\n"
 IMAGE_PROBLEMS = {"file-attributes", "frame-not-integer", "no-frame", "frame-outside-clip"}
 CELLS = ("frame_00000007.png", '{"clip":123}')
 RULE = via.FrameRule(10**7, 0, "clip", None)
+
+
+@pytest.fixture(params=["compiled", "polars"], autouse=True)
+def _scanner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try each of the two; that the first one is built is for test_build.py to say."""
+    if request.param == "polars":
+        monkeypatch.setattr(compiled, "library", lambda: None)
+    elif compiled.library() is None:
+        pytest.skip("built without a C compiler")
 
 
 def row(
@@ -85,7 +97,7 @@ def test_rows_of_the_tracker_are_recognised(text: str, tmp_path: Path) -> None:
     "text",
     [
         *(row(x=x) for x in ("01.5", "+1.5", ".5", "1.", "1.5e3", "NaN", "inf", '""1""', "1 ", "")),
-        *(row(width=width) for width in ("05", "+5", "-5", "5.0", "0", "99999999999", "")),
+        *(row(width=width) for width in ("05", "+5", "-5", "5.", "1e1", "")),
         *(row(track=track) for track in ("-1", "1.0", "9007199254740992", "", "x")),
         *(row(confidence=confidence) for confidence in ("inf", "x", "", "1e60")),
         *(row(count=count) for count in ("0", "00", "", '"1"', "x")),
@@ -101,6 +113,21 @@ def test_rows_of_the_tracker_are_recognised(text: str, tmp_path: Path) -> None:
 )
 def test_other_rows_are_not(text: str) -> None:
     assert n_recognised(text) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(row(width=width) for width in ("0", "5.0", "5.25", "99999999999")),
+        row(x="123456789012345678901234567890"),
+        row(y="0.00000000000000000000000000001"),
+        row(confidence="123456789e-30"),
+        row(confidence="5E-3"),
+        row(track="007"),
+    ],
+)
+def test_rows_that_may_be_recognised(text: str, tmp_path: Path) -> None:
+    assert_roads_agree(text, tmp_path)
 
 
 @pytest.mark.parametrize("gone", ["frame_00000007.png", "8888", '"{""clip"":123}"'])
@@ -126,7 +153,7 @@ def test_others_keep_their_place(tmp_path: Path) -> None:
         row(2, x="1.5e2"),
         'frame_00000003.png,8888,"{""clip"":123}",0,0,"{}","{}"\n',
         row(4),
-        row(5, width="5.0"),
+        row(5, width="5e0"),
         row(6, y='""7""'),
     ]
     scanned = scan("".join(lines).encode())
@@ -156,6 +183,43 @@ def slips() -> Iterator[str]:
         for character in '"{}:,.-+e0 5_\t\x00é':
             yield good[:place] + character + good[place:]
             yield good[:place] + character + good[place + 1 :]
+
+
+def assert_numbers_are_read_as_python_does(texts: list[str]) -> None:
+    """Check each number where it is a coordinate, and where it is a confidence."""
+    scanned = scan("".join(row(x=text.lstrip("-"), confidence=text) for text in texts).encode())
+    assert scanned is not None
+    expected = [np.float32(float(texts[number])) for number in scanned.rows.tolist()]
+    np.testing.assert_array_equal(scanned.found.batch.confidence, expected)
+    np.testing.assert_array_equal(scanned.found.batch.corner[:, 0], np.abs(expected))
+    if compiled.library() is not None:
+        assert len(scanned.rows) == len(texts)
+
+
+@given(st.lists(st.floats(1e-4, 1e15) | st.floats(-1e15, -1e-4), min_size=1))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_numbers_are_rounded_as_python_rounds_them(numbers: list[float]) -> None:
+    assert_numbers_are_read_as_python_does([f"{number!r}" for number in numbers])
+
+
+def test_numbers_between_two_of_float32_are_rounded_as_python_rounds_them() -> None:
+    """Halfway, and as little above and below as 17 digits and a double can be."""
+    rng = np.random.default_rng(1)
+    lower = rng.uniform(1e-4, 5000, 3000).astype(np.float32)
+    middle = (lower.astype(float) + np.nextafter(lower, np.float32(np.inf)).astype(float)) / 2
+    texts = []
+    for number in middle.tolist():
+        near = number
+        for _ in range(4):
+            near = np.nextafter(near, 0.0)
+        for _ in range(8):
+            near = float(np.nextafter(near, np.inf))
+            texts.append(np.format_float_positional(near, unique=True, trim="0"))
+        exact = Decimal(number)
+        texts += [f"{exact:.17f}", f"{exact.next_minus():.18f}", f"{exact.next_plus():.18f}"]
+    short = [text for text in texts if sum(map(str.isdigit, text.lstrip("0."))) <= 19]
+    assert len(short) > 20_000
+    assert_numbers_are_read_as_python_does(short)
 
 
 @pytest.mark.slow

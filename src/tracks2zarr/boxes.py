@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
+type Bools = NDArray[np.bool_]
 type Int32s = NDArray[np.int32]
 type Int64s = NDArray[np.int64]
 type Float32s = NDArray[np.float32]
@@ -62,6 +63,19 @@ class Found:
             for name in Batch.__slots__
         }
         return Found([*self.images, *other.images], Batch(**columns))
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """Rows that are as the tracker writes them, among some lines.
+
+    `is_known` (n_lines,) bool tells which lines these are, `images` has the cells of the
+    images that they are in, as bytes.
+    """
+
+    is_known: Bools
+    images: list[bytes]
+    batch: Batch
 
 
 @dataclass(frozen=True, slots=True)

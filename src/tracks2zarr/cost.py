@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tracks2zarr.threads import MOST_THREADS
 
 # All that follows was measured (tests/test_cost.py holds it against whole processes), in bytes.
 
-#: A process with numpy, polars and zarr imported.
-_BASE = 110 * 10**6
-#: What a thread has at hand while it parses a batch, and that for a byte of a smaller clip.
-_THREAD, _SMALL_BYTE = 72 * 10**6, 4.6
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What a process has at hand that reads tracks files, in bytes.
+
+    Parameters
+    ----------
+    base
+        Itself, with all that is imported.
+    first, thread
+        While it reads batches: that of the first thread, and of each further one.
+    small_byte
+        That for each byte of a clip that is smaller than its batches.
+    """
+
+    base: int
+    first: int
+    thread: int
+    small_byte: float
+
+
+#: With the scanner of `scan.c`, and with polars.
+_COMPILED = Reader(65 * 10**6, 62 * 10**6, 22 * 10**6, 1.2)
+_POLARS = Reader(110 * 10**6, 72 * 10**6, 72 * 10**6, 4.6)
 #: The columns that are held of a clip, for a byte of its tracks file.
 _COLUMN_BYTE = 0.09
 #: A process that verifies; what it has at hand while it compares, and that for a byte of less.
 _VERIFY_BASE, _COMPARED, _COMPARED_BYTE = 60 * 10**6, 25 * 10**6, 0.3
 #: What is kept of all clips, and what is held of the one that is read, for a byte.
 _KEPT_BYTE, _READ_BYTE = 0.36, 0.07
-
-
 #: What is held for a frame, and for one that has an image in the file; and the least bytes of one.
 _FRAME, _IMAGE, _IMAGE_BYTES = 29, 320, 50
 
@@ -41,9 +60,13 @@ def predicted_memory(clip_sizes: Sequence[int], threads: int = 2, *, n_frames: i
     int
         Bytes. Clips are converted one after the other, so the largest one decides.
     """
+    from tracks2zarr import compiled  # numpy takes a while to import
+
+    reader = _POLARS if compiled.library() is None else _COMPILED
     largest = max(clip_sizes, default=0)
-    batches = min(_THREAD * min(threads, MOST_THREADS), int(_SMALL_BYTE * largest))
-    return _BASE + batches + int(_COLUMN_BYTE * largest) + _of_frames(largest, n_frames)
+    batches = reader.first + reader.thread * (min(threads, MOST_THREADS) - 1)
+    batches = min(batches, int(reader.small_byte * largest))
+    return reader.base + batches + int(_COLUMN_BYTE * largest) + _of_frames(largest, n_frames)
 
 
 def _of_frames(size: int, n_frames: int) -> int:
@@ -79,11 +102,14 @@ _START_MINUTES = 10
 #: What is asked for beyond the prediction: a task that is killed costs more than this.
 _HEADROOM = 1.25
 _MEMORY_STEP = 128
+#: And at least that, in MiB: a clip with rows that polars has to read takes no more.
+_LEAST_MEMORY = 512
 
 
 def requested_memory(predicted: int) -> int:
     """Return what to ask a cluster for, in MiB: headroom over the prediction, in bytes."""
-    return -(-int(predicted * _HEADROOM) // (_MEMORY_STEP * 2**20)) * _MEMORY_STEP
+    steps = -(-int(predicted * _HEADROOM) // (_MEMORY_STEP * 2**20))
+    return max(steps * _MEMORY_STEP, _LEAST_MEMORY)
 
 
 def requested_minutes(size: int) -> int:

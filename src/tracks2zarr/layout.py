@@ -25,7 +25,7 @@ class Layout:
 
     chunk_frames: int = 4000
     chunk_individuals: int = 128
-    zstd_level: int = 0
+    zstd_level: int = 1
 
     def chunks(self, n_frames: int, n_individuals: int) -> tuple[int, int]:
         """Return the frames and individuals of an inner chunk of arrays of this extent."""

@@ -1,4 +1,4 @@
-"""The fast road from a tracks CSV to boxes: polars, batch by batch.
+"""The fast road from a tracks CSV to boxes, batch by batch.
 
 It recognises rows that are right, and nothing else. At the first row that it does not
 recognise, the whole file goes the slow road (`tracks2zarr.rows`), which decides: it
@@ -10,34 +10,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
-import polars as pl
 
 from tracks2zarr import rows, via
-from tracks2zarr.boxes import Batch, ClipBoxes, Found, Int32s, Int64s, Spill
+from tracks2zarr.boxes import ClipBoxes, Found, Spill
 from tracks2zarr.problems import Problem, Tracks2ZarrError
 from tracks2zarr.row_problems import mixed_frames
-from tracks2zarr.scan import scan
+from tracks2zarr.scan import UnrecognisedError, count_byte, scan
 from tracks2zarr.sources import named_digest
 from tracks2zarr.threads import mapped
 
 #: Bytes of CSV that are parsed at once: twice as much takes more memory, and no less time.
 BATCH_BYTES = 8 * 2**20
-
-_CACHED = 1 << 18
-_BEFORE_QUOTED, _AFTER_QUOTED = np.zeros((2, 256), np.bool_)
-_BEFORE_QUOTED[[*b',\n"']] = True
-_AFTER_QUOTED[[*b',\r\n"']] = True
-
-_RAW = dict.fromkeys(via.HEADER, pl.String)
-_SHAPE = pl.Struct(dict.fromkeys(("name", "x", "y", "width", "height"), pl.String))
-_REGION = pl.Struct(dict.fromkeys(("track", "confidence"), pl.String))
-_BOX = ("x", "y", "width", "height")
-#: From here on, json_decode may have taken an integer for a float64.
-_EXACT_FLOAT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +39,6 @@ class ParsedClip:
     def boxes(self) -> ClipBoxes:
         """The boxes, read from the folder as they are used."""
         return ClipBoxes.load(self.folder)
-
-
-class _UnrecognisedError(Exception):
-    """There is a row that the fast road does not know to be right."""
 
 
 def parse_clip(
@@ -91,7 +74,7 @@ def parse_clip(
     """
     try:
         return _parse_fast(path, rule, folder, on_bytes)
-    except _UnrecognisedError:
+    except UnrecognisedError:
         return _parse_slow(path, rule, folder, on_bytes)
 
 
@@ -117,7 +100,7 @@ def _parse_fast(
         hasher.update(header)
         on_bytes(len(header))
         if not via.is_header(via.split_header(header)):
-            raise _UnrecognisedError
+            raise UnrecognisedError
         for size, found in mapped(_find_boxes, _record_batches(file, hasher)):
             images = ((name, same.setdefault(text, text)) for name, text in found.images)
             numbers = [number_of.setdefault(image, len(number_of)) for image in images]
@@ -127,36 +110,48 @@ def _parse_fast(
             on_bytes(size)
     frames = via.frames_of([via.Image(*pair) for pair in number_of], rule)
     if frames.bad:
-        raise _UnrecognisedError
+        raise UnrecognisedError
     boxes = spill.boxes(np.array(frames.of_image, np.int32))
     if boxes.first_duplicate() is not None:
-        raise _UnrecognisedError
+        raise UnrecognisedError
     warnings = (mixed_frames(path),) if frames.mixed else ()
     return ParsedClip(folder, named_digest(hasher), warnings)
 
 
-def _record_batches(file: BinaryIO, hasher: hashlib._Hash) -> Iterator[bytes]:
+def _record_batches(file: BufferedReader, hasher: hashlib._Hash) -> Iterator[memoryview]:
     """Yield the bytes of whole records; a line break within quotes does not end one."""
     rest = b""
-    while data := file.read(BATCH_BYTES):
-        hasher.update(data)
-        data = rest + data
-        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n") + data.endswith(b"\r"):
-            raise _UnrecognisedError  # to the csv module, this ends a line
-        cut = _last_record_end(data)
-        if len(data) - cut > 2 * BATCH_BYTES:
-            raise _UnrecognisedError  # a quote that is never closed
+    while True:
+        data = bytearray(len(rest) + BATCH_BYTES)  # each batch has its own: others are in use
+        data[: len(rest)] = rest
+        view = memoryview(data)
+        read = view[len(rest) : len(rest) + file.readinto(view[len(rest) :])]
+        if not read:
+            break
+        hasher.update(read)
+        size = len(rest) + len(read)
+        if _has_lone_return(data, size):
+            raise UnrecognisedError  # to the csv module, this ends a line
+        cut = _last_record_end(data, size)
+        if size - cut > 2 * BATCH_BYTES:
+            raise UnrecognisedError  # a quote that is never closed
         if cut:
-            yield data[:cut]
-        rest = data[cut:]
+            yield view[:cut]
+        rest = bytes(view[cut:size])
     if rest:
-        yield rest
+        yield memoryview(rest)
 
 
-def _last_record_end(data: bytes) -> int:
+def _has_lone_return(data: bytearray, size: int) -> bool:
+    """Tell whether there is a carriage return without a line break; the last byte may be one."""
+    count = data.count(b"\r", 0, size) if data.find(b"\r", 0, size) >= 0 else 0
+    return count > 0 and count != data.count(b"\r\n", 0, size) + data.endswith(b"\r", 0, size)
+
+
+def _last_record_end(data: bytearray, size: int) -> int:
     """Return the place behind the last line break that is not within quotes; 0 for none."""
-    cut = data.rfind(b"\n") + 1
-    within_quotes = _n_quotes(data, cut) % 2
+    cut = data.rfind(b"\n", 0, size) + 1
+    within_quotes = count_byte(memoryview(data)[:cut], ord('"')) % 2
     while cut and within_quotes:
         before = data.rfind(b"\n", 0, cut - 1) + 1
         within_quotes ^= data.count(b'"', before, cut) % 2
@@ -164,167 +159,15 @@ def _last_record_end(data: bytes) -> int:
     return cut
 
 
-def _n_quotes(data: bytes, stop: int) -> int:
-    """Return the number of quotes before a place; where they are frequent, `count` is slow."""
-    all_bytes = np.frombuffer(data, np.uint8)[:stop]
-    return sum(
-        int(np.count_nonzero(all_bytes[start : start + _CACHED] == ord('"')))
-        for start in range(0, stop, _CACHED)
-    )
-
-
-def _find_boxes(records: bytes) -> tuple[int, Found]:
+def _find_boxes(records: memoryview) -> tuple[int, Found]:
     """Return the number of bytes, and the boxes of some records."""
     scanned = scan(records)
+    if scanned is not None and not scanned.others:
+        return len(records), scanned.found
+    from tracks2zarr.decode import decode
+
     if scanned is None:
-        return len(records), _decode_records(records)[0]
-    found, places = scanned.found, scanned.rows
-    if scanned.others:
-        other, rows_of = _decode_records(scanned.others)
-        found = found.joined(other, np.concatenate([places, scanned.other_rows[rows_of]]))
-    return len(records), found
-
-
-def _decode_records(records: bytes) -> tuple[Found, Int64s]:
-    """Return the boxes of any records, and (n,) int64, the record of each."""
-    if via.BOM in records or not _is_quoted_strictly(records):
-        raise _UnrecognisedError  # polars would drop that
-    try:
-        raw = pl.read_csv(records, has_header=False, schema=_RAW)
-    except pl.exceptions.PolarsError:
-        raise _UnrecognisedError from None
-    if any(raw[name].has_nulls() for name in _NEEDED):
-        raise _UnrecognisedError
-    image, images = _images(raw)
-    is_empty = raw.select(
-        (pl.col("region_shape_attributes") == "{}") & (pl.col("region_attributes") == "{}")
-    ).to_series()
-    _check_empty(raw.filter(is_empty))
-    has_box = ~is_empty.to_numpy()
-    raw = raw.filter(has_box)
-    if (raw["region_count"].str.strip_chars() == "0").any():
-        raise _UnrecognisedError
-    return Found(images, _to_batch(image[has_box], _decode(raw))), np.flatnonzero(has_box)
-
-
-def _is_quoted_strictly(records: bytes) -> bool:
-    """Tell whether quotes stand around whole cells, and twice within them, and nowhere else.
-
-    polars takes others, too, and drops some. Counted from the first, each second quote ends
-    what is quoted: where a quote within a cell is twice, one ends it and the next begins it.
-    """
-    text = np.frombuffer(records, np.uint8)
-    quotes = np.flatnonzero(text == ord('"'))
-    if len(quotes) % 2:
-        return False
-    first, last = quotes[::2], quotes[1::2]
-    before = text[first[first > 0] - 1]
-    after = text[last[last + 1 < len(text)] + 1]
-    return bool(_BEFORE_QUOTED[before].all() and _AFTER_QUOTED[after].all())
-
-
-def _images(raw: pl.DataFrame) -> tuple[Int32s, list[tuple[str, str]]]:
-    """Return (n,) int32, the number of the image of each row, and the distinct images."""
-    keys = ["filename", "file_attributes"]
-    distinct = raw.select(keys).unique(maintain_order=True).with_row_index("image")
-    joined = raw.select(keys).join(distinct, on=keys, how="left", maintain_order="left")
-    return joined["image"].cast(pl.Int32).to_numpy(), list(distinct.select(keys).iter_rows())
-
-
-_NEEDED = (
-    "filename",
-    "file_attributes",
-    "region_count",
-    "region_shape_attributes",
-    "region_attributes",
-)
-
-
-def _check_empty(raw: pl.DataFrame) -> None:
-    if (raw["region_count"] != "0").any():
-        raise _UnrecognisedError
-
-
-def _decode(raw: pl.DataFrame) -> pl.DataFrame:
-    """Return the values of the two columns of JSON, as text, one column a key."""
-    try:
-        shape = raw["region_shape_attributes"].str.json_decode(_SHAPE)
-        region = raw["region_attributes"].str.json_decode(_REGION)
-    except pl.exceptions.PolarsError:
-        raise _UnrecognisedError from None
-    # json_decode drops empty strings: then the rows would no longer belong together
-    if not len(shape) == len(region) == len(raw):
-        raise _UnrecognisedError
-    values = pl.concat([shape.struct.unnest(), region.struct.unnest()], how="horizontal")
-    if not _is_one_object_a_row(raw, values):
-        raise _UnrecognisedError
-    return values
-
-
-def _is_one_object_a_row(raw: pl.DataFrame, values: pl.DataFrame) -> bool:
-    """Tell whether each row has one object, in which no key that counts is twice.
-
-    json_decode reads all rows as one text, so that an object may begin in one row and end in
-    another; and of a key that is twice it takes the first, where others take the last. Where
-    a row has as many colons as values were found, all is well; else it is looked at closely.
-    """
-    with_confidence = not values["confidence"].has_nulls()
-    for column, keys, found in (
-        ("region_shape_attributes", ("name", *_BOX), len(_BOX) + 1),
-        ("region_attributes", ("track",), 2 if with_confidence else 0),
-    ):
-        text = raw[column]
-        if not (text.str.starts_with("{") & text.str.ends_with("}")).all():
-            return False
-        if (text.str.count_matches(":", literal=True) == found).all():
-            continue
-        if text.str.contains_any(["\\", "["]).any():
-            return False  # a key may be written with escapes, a list may go on in another row
-        opened, closed = (text.str.count_matches(brace, literal=True) for brace in "{}")
-        if (opened != closed).any():
-            return False
-        for key in keys:
-            if (text.str.count_matches(f'"{key}"', literal=True) != 1).any():
-                return False
-        if (text.str.count_matches('"confidence"', literal=True) > 1).any():
-            return False
-    return True
-
-
-def _to_batch(image: Int32s, values: pl.DataFrame) -> Batch:
-    number = values.select(
-        *(pl.col(name).cast(pl.Float64, strict=False) for name in _BOX),
-        pl.col("confidence").cast(pl.Float64, strict=False),
-        _track(),
-        is_rect=pl.col("name").eq_missing("rect").all(),
-        confidence_lost=(
-            pl.col("confidence").is_not_null()
-            & pl.col("confidence").cast(pl.Float64, strict=False).is_null()
-        ).any(),
-    )
-    if not number["is_rect"].all() or number["confidence_lost"].any():
-        raise _UnrecognisedError
-    if any(number[name].has_nulls() for name in (*_BOX, "track")):
-        raise _UnrecognisedError
-    edges = number.select(_BOX).to_numpy()
-    confidence = number["confidence"].fill_null(np.nan).to_numpy()
-    sound = (
-        (np.abs(edges) < via.MAX_NUMBER).all()  # NaN is not
-        and (edges[:, 2:] >= 0).all()
-        and not (np.abs(confidence) >= via.MAX_NUMBER).any()
-        and (number["track"] >= 0).all()
-        and (number["track"] < _EXACT_FLOAT).all()
-    )
-    if not sound:
-        raise _UnrecognisedError
-    edges = edges.astype(np.float32)
-    track = number["track"].to_numpy()
-    return Batch(image, track, edges[:, :2], edges[:, 2:], confidence.astype(np.float32))
-
-
-def _track() -> pl.Expr:
-    """Return the track number; ``7.0`` is one, and so is ``7``."""
-    text = pl.col("track")
-    integral = text.str.extract(r"^([+-]?[0-9]{1,15})\.0*$", 1)
-    numbers = (one.cast(pl.Int64, strict=False) for one in (text, integral))
-    return pl.coalesce(*numbers).alias("track")
+        return len(records), decode(bytes(records))[0]
+    other, rows_of = decode(scanned.others)
+    order = np.concatenate([scanned.rows, scanned.other_rows[rows_of]])
+    return len(records), scanned.found.joined(other, order)

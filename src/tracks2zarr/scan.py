@@ -1,8 +1,8 @@
 """Rows as the lab's tracker writes them: text that is the same in all, and digits between.
 
-Such a row is cut at its commas, whatever stands in quotes, and each piece must be exactly
-its part of that text around a number. That takes half the time of reading a row as CSV
-and JSON. All other rows are handed on as they are, for the road that reads any row.
+They are recognised in one pass (`tracks2zarr.compiled`), or with polars where that was not
+built (`tracks2zarr.pieces`). All other rows are handed on as they are, for the road that
+reads any row (`tracks2zarr.decode`).
 """
 
 from __future__ import annotations
@@ -11,90 +11,17 @@ import csv
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
-from tracks2zarr import via
-from tracks2zarr.boxes import Batch, Found, Int64s
+from tracks2zarr import compiled, via
+from tracks2zarr.boxes import Found, Int64s, Recognised
 
-#: The pieces between the commas of a row: names, and the text around those with a number.
-_PIECES = dict.fromkeys(
-    (
-        *("filename", "file_size", "file_attributes", "region_count", "region_id", "name"),
-        *("x", "y", "width", "height", "track", "confidence"),
-    ),
-    pl.String,
-)
-_NAME = '"{""name"":""rect""'
-_AROUND = {
-    "x": ('""x"":', ""),
-    "y": ('""y"":', ""),
-    "width": ('""width"":', ""),
-    "height": ('""height"":', '}"'),
-    "track": ('"{""track"":""', '""'),
-    "confidence": (' ""confidence"":""', '""}"'),
-}
-_IMAGE = ("filename", "file_size", "file_attributes")
-#: What JSON has for a number, but for exponents.
-_DECIMAL = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$"
-_MAX_TRACK = 2**53
-_BOX = ("x", "y", "width", "height")
-_NUMBERS = {
-    **dict.fromkeys(("x", "y", "confidence"), pl.Float64()),
-    **dict.fromkeys(("width", "height"), pl.Int32()),
-    "track": pl.Int64(),
-}
+#: The cells of an image: file name, size, attributes.
+_N_CELLS = 3
+_CACHED = 1 << 18
 
 
-def _text(name: str) -> pl.Expr:
-    """Return the text of a number, where the text around it is what it must be."""
-    before, after = _AROUND[name]
-    text = pl.col(name).str.slice(len(before))  # quicker than to strip it
-    return text.str.strip_suffix(after) if after else text
-
-
-def _is_framed() -> pl.Expr:
-    """Tell whether all of a row but its image and its numbers is the text that it must be."""
-    return pl.all_horizontal(
-        pl.col("name") == _NAME,
-        *(pl.col(name).str.starts_with(before) for name, (before, _) in _AROUND.items()),
-        *(pl.col(name).str.ends_with(after) for name, (_, after) in _AROUND.items() if after),
-        pl.col("region_count").cast(pl.UInt32, strict=False) > 0,
-        pl.col("region_id").cast(pl.UInt32, strict=False) >= 0,
-    )
-
-
-def _is_json() -> pl.Expr:
-    """Tell whether the numbers that stand in JSON as such are written as JSON wants them."""
-    return pl.all_horizontal(
-        *(pl.col(name).str.contains(_DECIMAL) for name in ("x", "y")),
-        # of what is read as an integer, that excludes signs, and zeros before other digits
-        *(pl.col(name) >= "1" for name in ("width", "height")),
-    )
-
-
-def _is_sound() -> pl.Expr:
-    """Tell whether all numbers are there, and as large as they may be; NaN is not."""
-    return pl.all_horizontal(
-        "is_known",
-        *(pl.col(name).abs() < via.MAX_NUMBER for name in ("x", "y", "confidence")),
-        *(pl.col(name) >= 0 for name in ("width", "height")),
-        pl.col("track").is_between(0, _MAX_TRACK, closed="left"),
-    ).fill_null(value=False)
-
-
-# What is asked of the pieces; made once, for that takes as long as many a batch.
-_TEXTS = (_is_framed().alias("is_framed"), *map(_text, _AROUND))
-_VALUES = (
-    *(pl.col(name).cast(dtype, strict=False) for name, dtype in _NUMBERS.items()),
-    (pl.col("is_framed") & _is_json()).alias("is_known"),
-)
-_BOXES = (
-    pl.col(*_BOX, "confidence").cast(pl.Float32),
-    pl.col("track"),
-    _is_sound().alias("is_sound"),
-)
-_IMAGES = [pl.col(name).fill_null("") for name in _IMAGE]
-_IS_NEW = pl.any_horizontal(name != name.shift() for name in _IMAGES).fill_null(value=True)
+class UnrecognisedError(Exception):
+    """There is a row that the fast road does not know to be right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +46,7 @@ class Scan:
     other_rows: Int64s
 
 
-def scan(records: bytes) -> Scan | None:
+def scan(records: bytes | memoryview) -> Scan | None:
     """Read the rows that are as the tracker writes them.
 
     Parameters
@@ -132,43 +59,42 @@ def scan(records: bytes) -> Scan | None:
     Scan
         None where nothing can be told: a line has more commas, or may be a part of a record.
     """
-    if records.startswith(via.BOM):
+    if records[: len(via.BOM)] == via.BOM:
         return None  # polars would drop it
-    try:
-        pieces = pl.read_csv(records, has_header=False, schema=_PIECES, quote_char=None)
-    except pl.exceptions.PolarsError:
+    recognised = _recognised(records)
+    if recognised is None:
         return None
-    plan = pieces.lazy().with_columns(_TEXTS).select(_VALUES).select(_BOXES)
-    values = plan.collect(optimizations=pl.QueryOptFlags.none())
-    good = values["is_sound"].to_numpy()
-    others, other_rows = b"", np.flatnonzero(~good)
+    is_known = recognised.is_known
+    images = _images(recognised.images)
+    if images is None:
+        return None
+    others, other_rows = b"", np.flatnonzero(~is_known)
     if len(other_rows):
-        lines = _lines(records, len(good), other_rows)
+        lines = _lines(bytes(records), len(is_known), other_rows)
         if lines is None:
             return None
         others = b"".join(lines)
-        pieces, values = pieces.filter(good), values.filter(good)
-    found = _found(pieces, values)
-    return None if found is None else Scan(found, np.flatnonzero(good), others, other_rows)
+    found = Found(images, recognised.batch)
+    return Scan(found, np.flatnonzero(is_known), others, other_rows)
 
 
-def _found(pieces: pl.DataFrame, values: pl.DataFrame) -> Found | None:
-    is_new = pieces.select(_IS_NEW).to_series()
-    texts = pieces.select(_IMAGES).filter(is_new).rows()
-    images = _images([",".join(fields) for fields in texts])
-    if images is None:
-        return None
-    edges = values.select(_BOX).to_numpy()
-    return Found(
-        images,
-        Batch(
-            image=np.cumsum(is_new.to_numpy(), dtype=np.int32) - 1,
-            track=values["track"].to_numpy(),
-            corner=edges[:, :2],
-            size=edges[:, 2:],
-            confidence=values["confidence"].to_numpy(),
-        ),
-    )
+def _recognised(records: bytes | memoryview) -> Recognised | None:
+    scanner = compiled.library()
+    if scanner is not None:
+        return compiled.recognise(records, scanner)
+    from tracks2zarr import pieces
+
+    return pieces.recognise(bytes(records))
+
+
+def count_byte(text: bytes | memoryview, byte: int) -> int:
+    """Return how often a byte is there; where it is frequent, `bytes.count` is slow."""
+    scanner = compiled.library()
+    if scanner is not None:
+        return compiled.count_byte(text, byte, scanner)
+    values = np.frombuffer(text, np.uint8)
+    starts = range(0, len(values), _CACHED)
+    return sum(int(np.count_nonzero(values[at : at + _CACHED] == byte)) for at in starts)
 
 
 def _lines(records: bytes, n_rows: int, rows: Int64s) -> list[bytes] | None:
@@ -177,20 +103,25 @@ def _lines(records: bytes, n_rows: int, rows: Int64s) -> list[bytes] | None:
     if len(lines) - (not lines[-1]) != n_rows:
         return None  # a line is empty
     some = [lines[row] + b"\n" for row in rows.tolist()]
-    return None if any(line.count(b'"') % 2 for line in some) else some
+    is_whole = all(line.strip() and line.count(b'"') % 2 == 0 for line in some)
+    return some if is_whole else None
 
 
-def _images(texts: list[str]) -> list[tuple[str, str]] | None:
+def _images(cells: list[bytes]) -> list[tuple[str, str]] | None:
     """Return names and attributes from the first three fields of rows; None where one has others.
 
     A quote that is not closed makes one record of several texts: then their number differs.
     """
+    try:
+        texts = [text.decode() for text in cells]
+    except UnicodeDecodeError:
+        return None
     if any("\r" in text or "\ufeff" in text for text in texts):
         return None
     try:
         records = list(csv.reader(texts, strict=True))
     except csv.Error:
         return None
-    if len(records) != len(texts) or any(len(fields) != len(_IMAGE) for fields in records):
+    if len(records) != len(texts) or any(len(fields) != _N_CELLS for fields in records):
         return None
     return [(name, attributes) for name, _, attributes in records]

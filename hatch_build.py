@@ -1,0 +1,41 @@
+"""Builds `scan.c` into a library where there is a C compiler; without it all works, but slower."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+SOURCE = Path("src", "tracks2zarr", "scan.c")
+#: No options for one machine alone: those of a cluster are not all alike. Numbers are
+#: rounded as the C standard says, on all of them.
+OPTIONS = ("-O3", "-std=c99", "-ffp-contract=off", "-fPIC", "-shared")
+
+
+class ScannerHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Makes the library and puts it into the wheel, or beside the source of an editable one."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile, before the files of the wheel are collected; `CC` names the compiler."""
+        source = Path(self.root, SOURCE)
+        library = source.with_name("libscan.so")
+        library.unlink(missing_ok=True)
+        digest = hashlib.sha256(source.read_bytes()).hexdigest()
+        compiler = shlex.split(os.environ.get("CC") or "cc")
+        command = [*compiler, *OPTIONS, f'-DSOURCE="{digest}"', str(source), "-o", str(library)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            library.unlink(missing_ok=True)
+            self.app.display_warning("no C compiler: tracks files will be read with polars alone")
+            return
+        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{platform}"
+        build_data["artifacts"].append(str(library.relative_to(self.root)))

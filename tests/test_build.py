@@ -1,0 +1,86 @@
+"""The wheel has the compiled scanner where there is a C compiler, and is whole without one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from tracks2zarr import compiled
+
+ROOT = Path(__file__).parents[1]
+NEEDED = ("pyproject.toml", "README.md", "LICENSE", "hatch_build.py", "src")
+
+pytestmark = pytest.mark.slow  # what is built is the checkout, not the installed wheel
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """Return a copy of all that a wheel is made of, without what was made in it before."""
+    for name in NEEDED:
+        source, copy = ROOT / name, tmp_path / name
+        if source.is_dir():
+            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+        else:
+            shutil.copyfile(source, copy)
+    return tmp_path
+
+
+def built(sources: Path, compiler: str) -> Path:
+    """Return the wheel."""
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", "wheel"],
+        cwd=sources,
+        env=os.environ | {"CC": compiler},
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = (sources / "dist").glob("*.whl")
+    return wheel
+
+
+def names(wheel: Path) -> set[str]:
+    with ZipFile(wheel) as archive:
+        return {Path(name).name for name in archive.namelist()}
+
+
+def test_with_a_compiler(sources: Path) -> None:
+    wheel = built(sources, "cc")
+    assert "-py3-none-" in wheel.name
+    assert "-none-any" not in wheel.name
+    assert {"scan.c", "libscan.so"} <= names(wheel)
+
+
+@pytest.mark.parametrize("compiler", ["false", "no-such-compiler"])
+def test_without_a_compiler(sources: Path, compiler: str) -> None:
+    wheel = built(sources, compiler)
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert "libscan.so" not in names(wheel)
+
+
+def test_the_environment_of_development_has_the_scanner() -> None:
+    """So that the tests, which try both ways, try the compiled one."""
+    assert compiled.library() is not None
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no library"])
+def test_a_library_that_cannot_be_loaded(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = tmp_path / "libscan.so"
+    if content is not None:
+        library.write_bytes(content)
+    monkeypatch.setattr(compiled, "LIBRARY", library)
+    assert compiled.library.__wrapped__() is None
+
+
+def test_a_library_of_another_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "scan.c"
+    other.write_text(compiled.SOURCE.read_text() + "\n")
+    monkeypatch.setattr(compiled, "SOURCE", other)
+    assert compiled.library.__wrapped__() is None
