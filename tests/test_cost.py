@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from benchmarks.generate import write_experiment
 
-from tracks2zarr import cost
+from tracks2zarr import compiled, cost
 from tracks2zarr.matching import plan
 from tracks2zarr.pool import MAX_THREADS
 
@@ -40,6 +40,16 @@ def peak_memory(log: Path, *command: str | Path) -> int:
     return int(done.stdout)
 
 
+def assert_takes(predicted: int, log: Path, *command: str | Path) -> None:
+    """Check the highest of up to three runs: on a busy machine, threads may miss each other."""
+    used = 0
+    for _ in range(3):
+        used = max(used, peak_memory(log, *command))
+        if predicted == pytest.approx(used, rel=0.25):
+            return
+    assert predicted == pytest.approx(used, rel=0.25)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("frames", "clips", "in_view"),
@@ -51,10 +61,9 @@ def test_predicted_memory_is_within_a_quarter_of_what_is_used(
     made = write_experiment(tmp_path, frames=frames, clips=clips, individuals_in_view=in_view)
     store, log = tmp_path / "s.zarr", tmp_path / "log"
     (video,) = plan(made.tracks_dir, made.metadata_csv).videos
-    used = peak_memory(log, TRACKS2ZARR, "create", made.tracks_dir, made.metadata_csv, store)
-    assert video.predicted_memory == pytest.approx(used, rel=0.25)
-    used = peak_memory(log, TRACKS2ZARR, "verify", store)
-    assert video.predicted_verify_memory == pytest.approx(used, rel=0.25)
+    create = "create", made.tracks_dir, made.metadata_csv, "--store-mode", "w", "--yes"
+    assert_takes(video.predicted_memory, log, TRACKS2ZARR, *create, store)
+    assert_takes(video.predicted_verify_memory, log, TRACKS2ZARR, "verify", store)
 
 
 @pytest.mark.slow
@@ -67,9 +76,19 @@ def test_a_clip_of_many_frames_and_few_boxes(tmp_path: Path) -> None:
     made.metadata_csv.write_text(f"{rows[0]}\n{','.join(cells.values())}\n")
     store = tmp_path / "s.zarr"
     (video,) = plan(made.tracks_dir, made.metadata_csv).videos
-    inputs = made.tracks_dir, made.metadata_csv
-    used = peak_memory(tmp_path / "log", TRACKS2ZARR, "create", *inputs, store)
-    assert video.predicted_memory == pytest.approx(used, rel=0.25)
+    create = "create", made.tracks_dir, made.metadata_csv, "--store-mode", "w", "--yes"
+    assert_takes(video.predicted_memory, tmp_path / "log", TRACKS2ZARR, *create, store)
+
+
+def test_without_the_compiled_scanner_polars_takes_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [10**3, 10**7, 10**9]
+    monkeypatch.setattr(compiled, "library", object)
+    with_scanner = [cost.predicted_memory([size]) for size in sizes]
+    monkeypatch.setattr(compiled, "library", lambda: None)
+    with_polars = [cost.predicted_memory([size]) for size in sizes]
+    assert all(more > less for more, less in zip(with_polars, with_scanner, strict=True))
+    mib = 2**20
+    assert all(cost.requested_memory(less) * mib >= with_polars[0] for less in with_scanner)
 
 
 def test_memory_grows_with_the_largest_clip_and_with_threads() -> None:

@@ -31,7 +31,7 @@ class Reader:
 
 
 #: With the scanner of `scan.c`, and with polars.
-_COMPILED = Reader(65 * 10**6, 62 * 10**6, 22 * 10**6, 1.2)
+_COMPILED = Reader(65 * 10**6, 54 * 10**6, 22 * 10**6, 1.0)
 _POLARS = Reader(110 * 10**6, 72 * 10**6, 72 * 10**6, 4.6)
 #: The columns that are held of a clip, for a byte of its tracks file.
 _COLUMN_BYTE = 0.09
