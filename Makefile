@@ -47,6 +47,7 @@ system:  ## install what the tests need from the system
 
 .PHONY: test
 test: env system  ## run all tests, then those that are not slow against the built wheel
+	@[[ -e src/tracks2zarr/libscan.so ]] || scripts/make-env dev  # there is a compiler now
 	@$(MAKE) --no-print-directory tests/js/node_modules/.made
 	@echo "== testing the checkout"
 	@$(PY) -m pytest -n auto

@@ -25,17 +25,36 @@ class ScannerHook(BuildHookInterface):  # type: ignore[type-arg]
         """Compile, before the files of the wheel are collected; `CC` names the compiler."""
         source = Path(self.root, SOURCE)
         library = source.with_name("libscan.so")
-        library.unlink(missing_ok=True)
-        digest = hashlib.sha256(source.read_bytes()).hexdigest()
-        compiler = shlex.split(os.environ.get("CC") or "cc")
-        command = [*compiler, *OPTIONS, f'-DSOURCE="{digest}"', str(source), "-o", str(library)]
         try:
-            subprocess.run(command, check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError):
             library.unlink(missing_ok=True)
-            self.app.display_warning("no C compiler: tracks files will be read with polars alone")
+            compile_into(library, source)
+        except (OSError, ValueError, subprocess.CalledProcessError) as error:
+            why = getattr(error, "stderr", None) or str(error)
+            self.app.display_warning(
+                "scan.c was not compiled, so tracks files will be read more slowly, with polars: "
+                + why.strip().splitlines()[-1]
+            )
             return
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform}"
         build_data["artifacts"].append(str(library.relative_to(self.root)))
+
+
+def compile_into(library: Path, source: Path) -> None:
+    """Compile a source; the library is there as a whole or not at all, also when this is killed.
+
+    Raises
+    ------
+    OSError, ValueError, subprocess.CalledProcessError
+        If there is no compiler, or it makes nothing.
+    """
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    compiler = shlex.split(os.environ.get("CC") or "cc")
+    part = library.with_name(f"{library.name}.{os.getpid()}")
+    command = [*compiler, *OPTIONS, f'-DSOURCE="{digest}"', str(source), "-o", str(part)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+        part.replace(library)
+    finally:
+        part.unlink(missing_ok=True)

@@ -56,11 +56,20 @@ def test_with_a_compiler(sources: Path) -> None:
     assert {"scan.c", "libscan.so"} <= names(wheel)
 
 
-@pytest.mark.parametrize("compiler", ["false", "no-such-compiler"])
+@pytest.mark.parametrize("compiler", ["false", "no-such-compiler", "true", 'cc "', "cc --no-such"])
 def test_without_a_compiler(sources: Path, compiler: str) -> None:
     wheel = built(sources, compiler)
     assert wheel.name.endswith("-py3-none-any.whl")
     assert "libscan.so" not in names(wheel)
+
+
+def test_a_library_is_there_as_a_whole_or_not_at_all(sources: Path) -> None:
+    """One that was cut off would end whoever loads it."""
+    compiler = sources / "interrupted"
+    compiler.write_text('#!/bin/sh\nfor to; do :; done\necho begun >"$to"\nexit 1\n')
+    compiler.chmod(0o755)
+    built(sources, str(compiler))
+    assert not list((sources / "src/tracks2zarr").glob("libscan.so*"))
 
 
 def test_the_environment_of_development_has_the_scanner() -> None:

@@ -87,8 +87,15 @@ def test_without_the_compiled_scanner_polars_takes_more(monkeypatch: pytest.Monk
     monkeypatch.setattr(compiled, "library", lambda: None)
     with_polars = [cost.predicted_memory([size]) for size in sizes]
     assert all(more > less for more, less in zip(with_polars, with_scanner, strict=True))
-    mib = 2**20
-    assert all(cost.requested_memory(less) * mib >= with_polars[0] for less in with_scanner)
+    monkeypatch.setattr(compiled, "library", object)
+    assert [cost.predicted_memory([size], reader=cost.POLARS) for size in sizes] == with_polars
+
+
+def test_what_a_cluster_is_asked_for_is_enough_for_rows_of_any_style() -> None:
+    assert cost.requested_memory(100 * 2**20) == 128
+    assert cost.requested_memory(200 * 2**20) == 256
+    assert cost.requested_memory(100 * 2**20, 200 * 2**20) == 256
+    assert cost.requested_memory(400 * 2**20, 200 * 2**20) == 512
 
 
 def test_memory_grows_with_the_largest_clip_and_with_threads() -> None:

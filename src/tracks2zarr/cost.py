@@ -31,8 +31,8 @@ class Reader:
 
 
 #: With the scanner of `scan.c`, and with polars.
-_COMPILED = Reader(65 * 10**6, 54 * 10**6, 22 * 10**6, 1.0)
-_POLARS = Reader(110 * 10**6, 72 * 10**6, 72 * 10**6, 4.6)
+COMPILED = Reader(65 * 10**6, 54 * 10**6, 22 * 10**6, 1.0)
+POLARS = Reader(110 * 10**6, 72 * 10**6, 72 * 10**6, 4.6)
 #: The columns that are held of a clip, for a byte of its tracks file.
 _COLUMN_BYTE = 0.09
 #: A process that verifies; what it has at hand while it compares, and that for a byte of less.
@@ -43,7 +43,13 @@ _KEPT_BYTE, _READ_BYTE = 0.36, 0.07
 _FRAME, _IMAGE, _IMAGE_BYTES = 29, 320, 50
 
 
-def predicted_memory(clip_sizes: Sequence[int], threads: int = 2, *, n_frames: int = 0) -> int:
+def predicted_memory(
+    clip_sizes: Sequence[int],
+    threads: int = 2,
+    *,
+    n_frames: int = 0,
+    reader: Reader | None = None,
+) -> int:
     """Return the memory that a process needs at its peak to convert a video.
 
     Parameters
@@ -54,19 +60,25 @@ def predicted_memory(clip_sizes: Sequence[int], threads: int = 2, *, n_frames: i
         The threads of the process: one a core, and four at most.
     n_frames
         The frames of the longest clip.
+    reader
+        What reads them; None for what this installation has.
 
     Returns
     -------
     int
         Bytes. Clips are converted one after the other, so the largest one decides.
     """
-    from tracks2zarr import compiled  # numpy takes a while to import
-
-    reader = _POLARS if compiled.library() is None else _COMPILED
+    reader = reader or _installed_reader()
     largest = max(clip_sizes, default=0)
     batches = reader.first + reader.thread * (min(threads, MOST_THREADS) - 1)
     batches = min(batches, int(reader.small_byte * largest))
     return reader.base + batches + int(_COLUMN_BYTE * largest) + _of_frames(largest, n_frames)
+
+
+def _installed_reader() -> Reader:
+    from tracks2zarr import compiled  # numpy takes a while to import
+
+    return POLARS if compiled.library() is None else COMPILED
 
 
 def _of_frames(size: int, n_frames: int) -> int:
@@ -102,14 +114,20 @@ _START_MINUTES = 10
 #: What is asked for beyond the prediction: a task that is killed costs more than this.
 _HEADROOM = 1.25
 _MEMORY_STEP = 128
-#: And at least that, in MiB: a clip with rows that polars has to read takes no more.
-_LEAST_MEMORY = 512
 
 
-def requested_memory(predicted: int) -> int:
-    """Return what to ask a cluster for, in MiB: headroom over the prediction, in bytes."""
-    steps = -(-int(predicted * _HEADROOM) // (_MEMORY_STEP * 2**20))
-    return max(steps * _MEMORY_STEP, _LEAST_MEMORY)
+def requested_memory(predicted: int, most: int = 0) -> int:
+    """Return what to ask a cluster for, in MiB.
+
+    Parameters
+    ----------
+    predicted
+        What a process is to take, in bytes; headroom is added.
+    most
+        What it takes if its node has no compiled scanner, or its rows are of another style.
+    """
+    needed = max(int(predicted * _HEADROOM), most)
+    return -(-needed // (_MEMORY_STEP * 2**20)) * _MEMORY_STEP
 
 
 def requested_minutes(size: int) -> int:

@@ -162,7 +162,7 @@ def _to_batch(image: Int32s, values: pl.DataFrame) -> Batch:
     if any(number[name].has_nulls() for name in (*_BOX, "track")):
         raise UnrecognisedError
     edges = number.select(_BOX).to_numpy()
-    confidence = number["confidence"].fill_null(np.nan).to_numpy()
+    confidence = number["confidence"].fill_null(np.nan).to_numpy(writable=True)
     sound = (
         (np.abs(edges) < via.MAX_NUMBER).all()  # NaN is not
         and (edges[:, 2:] >= 0).all()
@@ -173,6 +173,7 @@ def _to_batch(image: Int32s, values: pl.DataFrame) -> Batch:
     if not sound:
         raise UnrecognisedError
     edges = edges.astype(np.float32)
+    confidence[np.isnan(confidence)] = np.nan  # which may have had a sign
     track = number["track"].to_numpy()
     return Batch(image, track, edges[:, :2], edges[:, 2:], confidence.astype(np.float32))
 

@@ -139,6 +139,12 @@ class VideoPlan:
         sizes = [clip.size for clip in self.clips]
         return cost.predicted_memory(sizes, threads, n_frames=self.n_frames)
 
+    def requested_memory(self, threads: int) -> int:
+        """Return what to ask a cluster for, to convert this video with so many threads, in MiB."""
+        sizes = [clip.size for clip in self.clips]
+        most = cost.predicted_memory(sizes, threads, n_frames=self.n_frames, reader=cost.POLARS)
+        return cost.requested_memory(self.memory_with(threads), most)
+
     @property
     def predicted_verify_memory(self) -> int:
         """The memory that a process needs at its peak to verify this video, in bytes."""

@@ -30,8 +30,9 @@ enum {
     MOST_DIGITS = 19, /* of a number that a uint64 holds */
     MOST_POWER = 22,  /* of ten that a double holds exactly */
 };
-static const int64_t MOST_TRACK = INT64_C(1) << 53; /* tracks are below */
-static const float MOST_NUMBER = 0x1p127f;          /* and numbers below that */
+/* Tracks and numbers are below; the second is MAX_NUMBER of via.py, the first less than its own. */
+static const int64_t MOST_TRACK = INT64_C(1) << 53;
+static const float MOST_NUMBER = 0x1p127f;
 
 static inline bool is_digit(uint8_t byte) { return (uint8_t)(byte - '0') < 10; }
 
@@ -203,20 +204,20 @@ int64_t scan_rows(const uint8_t *text, int64_t n_bytes, uint8_t *is_known, int64
     for (; c.at < c.end; n_lines++) {
         const uint8_t *line = c.at;
         bool is_same = cells != NULL && skip(&c, (const char *)cells, length);
+        bool has_image = is_same || skip_image(&c);
+        int64_t image_length = c.at - line;
         region found;
-        is_known[n_lines] = (is_same || skip_image(&c)) && read_region(&c, &found);
+        is_known[n_lines] = has_image && read_region(&c, &found);
         if (!is_known[n_lines]) {
             const uint8_t *end = memchr(line, '\n', (size_t)(c.end - line));
             c.at = end == NULL ? c.end : end + 1;
             continue;
         }
         if (!is_same) {
-            cursor of_image = {line, c.end};
-            skip_image(&of_image);
             cells = line;
-            length = of_image.at - line;
+            length = image_length;
             images[2 * n_images] = line - text;
-            images[2 * n_images + 1] = of_image.at - 1 - text;
+            images[2 * n_images + 1] = line + length - 1 - text; /* without the comma */
             n_images++;
         }
         image[n_rows] = (int32_t)(n_images - 1);

@@ -3,6 +3,13 @@
 They are recognised in one pass (`tracks2zarr.compiled`), or with polars where that was not
 built (`tracks2zarr.pieces`). All other rows are handed on as they are, for the road that
 reads any row (`tracks2zarr.decode`).
+
+Rows are told apart by their line breaks, though a record may have one within quotes. What
+is recognised is a record all the same: it begins outside quotes if each line before it has
+an even number of them. Recognised lines have: their cells of an image are read as CSV, and
+the rest is known. `_lines` sees to the others. Where batches are cut is a guess from the
+number of quotes; where it is wrong, as after ``a"b``, a batch has an odd line or a quote where CSV
+has none, and the slow road decides.
 """
 
 from __future__ import annotations
@@ -52,7 +59,8 @@ def scan(records: bytes | memoryview) -> Scan | None:
     Parameters
     ----------
     records
-        Whole lines, each with its line break; no carriage return but before one.
+        Whole lines, the last of which may have no line break; no carriage return but
+        before one, or at the end.
 
     Returns
     -------

@@ -61,7 +61,7 @@ class Wishes:
 
     def request(self, videos: Sequence[VideoPlan]) -> Request:
         """Return what an array job for these videos asks for: what the largest one needs."""
-        memory = max(cost.requested_memory(video.memory_with(self.cpus or 1)) for video in videos)
+        memory = max(video.requested_memory(self.cpus or 1) for video in videos)
         minutes = max(cost.requested_minutes(video.size) for video in videos)
         asked = self.over(Request(memory=memory, minutes=minutes))
         return replace(asked, options=self.options, prelude=self.prelude)
