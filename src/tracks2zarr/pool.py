@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
+from tracks2zarr import interrupts
+
 #: Import-light on purpose: a worker runs `_start` before it imports polars.
 MAX_THREADS = "POLARS_MAX_THREADS"
 _NOT_BEGUN = -1
@@ -89,6 +91,7 @@ def report_bytes(slot: int, count: int) -> None:
     Stopped
         If the run is to stop.
     """
+    interrupts.check()
     table: Table | None = getattr(_own, "table", None) or _table
     if table is not None:
         table.report(slot, count)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from tracks2zarr import interrupts
 from tracks2zarr.convert import (
     Outcome,
     Result,
@@ -126,7 +127,8 @@ class Run:
         """
         while tasks := [task for task in self._tasks if not self._has_ended(task)]:
             try:
-                self._convert(tasks, executor, workers)
+                with interrupts.noted():
+                    self._convert(tasks, executor, workers)
             except BrokenExecutor:
                 raise Tracks2ZarrError(workers_problem()) from None
             if any(self._is_busy(task) for task in tasks):
@@ -173,6 +175,7 @@ class Run:
         try:
             while pending:
                 ended, pending = wait(pending, _POLL_SECONDS, FIRST_COMPLETED)
+                interrupts.check()
                 for future in ended:
                     self._note(futures[future], future.result)
                 self._show(tasks)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from tracks2zarr import interrupts
 from tracks2zarr.convert import Outcome, Result, VideoTask, convert_locked
 from tracks2zarr.locks import LockedError
 from tracks2zarr.measure import now, peak_memory
@@ -68,7 +69,8 @@ def _recorded(store: Store, task: VideoTask, place: Place) -> Outcome:
     video = task.plan.video
     attempt = begin_attempt(store, video, place)
     try:
-        outcome = convert_locked(store, task)
+        with interrupts.noted():
+            outcome = convert_locked(store, task)
     except KeyboardInterrupt:
         why = "It was stopped by a signal: time limit, preemption or cancellation."
         end_attempt(store, video, _ended(attempt, End.STOPPED, why=why))

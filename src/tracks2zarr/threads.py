@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 
+from tracks2zarr import interrupts
 from tracks2zarr.pool import MAX_THREADS, available_cores
 
 #: Results that wait to be taken, so that no thread waits for work.
@@ -61,16 +62,20 @@ def mapped[Item, Result](
     coming = iter(items)
     first = list(islice(coming, 2))
     if count == 1 or len(first) < 2:
-        yield from map(function, chain(first, coming))
+        for item in chain(first, coming):
+            interrupts.check()
+            yield function(item)
         return
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(count) as pool:
         try:
             for item in chain(first, coming):
+                interrupts.check()
                 pending.append(pool.submit(function, item))
                 if len(pending) > count + _AHEAD:
                     yield pending.popleft().result()
             while pending:
+                interrupts.check()
                 yield pending.popleft().result()
         finally:
             for future in pending:

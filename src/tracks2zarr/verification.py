@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tracks2zarr import interrupts
 from tracks2zarr.failure import workers_problem
 from tracks2zarr.metadata import read_metadata
 from tracks2zarr.planning import Plan
@@ -18,6 +19,8 @@ from tracks2zarr.proof import ProofTask, VideoVerdict, prove_video, unverified_v
 from tracks2zarr.root import is_stale
 from tracks2zarr.sources import folder_problem
 from tracks2zarr.store import State, Store, existing_store
+
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +98,10 @@ def verify(
         for video in plan.videos
     ]
     verdicts = {}
-    for verdict in _verdicts(tasks, workers):
-        on_video(verdict)
-        verdicts[verdict.video] = verdict
+    with interrupts.noted():
+        for verdict in _verdicts(tasks, workers):
+            on_video(verdict)
+            verdicts[verdict.video] = verdict
     for verdict in _unplanned(there, set(verdicts)):
         on_video(verdict)
         verdicts[verdict.video] = verdict
@@ -126,6 +130,8 @@ def _verdicts(tasks: list[ProofTask], workers: int | None) -> Iterator[VideoVerd
         futures = [pool.submit(prove_video, task) for task in tasks]
         try:
             for future in futures:
+                while wait([future], _POLL_SECONDS).not_done:
+                    interrupts.check()
                 yield future.result()
         except BrokenExecutor:
             raise Tracks2ZarrError(workers_problem()) from None

@@ -1,0 +1,63 @@
+"""Interruptions, raised where they do no harm."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+type _Handler = Callable[[int, FrameType | None], object]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: What was done on a signal before signals were noted; empty while they are not.
+_handlers: dict[int, _Handler] = {}
+_noted: list[int] = []
+
+
+@contextmanager
+def noted() -> Iterator[None]:
+    """Note interruptions while a block runs; `check` raises them, or else the end of the block.
+
+    What a signal raises comes at any place. In the midst of a lock of `concurrent.futures`,
+    it leaves the lock taken, and all of its threads wait for each other from then on.
+    """
+    if _handlers or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    _handlers.update({n: handler for n, handler in before.items() if callable(handler)})
+    handlers = dict(_handlers)
+    try:
+        for number in handlers:
+            signal.signal(number, _note)
+        yield
+    finally:
+        try:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        finally:
+            late = _noted.copy()
+            _noted.clear()
+            _handlers.clear()
+        for number in late[:1]:
+            handlers[number](number, None)
+
+
+def check() -> None:
+    """Do what a signal was to do that was noted, if there was one; usually that raises.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        As Ctrl-C does.
+    """
+    if _noted and threading.current_thread() is threading.main_thread():
+        number = _noted[0]
+        _noted.clear()
+        _handlers[number](number, None)
+
+
+def _note(number: int, _frame: FrameType | None) -> None:
+    _noted.append(number)
