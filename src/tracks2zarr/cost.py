@@ -116,18 +116,9 @@ _HEADROOM = 1.25
 _MEMORY_STEP = 128
 
 
-def requested_memory(predicted: int, most: int = 0) -> int:
-    """Return what to ask a cluster for, in MiB.
-
-    Parameters
-    ----------
-    predicted
-        What a process is to take, in bytes; headroom is added.
-    most
-        What it takes if its node has no compiled scanner, or its rows are of another style.
-    """
-    needed = max(int(predicted * _HEADROOM), most)
-    return -(-needed // (_MEMORY_STEP * 2**20)) * _MEMORY_STEP
+def requested_memory(predicted: int) -> int:
+    """Return what to ask a cluster for, in MiB: headroom over the prediction, in bytes."""
+    return -(-int(predicted * _HEADROOM) // (_MEMORY_STEP * 2**20)) * _MEMORY_STEP
 
 
 def requested_minutes(size: int) -> int:

@@ -140,10 +140,15 @@ class VideoPlan:
         return cost.predicted_memory(sizes, threads, n_frames=self.n_frames)
 
     def requested_memory(self, threads: int) -> int:
-        """Return what to ask a cluster for, to convert this video with so many threads, in MiB."""
+        """Return what to ask a cluster for, to convert this video with so many threads, in MiB.
+
+        It is enough for polars: nodes may be without the compiled scanner, and rows of
+        another style than the tracker's go through polars in any case.
+        """
         sizes = [clip.size for clip in self.clips]
-        most = cost.predicted_memory(sizes, threads, n_frames=self.n_frames, reader=cost.POLARS)
-        return cost.requested_memory(self.memory_with(threads), most)
+        return cost.requested_memory(
+            cost.predicted_memory(sizes, threads, n_frames=self.n_frames, reader=cost.POLARS)
+        )
 
     @property
     def predicted_verify_memory(self) -> int:
