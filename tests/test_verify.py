@@ -1,10 +1,13 @@
 """What `verify` must find: every damage to a store, and every change of a source."""
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from zarr.storage import LocalStore
 
 import tracks2zarr as tz
 from conftest import SAMPLE
+from tracks2zarr import proof, verification
 from tree import run_cli, snapshot
 
 VIDEO = "04.09.2023-01-Right"
@@ -282,3 +286,46 @@ def test_side_by_side(store: Path) -> None:
     verification = tz.verify(store, workers=2, on_video=lambda v: verdicts.append(v.video))
     assert verification.ok
     assert sorted(verdicts) == [VIDEO, OTHER]
+
+
+@pytest.fixture
+def one_video(sample: Path, tmp_path: Path) -> Path:
+    """Return a store of one video."""
+    tracks, metadata = sample / "tracks", sample / "loop-frames-ffmpeg.csv"
+    plan = tz.plan(tracks, metadata, pattern="04*_tracks.csv")
+    assert tz.create(plan, tmp_path / "one.zarr", workers=1).ok
+    return tmp_path / "one.zarr"
+
+
+def break_a_clip(sample: Path) -> None:
+    path = sample / "tracks" / f"{VIDEO}-Loop01_tracks.csv"
+    path.write_text(path.read_text().replace('""rect""', '""oval""', 1))
+
+
+@pytest.mark.parametrize("change", [lambda _: None, break_a_clip], ids=["sound", "broken"])
+def test_the_clips_of_one_video_are_read_side_by_side(
+    change: Callable[[Path], None], one_video: Path, sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(sample)
+    alone = tz.verify(one_video, workers=1)
+    monkeypatch.setattr(verification, "_WORTH_A_WORKER", 0)
+    prove = Mock(side_effect=proof.prove_video)
+    monkeypatch.setattr(verification, "prove_video", prove)
+    assert tz.verify(one_video, workers=2) == alone
+    (call,) = prove.call_args_list
+    assert len(call.args) == 2, "it was given what reads clips in workers"
+    assert alone.ok == (change is not break_a_clip)
+
+
+def kill_this_process(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_while_it_reads_a_clip(
+    one_video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "_WORTH_A_WORKER", 0)
+    monkeypatch.setattr(verification, "read_source", kill_this_process)
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        tz.verify(one_video, workers=2)
+    assert [problem.kind for problem in raised.value.problems] == ["workers"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tracks2zarr.problems import Problem, shown
 from tracks2zarr.receipt import Receipt
 from tracks2zarr.store import State, Store
 from tracks2zarr.unverified import Unverified
+from tracks2zarr.via import FrameRule
 
 _AGAIN = (
     "Run 'tracks2zarr create' again with --store-mode a; on a cluster, 'tracks2zarr slurm rerun'."
@@ -62,18 +64,42 @@ class ProofTask:
     metadata_csv: Path | None
 
 
-def prove_video(task: ProofTask) -> VideoVerdict:
+#: A tracks file, and how its frames are found.
+type Source = tuple[Path, FrameRule]
+
+
+def read_source(source: Source) -> rows.ReadClip:
+    """Read a tracks file row by row; this is where an interrupted run ends."""
+    return rows.read_clip(*source, lambda count: report_bytes(0, count))
+
+
+def read_one_by_one(sources: Sequence[Source]) -> Iterator[rows.ReadClip]:
+    """Read tracks files in this process."""
+    return map(read_source, sources)
+
+
+def prove_video(
+    task: ProofTask,
+    read: Callable[[Sequence[Source]], Iterator[rows.ReadClip]] = read_one_by_one,
+) -> VideoVerdict:
     """Hold a video against its receipt, and against its sources where that is asked for.
 
     Parameters
     ----------
     task
         The video, and where its sources lie.
+    read
+        Reads the tracks files, and returns them in order.
 
     Returns
     -------
     VideoVerdict
-        Whatever is wrong is in it; nothing is raised.
+        Whatever is wrong is in it.
+
+    Raises
+    ------
+    concurrent.futures.BrokenExecutor
+        If `read` does, because a worker of its was killed.
     """
     store, video = Store(task.store), task.plan.video
     note = store.unverified(video)
@@ -92,7 +118,9 @@ def prove_video(task: ProofTask) -> VideoVerdict:
     absent: list[Problem] = []
     found = [*problems]
     try:
-        found += _source_problems(store, task, receipt, absent)
+        found += _source_problems(store, task, receipt, absent, read)
+    except BrokenExecutor:
+        raise
     except Exception as error:  # a broken group can make any reader raise anything
         found.append(_unreadable(store, video, error))
     state = State.FAILED if found else State.UNKNOWN if absent else State.DONE
@@ -190,7 +218,11 @@ def _unreadable(store: Store, video: str, error: Exception) -> Problem:
 
 
 def _source_problems(
-    store: Store, task: ProofTask, receipt: Receipt, absent: list[Problem]
+    store: Store,
+    task: ProofTask,
+    receipt: Receipt,
+    absent: list[Problem],
+    read: Callable[[Sequence[Source]], Iterator[rows.ReadClip]],
 ) -> Iterator[Problem]:
     """Yield what differs from the sources; sources that are not there go into `absent`."""
     from tracks2zarr.assemble import VideoArrays
@@ -203,17 +235,18 @@ def _source_problems(
     else:
         absent.append(_absent(plan.video, metadata_csv, "--metadata"))
     paths = [_source_path(task, clip) for clip in plan.clips]
-    read: dict[int, rows.ReadClip] = {}
     missing = [path for path in paths if not _is_there(path)]
     if missing:
         absent.append(_absent(plan.video, missing[0], "--tracks-dir", len(missing)))
-    for number, (clip, path) in enumerate(zip(plan.clips, paths, strict=True)):
-        if path in missing:
-            continue
-        read[number] = source = rows.read_clip(path, plan.frame_rule(clip), _report)
-        yield from _changed(plan.video, clip, path, source, receipt.digest(clip.clip))
+    there = [number for number, path in enumerate(paths) if path not in missing]
+    sources = read([(paths[number], plan.frame_rule(plan.clips[number])) for number in there])
+    sound: dict[int, rows.ReadClip] = {}
+    for number, source in zip(there, sources, strict=True):
+        clip = plan.clips[number]
+        yield from _changed(plan.video, clip, paths[number], source, receipt.digest(clip.clip))
         yield from source.problems
-    sound = {number: source for number, source in read.items() if not source.problems}
+        if not source.problems:
+            sound[number] = source
     if len(sound) < len(plan.clips):
         # without all sources the extents are unknown, but each clip that is there is compared
         tracks = _tracks_in_store(store, plan.video)
@@ -304,8 +337,3 @@ def _row_text(row: ClipRow) -> str:
         f"frames {row.first_frame} to {row.last_frame}, escape {row.escape_frame}"
         f" {row.escape_type}, {row.fps!r} fps"
     )
-
-
-def _report(count: int) -> None:
-    """Note that bytes of a source were read; this is where an interrupted run ends."""
-    report_bytes(0, count)

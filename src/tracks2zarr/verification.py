@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,20 @@ from tracks2zarr.metadata import read_metadata
 from tracks2zarr.planning import Plan
 from tracks2zarr.pool import Table, available_cores, process_pool
 from tracks2zarr.problems import Problem, Tracks2ZarrError, shown
-from tracks2zarr.proof import ProofTask, VideoVerdict, prove_video, unverified_verdict
+from tracks2zarr.proof import (
+    ProofTask,
+    VideoVerdict,
+    prove_video,
+    read_source,
+    unverified_verdict,
+)
 from tracks2zarr.root import is_stale
 from tracks2zarr.sources import folder_problem
 from tracks2zarr.store import State, Store, existing_store
 
 _POLL_SECONDS = 0.2
+#: Bytes of tracks files that take longer to read than a worker to start.
+_WORTH_A_WORKER = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +131,41 @@ def _check_places(
 
 
 def _verdicts(tasks: list[ProofTask], workers: int | None) -> Iterator[VideoVerdict]:
-    count = min(workers or available_cores(), len(tasks))
-    if count <= 1 or all(task.quick for task in tasks):
+    """Yield the verdict on each video, of several of them, or on one whose clips are shared out."""
+    cores = workers or available_cores()
+    if cores == 1 or all(task.quick for task in tasks):
         yield from map(prove_video, tasks)
-        return
+    elif len(tasks) > 1:
+        with _workers(min(cores, len(tasks))) as pool:
+            yield from _in_order(pool, prove_video, tasks)
+    else:
+        (task,) = tasks
+        count = min(cores, len(task.plan.clips))
+        if count == 1 or task.plan.size < _WORTH_A_WORKER:
+            yield prove_video(task)
+            return
+        with _workers(count) as pool:
+            yield prove_video(task, partial(_in_order, pool, read_source))
+
+
+def _in_order[Item, Result](
+    pool: Executor, function: Callable[[Item], Result], items: Sequence[Item]
+) -> Iterator[Result]:
+    """Apply a function to items in workers, and yield the results in order."""
+    futures = [pool.submit(function, item) for item in items]
+    for future in futures:
+        while wait([future], _POLL_SECONDS).not_done:
+            interrupts.check()
+        yield future.result()
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[Executor]:
+    """Give worker processes, which stop when the block is left by an exception."""
     table = Table(1)
     with process_pool(count, table) as pool:
-        futures = [pool.submit(prove_video, task) for task in tasks]
         try:
-            for future in futures:
-                while wait([future], _POLL_SECONDS).not_done:
-                    interrupts.check()
-                yield future.result()
+            yield pool
         except BrokenExecutor:
             raise Tracks2ZarrError(workers_problem()) from None
         except BaseException:
