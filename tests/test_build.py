@@ -93,3 +93,41 @@ def test_a_library_of_another_source(tmp_path: Path, monkeypatch: pytest.MonkeyP
     other.write_text(compiled.SOURCE.read_text() + "\n")
     monkeypatch.setattr(compiled, "SOURCE", other)
     assert compiled.library.__wrapped__() is None
+
+
+def test_the_compiler_has_no_complaint() -> None:
+    strict = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror")
+    command: list[str | Path] = ["cc", "-std=c99", "-O3", *strict, "-fsyntax-only", compiled.SOURCE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+#: Has a page of memory that must not be touched right behind what is scanned.
+AT_THE_END_OF_MEMORY = """
+import ctypes, mmap, sys
+from tracks2zarr import compiled
+
+text, page = sys.stdin.buffer.read(), mmap.PAGESIZE
+memory = mmap.mmap(-1, 2 * page)
+address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.mprotect(ctypes.c_void_p(address + page), ctypes.c_size_t(page), 0) == 0
+known = 0
+for length in range(1, len(text) + 1):
+    memory[page - length : page] = text[:length]
+    view = memoryview(memory)[page - length : page]
+    known += len(compiled.recognise(view, compiled.library()).batch.track)
+    compiled.count_byte(view, 10, compiled.library())
+assert known > length, known
+"""
+
+
+def test_nothing_is_read_behind_the_last_byte() -> None:
+    rows = (ROOT / "examples/crab-loops/tracks/06.09.2023-02-Left-Loop00_tracks.csv").read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-c", AT_THE_END_OF_MEMORY],
+        input=b"".join(rows.splitlines(keepends=True)[1:16]),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, (done.returncode, done.stderr.decode())
