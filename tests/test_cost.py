@@ -63,7 +63,7 @@ def test_predicted_memory_is_within_a_quarter_of_what_is_used(
     (video,) = plan(made.tracks_dir, made.metadata_csv).videos
     create = "create", made.tracks_dir, made.metadata_csv, "--store-mode", "w", "--yes"
     assert_takes(video.predicted_memory, log, TRACKS2ZARR, *create, store)
-    assert_takes(video.predicted_verify_memory, log, TRACKS2ZARR, "verify", store)
+    assert_takes(video.predicted_verify_memory, log, TRACKS2ZARR, "verify", store, "--workers", "1")
 
 
 @pytest.mark.slow

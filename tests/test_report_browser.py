@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import tracks2zarr as tz
 from experiments import Box, Clip, Experiment, Video
@@ -125,9 +125,9 @@ def test_links_lead_to_what_they_name(browser: Browser, failed: Path) -> None:
             target = link.get_attribute("href") or ""
             assert page.locator(target).count() == 1, target
         page.locator(".span").nth(12).click()
-        assert page.locator("details[open]").count() == 1
+        expect(page.locator("details[open]")).to_have_count(1)  # once the page has been told
         assert "Loop02" in page.locator("details[open] summary").inner_text()
-        assert page.locator("details[open]").evaluate("it => it.getBoundingClientRect().top") < 900
+        expect(page.locator("details[open]")).to_be_in_viewport()
 
 
 def test_search_finds_videos_by_what_is_said_of_them(browser: Browser, failed: Path) -> None:
