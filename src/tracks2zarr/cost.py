@@ -36,9 +36,9 @@ POLARS = Reader(110 * 10**6, 72 * 10**6, 72 * 10**6, 4.6)
 #: The columns that are held of a clip, for a byte of its tracks file.
 _COLUMN_BYTE = 0.09
 #: A process that verifies; what it has at hand while it compares, and that for a byte of less.
-_VERIFY_BASE, _COMPARED, _COMPARED_BYTE = 60 * 10**6, 25 * 10**6, 0.3
+_VERIFY_BASE, _COMPARED, _COMPARED_BYTE = 60 * 10**6, 15 * 10**6, 0.3
 #: What is kept of all clips, and what is held of the one that is read, for a byte.
-_KEPT_BYTE, _READ_BYTE = 0.36, 0.07
+_KEPT_BYTE, _READ_BYTE = 0.33, 0.07
 #: What is held for a frame, and for one that has an image in the file; and the least bytes of one.
 _FRAME, _IMAGE, _IMAGE_BYTES = 29, 320, 50
 
