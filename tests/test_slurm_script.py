@@ -174,7 +174,14 @@ def test_the_environment_is_built_once(commands: Commands, tmp_path: Path) -> No
     """From a branch of a repository, by the first of three tasks; the next job finds it."""
     repository = tmp_path / "repository"
     repository.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "constraints.txt", "src"):
+    for name in (
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "constraints.txt",
+        "hatch_build.py",
+        "src",
+    ):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, repository / name)
