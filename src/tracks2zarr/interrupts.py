@@ -27,8 +27,8 @@ def noted() -> Iterator[None]:
         yield
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
-    _handlers.update({n: handler for n, handler in before.items() if callable(handler)})
-    handlers = dict(_handlers)
+    handlers: dict[int, _Handler] = {n: it for n, it in before.items() if callable(it)}
+    _handlers.update(handlers)
     try:
         for number in handlers:
             signal.signal(number, _note)

@@ -134,10 +134,10 @@ class VideoPlan:
         """The memory that a process needs at its peak to convert this video, in bytes."""
         return self.memory_with(2)
 
-    def memory_with(self, threads: int) -> int:
+    def memory_with(self, threads: int, reader: cost.Reader | None = None) -> int:
         """Return the memory that a process of so many threads needs at its peak, in bytes."""
         sizes = [clip.size for clip in self.clips]
-        return cost.predicted_memory(sizes, threads, n_frames=self.n_frames)
+        return cost.predicted_memory(sizes, threads, n_frames=self.n_frames, reader=reader)
 
     def requested_memory(self, threads: int) -> int:
         """Return what to ask a cluster for, to convert this video with so many threads, in MiB.
@@ -145,10 +145,7 @@ class VideoPlan:
         It is enough for polars: nodes may be without the compiled scanner, and rows of
         another style than the tracker's go through polars in any case.
         """
-        sizes = [clip.size for clip in self.clips]
-        return cost.requested_memory(
-            cost.predicted_memory(sizes, threads, n_frames=self.n_frames, reader=cost.POLARS)
-        )
+        return cost.requested_memory(self.memory_with(threads, cost.POLARS))
 
     @property
     def predicted_verify_memory(self) -> int:
