@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from tracks2zarr.threads import MOST_THREADS
 
 # All that follows was measured (tests/test_cost.py holds it against whole processes), in bytes.
+# What the C library keeps of freed memory differs by up to a half between systems: each figure lies
+# between the least and the most.
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +33,14 @@ class Reader:
 
 
 #: With the scanner of `scan.c`, and with polars.
-COMPILED = Reader(65 * 10**6, 54 * 10**6, 22 * 10**6, 1.0)
+COMPILED = Reader(65 * 10**6, 28 * 10**6, 22 * 10**6, 0.75)
 POLARS = Reader(110 * 10**6, 72 * 10**6, 72 * 10**6, 4.6)
 #: The columns that are held of a clip, for a byte of its tracks file.
-_COLUMN_BYTE = 0.09
+_COLUMN_BYTE = 0.085
 #: A process that verifies; what it has at hand while it compares, and that for a byte of less.
-_VERIFY_BASE, _COMPARED, _COMPARED_BYTE = 60 * 10**6, 15 * 10**6, 0.3
+_VERIFY_BASE, _COMPARED, _COMPARED_BYTE = 60 * 10**6, 10 * 10**6, 0.3
 #: What is kept of all clips, and what is held of the one that is read, for a byte.
-_KEPT_BYTE, _READ_BYTE = 0.33, 0.07
+_KEPT_BYTE, _READ_BYTE = 0.2, 0.38
 #: What is held for a frame, and for one that has an image in the file; and the least bytes of one.
 _FRAME, _IMAGE, _IMAGE_BYTES = 29, 320, 50
 
