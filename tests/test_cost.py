@@ -32,9 +32,12 @@ print(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 #: back all that it can. Without the latter, what is used differs by a half from machine to machine.
 BY_ITSELF: dict[str, str] = {}
 GIVING_BACK = {"MALLOC_TRIM_THRESHOLD_": str(128 * 1024)}
+either_way = pytest.mark.parametrize(
+    "malloc", [BY_ITSELF, GIVING_BACK], ids=["by-itself", "giving-back"]
+)
 
 
-def peak_memory(log: Path, *command: str | Path, malloc: dict[str, str] = BY_ITSELF) -> int:
+def peak_memory(log: Path, *command: str | Path, malloc: dict[str, str]) -> int:
     """Return the peak memory of a command that may use two threads, in bytes."""
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, log, *command],
@@ -46,9 +49,7 @@ def peak_memory(log: Path, *command: str | Path, malloc: dict[str, str] = BY_ITS
     return int(done.stdout)
 
 
-def assert_takes(
-    predicted: int, log: Path, *command: str | Path, malloc: dict[str, str] = BY_ITSELF
-) -> None:
+def assert_takes(predicted: int, log: Path, *command: str | Path, malloc: dict[str, str]) -> None:
     """Check the highest of up to three runs: on a busy machine, threads may miss each other."""
     used = 0
     for _ in range(3):
@@ -59,7 +60,7 @@ def assert_takes(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("malloc", [BY_ITSELF, GIVING_BACK], ids=["by-itself", "giving-back"])
+@either_way
 @pytest.mark.parametrize(
     ("frames", "clips", "in_view"),
     [(50, 1, 70), (800, 2, 70), (4000, 3, 70), (400_000, 1, 1)],
@@ -77,7 +78,8 @@ def test_predicted_memory_is_within_a_quarter_of_what_is_used(
 
 
 @pytest.mark.slow
-def test_a_clip_of_many_frames_and_few_boxes(tmp_path: Path) -> None:
+@either_way
+def test_a_clip_of_many_frames_and_few_boxes(tmp_path: Path, malloc: dict[str, str]) -> None:
     """Its coordinates are what takes memory; a slip in the metadata makes such clips."""
     made = write_experiment(tmp_path, frames=20, clips=1, individuals_in_view=1)
     rows = made.metadata_csv.read_text().splitlines()
@@ -87,7 +89,9 @@ def test_a_clip_of_many_frames_and_few_boxes(tmp_path: Path) -> None:
     store = tmp_path / "s.zarr"
     (video,) = plan(made.tracks_dir, made.metadata_csv).videos
     create = "create", made.tracks_dir, made.metadata_csv, "--store-mode", "w", "--yes"
-    assert_takes(video.predicted_memory, tmp_path / "log", TRACKS2ZARR, *create, store)
+    assert_takes(
+        video.predicted_memory, tmp_path / "log", TRACKS2ZARR, *create, store, malloc=malloc
+    )
 
 
 def test_without_the_compiled_scanner_polars_takes_more(monkeypatch: pytest.MonkeyPatch) -> None:

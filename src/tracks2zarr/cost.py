@@ -42,7 +42,7 @@ _VERIFY_BASE, _COMPARED, _COMPARED_BYTE = 60 * 10**6, 10 * 10**6, 0.3
 #: What is kept of all clips, and what is held of the one that is read, for a byte.
 _KEPT_BYTE, _READ_BYTE = 0.2, 0.38
 #: What is held for a frame, and for one that has an image in the file; and the least bytes of one.
-_FRAME, _IMAGE, _IMAGE_BYTES = 29, 320, 50
+_FRAME, _IMAGE, _IMAGE_BYTES = 25, 320, 50
 
 
 def predicted_memory(
