@@ -1,4 +1,4 @@
-"""Builds `scan.c` into a library where there is a C compiler; without it all works, but slower."""
+"""Builds a library of the C sources where there is a C compiler; all works without it, slower."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = Path("src", "tracks2zarr", "scan.c")
+FOLDER = Path("src", "tracks2zarr")
+SOURCES = ("scan.c", "chunks.c")
 #: No options for one machine alone: those of a cluster are not all alike. Numbers are
 #: rounded as the C standard says, on all of them.
 OPTIONS = ("-O3", "-std=c99", "-ffp-contract=off", "-fPIC", "-shared")
@@ -23,15 +24,15 @@ class ScannerHook(BuildHookInterface):  # type: ignore[type-arg]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, before the files of the wheel are collected; `CC` names the compiler."""
-        source = Path(self.root, SOURCE)
-        library = source.with_name("libscan.so")
+        folder = Path(self.root, FOLDER)
+        library = folder / "libtracks2zarr.so"
         try:
             library.unlink(missing_ok=True)
-            compile_into(library, source)
+            compile_into(library, [folder / name for name in SOURCES])
         except (OSError, ValueError, subprocess.CalledProcessError) as error:
             why = getattr(error, "stderr", None) or str(error)
             self.app.display_warning(
-                "scan.c was not compiled, so tracks files will be read more slowly, with polars: "
+                "nothing was compiled, so tracks files will be converted more slowly, with polars: "
                 + why.strip().splitlines()[-1]
             )
             return
@@ -41,18 +42,19 @@ class ScannerHook(BuildHookInterface):  # type: ignore[type-arg]
         build_data["artifacts"].append(str(library.relative_to(self.root)))
 
 
-def compile_into(library: Path, source: Path) -> None:
-    """Compile a source; the library is there as a whole or not at all, also when this is killed.
+def compile_into(library: Path, sources: list[Path]) -> None:
+    """Compile sources; the library is there as a whole or not at all, also when this is killed.
 
     Raises
     ------
     OSError, ValueError, subprocess.CalledProcessError
         If there is no compiler, or it makes nothing.
     """
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     compiler = shlex.split(os.environ.get("CC") or "cc")
     part = library.with_name(f"{library.name}.{os.getpid()}")
-    command = [*compiler, *OPTIONS, f'-DSOURCE="{digest}"', str(source), "-o", str(part)]
+    files = [*map(str, sources), "-o", str(part)]
+    command = [*compiler, *OPTIONS, f'-DDIGEST="{digest}"', *files]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
         part.replace(library)

@@ -53,14 +53,14 @@ def test_with_a_compiler(sources: Path) -> None:
     wheel = built(sources, "cc")
     assert "-py3-none-" in wheel.name
     assert "-none-any" not in wheel.name
-    assert {"scan.c", "libscan.so"} <= names(wheel)
+    assert {"scan.c", "chunks.c", "libtracks2zarr.so"} <= names(wheel)
 
 
 @pytest.mark.parametrize("compiler", ["false", "no-such-compiler", "true", 'cc "', "cc --no-such"])
 def test_without_a_compiler(sources: Path, compiler: str) -> None:
     wheel = built(sources, compiler)
     assert wheel.name.endswith("-py3-none-any.whl")
-    assert "libscan.so" not in names(wheel)
+    assert "libtracks2zarr.so" not in names(wheel)
 
 
 def test_a_library_is_there_as_a_whole_or_not_at_all(sources: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_library_is_there_as_a_whole_or_not_at_all(sources: Path) -> None:
     compiler.write_text('#!/bin/sh\nfor to; do :; done\necho begun >"$to"\nexit 1\n')
     compiler.chmod(0o755)
     built(sources, str(compiler))
-    assert not list((sources / "src/tracks2zarr").glob("libscan.so*"))
+    assert not list((sources / "src/tracks2zarr").glob("libtracks2zarr.so*"))
 
 
 def test_the_environment_of_development_has_the_scanner() -> None:
@@ -81,7 +81,7 @@ def test_the_environment_of_development_has_the_scanner() -> None:
 def test_a_library_that_cannot_be_loaded(
     content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library = tmp_path / "libscan.so"
+    library = tmp_path / "libtracks2zarr.so"
     if content is not None:
         library.write_bytes(content)
     monkeypatch.setattr(compiled, "LIBRARY", library)
@@ -89,16 +89,19 @@ def test_a_library_that_cannot_be_loaded(
 
 
 def test_a_library_of_another_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = tmp_path / "scan.c"
-    other.write_text(compiled.SOURCE.read_text() + "\n")
-    monkeypatch.setattr(compiled, "SOURCE", other)
+    *others, last = compiled.SOURCES
+    other = tmp_path / last.name
+    other.write_text(last.read_text() + "\n")
+    monkeypatch.setattr(compiled, "SOURCES", (*others, other))
     assert compiled.library.__wrapped__() is None
 
 
 def test_the_compiler_has_no_complaint() -> None:
     strict = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror")
-    command: list[str | Path] = ["cc", "-std=c99", "-O3", *strict, "-fsyntax-only", compiled.SOURCE]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    options = ("-std=c99", "-O3", *strict, "-fsyntax-only")
+    done = subprocess.run(
+        ["cc", *options, *compiled.SOURCES], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -15,6 +15,7 @@ from zarr.storage import LocalStore
 from tracks2zarr import schema
 from tracks2zarr.assemble import VideoArrays, escape_state
 from tracks2zarr.boxes import ClipBoxes, Float32s, Int64s
+from tracks2zarr.chunks import Block, differs
 from tracks2zarr.files import read_json
 from tracks2zarr.group import box_shards, chunk_shapes
 from tracks2zarr.problems import ROWS_NAMED, Problem, shown
@@ -158,9 +159,9 @@ class Comparison:
         clip = self._arrays.plan.clips[number]
         expected = escape_state(clip, self._arrays.plan.n_frames)
         found = np.asarray(array[number])
-        differs = np.flatnonzero(_differs(found, expected))
-        if len(differs):
-            frame = int(differs[0])
+        frames = np.flatnonzero(differs(found, expected))
+        if len(frames):
+            frame = int(frames[0])
             what = f"The escape state from frame {frame} on."
             yield self._problem(what, found[frame], expected[frame], clip.clip)
 
@@ -204,7 +205,7 @@ class Comparison:
                 one_chunk = slice(start, start + frames), ..., slice(left, left + individuals)
                 found = np.asarray(array[(number, *one_chunk)])
                 own = shard.read(place)[: found.shape[0], ..., : found.shape[-1]]
-                if _differs(found, own).any():
+                if differs(found, own).any():
                     clip = self._arrays.plan.clips[number].clip
                     what = f"The {name} from frame {start} on, as zarr reads it."
                     yield self._problem(what, "other values", "what is stored", clip)
@@ -216,47 +217,34 @@ class Comparison:
         return f"individual {individual}, which the clip does not have,"
 
 
-def _differs(found: Float32s, expected: Float32s) -> NDArray[np.bool_]:
-    """Tell where float32 values differ; NaN equals NaN, and -0.0 is not 0.0."""
-    if np.array_equal(found.view(np.uint32), expected.view(np.uint32)):
-        return np.zeros(found.shape, np.bool_)
-    same = (found == expected) & (np.signbit(found) == np.signbit(expected))
-    same |= np.isnan(found) & np.isnan(expected)
-    return ~np.asarray(same)
-
-
 def _block_differences(
-    boxes: ClipBoxes, shape: tuple[int, int], shards: dict[str, ShardReader], block: int
+    boxes: ClipBoxes, shape: tuple[int, int], shards: dict[str, ShardReader], number: int
 ) -> list[Difference]:
     """Return what differs in the inner chunks of some frames, those that should not be, too."""
     frames, individuals = shape
-    rows = boxes.rows(block * frames, (block + 1) * frames)
-    frame = boxes.frame[rows].astype(np.int64) - block * frames
-    column, individual = np.divmod(boxes.individual(rows), individuals)
-    there = set(np.flatnonzero(np.bincount(column)).tolist())
-    values = {
-        schema.POSITION: boxes.box[rows, :2],
-        schema.SHAPE: boxes.box[rows, 2:],
-        schema.CONFIDENCE: boxes.confidence[rows, None],
-    }
+    block = Block.of(boxes, shape, number)
+    there = set(block.columns())
     differences: list[Difference] = []
     memory = np.empty(frames * 2 * individuals, np.float32)
     for name, shard in shards.items():
-        sides = values[name].shape[1]
-        chunk = memory[: frames * sides * individuals]
-        stored = {place[-1]: place for place in shard.stored_along(block)}
-        for number in sorted(there | stored.keys()):
-            here = np.flatnonzero(column == number)
-            place = stored.get(number)
-            found = (
-                np.full((frames, sides, individuals), np.nan, np.float32)
-                if place is None
-                else shard.read(place, chunk).reshape(frames, sides, individuals)
-            )
+        values = block.values[name]
+        n_sides = values.shape[1]
+        chunk = memory[: frames * n_sides * individuals]
+        stored = {place[-1]: place for place in shard.stored_along(number)}
+        for column in sorted(there | stored.keys()):
+            place = stored.get(column)
+            if place is None:
+                chunk[:] = np.nan
+            else:
+                shard.read(place, chunk)
+            found = chunk.reshape(frames, n_sides, individuals)
+            rows = block.rows(column)
+            if block.is_in(name, rows, found):
+                continue
             differences += (
-                (name, (block * frames + at[0], number * individuals + at[1]), is_, should)
+                (name, (number * frames + at[0], column * individuals + at[1]), is_, should)
                 for at, is_, should in _box_differences(
-                    found, frame[here], individual[here], values[name][here]
+                    found, block.frame[rows], block.individual[rows], values[rows]
                 )
             )
     return differences
@@ -281,7 +269,7 @@ def _box_differences(
     there = np.stack(
         [flat[(frame * len(sides) + side) * n_individuals + individual] for side in sides], axis=1
     )
-    for row in np.flatnonzero(_differs(there, expected).any(axis=1)):
+    for row in np.flatnonzero(differs(there, expected).any(axis=1)):
         place = int(frame[row]), int(individual[row])
         yield place, _text(there[row]), _text(expected[row])
     if np.count_nonzero(found == found) == np.count_nonzero(there == there):  # noqa: PLR0124

@@ -1,7 +1,7 @@
-"""Rows as the tracker writes them, read by `scan.c`; it is there where a C compiler was found.
+"""The compiled library; it is there where a C compiler was found when the package was made.
 
-The library is made when the package is (`hatch_build.py`). Without it, `tracks2zarr.pieces`
-recognises rows of the same kind, in four times the time.
+`hatch_build.py` makes it. Without it, `tracks2zarr.pieces` recognises rows of the same kind as
+`scan.c`, in four times the time, and `tracks2zarr.chunks` does with numpy what `chunks.c` does.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 
 from tracks2zarr.boxes import Batch, Recognised
 
-SOURCE = Path(__file__).with_name("scan.c")
-LIBRARY = SOURCE.with_name("libscan.so")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("scan.c", "chunks.c"))
+LIBRARY = Path(__file__).with_name("libtracks2zarr.so")
 #: Bytes in a line, on average; a row of the tracker without a box has some fifty.
 _LEAST_LINE = 25
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """Return the library; None where there is none that was made of `scan.c` as it is."""
+    """Return the library; None where there is none that was made of the sources as they are."""
     try:
         found = ctypes.CDLL(str(LIBRARY))
-        made_of = ctypes.c_char.in_dll(found, "scan_source")
-        digest = hashlib.sha256(SOURCE.read_bytes()).hexdigest()
+        made_of = ctypes.c_char.in_dll(found, "sources_digest")
+        digest = hashlib.sha256(b"".join(file.read_bytes() for file in SOURCES)).hexdigest()
     except (OSError, ValueError):
         return None
     if ctypes.string_at(ctypes.addressof(made_of)) != digest.encode():
@@ -38,6 +38,12 @@ def library() -> ctypes.CDLL | None:
     found.scan_rows.argtypes = [ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * 8]
     found.count_byte.restype = ctypes.c_int64
     found.count_byte.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint8]
+    places: list[Any] = [*[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3, ctypes.c_void_p]
+    found.put_values.restype = found.holds_values.restype = ctypes.c_int64
+    found.put_values.argtypes = [ctypes.c_void_p, ctypes.c_int64, *places]
+    found.holds_values.argtypes = [*found.put_values.argtypes, ctypes.c_int64]
+    found.clear_values.restype = None
+    found.clear_values.argtypes = places
     return found
 
 

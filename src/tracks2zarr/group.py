@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tracks2zarr import schema
 from tracks2zarr.assemble import VideoArrays, escape_state
 from tracks2zarr.boxes import ClipBoxes
+from tracks2zarr.chunks import Block
 from tracks2zarr.consolidated import inline_metadata, metadata_bytes
 from tracks2zarr.layout import Layout
 from tracks2zarr.shard import ShardReader, ShardWriter, compressed, encoded_chunk
@@ -219,32 +220,22 @@ def box_shards(
 
 
 def _encoded(
-    boxes: ClipBoxes, shape: tuple[int, int], zstd_level: int, block: int
+    boxes: ClipBoxes, shape: tuple[int, int], zstd_level: int, number: int
 ) -> list[tuple[str, tuple[int, ...], bytes]]:
     """Return the inner chunks of some frames that hold a box: array, place, and bytes."""
     frames, individuals = shape
-    rows = boxes.rows(block * frames, (block + 1) * frames)
-    frame = boxes.frame[rows].astype(np.int64) - block * frames
-    column, individual = np.divmod(boxes.individual(rows), individuals)
-    values = {
-        schema.POSITION: boxes.box[rows, :2].T.copy(),
-        schema.SHAPE: boxes.box[rows, 2:].T.copy(),
-        schema.CONFIDENCE: boxes.confidence[rows][None],
-    }
+    block = Block.of(boxes, shape, number)
     chunks: list[tuple[str, tuple[int, ...], bytes]] = []
     # one chunk of NaN for all, for new memory takes long to get: what is put in is taken out again
     nothing = np.full(frames * 2 * individuals, np.nan, np.float32)
-    for number in np.flatnonzero(np.bincount(column)).tolist():
-        here = np.flatnonzero(column == number)
-        at_frame, at_individual = frame[here], individual[here]
-        for name, sides in values.items():
-            if np.isnan(sides[0, here]).all():  # boxes need not have a confidence
-                continue
-            chunk = nothing[: frames * len(sides) * individuals]
-            side = np.arange(len(sides))[:, None]
-            at = (at_frame * len(sides) + side) * individuals + at_individual
-            chunk[at] = sides[:, here]
-            place = (block, 0, number) if len(sides) > 1 else (block, number)
-            chunks.append((name, place, encoded_chunk(chunk, zstd_level)))
-            chunk[at] = np.nan
+    for column in block.columns():
+        rows = block.rows(column)
+        for name, values in block.values.items():
+            n_sides = values.shape[1]
+            size = frames * n_sides * individuals
+            chunk = nothing[:size].reshape(frames, n_sides, individuals)
+            if block.put(name, rows, chunk):  # boxes need not have a confidence
+                place = (number, 0, column) if n_sides > 1 else (number, column)
+                chunks.append((name, place, encoded_chunk(chunk, zstd_level)))
+            block.clear(rows, chunk)
     return chunks

@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef SOURCE
-#define SOURCE ""
+#ifndef DIGEST
+#define DIGEST ""
 #endif
 
-/* The digest of this file, so that no library is used that was made of another one. */
-const char scan_source[] = SOURCE;
+/* That of all sources, so that no library is used that was made of other ones. */
+const char sources_digest[] = DIGEST;
 
 /* Where reading has got to, and where there is nothing more. */
 typedef struct {
