@@ -112,7 +112,8 @@ class ClipBoxes:
 
     def rows(self, start: int, stop: int) -> slice:
         """Return the rows of the frames from `start` up to, not including, `stop`."""
-        first, last = np.searchsorted(self.frame, (start, stop))
+        # of the dtype of frames, or numpy makes a copy of all of them in another one
+        first, last = np.searchsorted(self.frame, np.array((start, stop), self.frame.dtype))
         return slice(int(first), int(last))
 
     def individual(self, rows: slice) -> Int64s:

@@ -21,14 +21,15 @@ class Block:
         By array, (n, n_sides) float32: pixels, or the confidence.
     frame, individual
         (n,) int64, the place in the chunk.
-    column
-        (n,) int64, which of the chunks of these frames.
+    rows
+        By the place of a chunk among those of these frames, (n_boxes,) int64, which of the boxes
+        are in it; only chunks with boxes.
     """
 
     values: dict[str, Float32s]
     frame: Int64s
     individual: Int64s
-    column: Int64s
+    rows: dict[int, Int64s]
 
     @classmethod
     def of(cls, boxes: ClipBoxes, shape: tuple[int, int], number: int) -> Self:
@@ -54,17 +55,11 @@ class Block:
             },
             frame=boxes.frame[rows].astype(np.int64) - number * frames,
             individual=individual,
-            column=column,
+            rows={
+                at: np.flatnonzero(column == at)
+                for at in np.flatnonzero(np.bincount(column)).tolist()
+            },
         )
-
-    def columns(self) -> list[int]:
-        """Return in which of the chunks there are boxes."""
-        found: list[int] = np.flatnonzero(np.bincount(self.column)).tolist()
-        return found
-
-    def rows(self, column: int) -> Int64s:
-        """Return (n,) int64, which of the boxes are in a chunk."""
-        return np.flatnonzero(self.column == column)
 
     def put(self, name: str, rows: Int64s, chunk: Float32s) -> bool:
         """Put boxes into a chunk of NaN, and return whether any value of them is a number.

@@ -223,7 +223,7 @@ def _block_differences(
     """Return what differs in the inner chunks of some frames, those that should not be, too."""
     frames, individuals = shape
     block = Block.of(boxes, shape, number)
-    there = set(block.columns())
+    no_rows = np.empty(0, np.int64)
     differences: list[Difference] = []
     memory = np.empty(frames * 2 * individuals, np.float32)
     for name, shard in shards.items():
@@ -231,14 +231,14 @@ def _block_differences(
         n_sides = values.shape[1]
         chunk = memory[: frames * n_sides * individuals]
         stored = {place[-1]: place for place in shard.stored_along(number)}
-        for column in sorted(there | stored.keys()):
+        for column in sorted(block.rows.keys() | stored.keys()):
             place = stored.get(column)
             if place is None:
                 chunk[:] = np.nan
             else:
                 shard.read(place, chunk)
             found = chunk.reshape(frames, n_sides, individuals)
-            rows = block.rows(column)
+            rows = block.rows.get(column, no_rows)
             if block.is_in(name, rows, found):
                 continue
             differences += (

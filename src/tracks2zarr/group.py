@@ -228,8 +228,7 @@ def _encoded(
     chunks: list[tuple[str, tuple[int, ...], bytes]] = []
     # one chunk of NaN for all, for new memory takes long to get: what is put in is taken out again
     nothing = np.full(frames * 2 * individuals, np.nan, np.float32)
-    for column in block.columns():
-        rows = block.rows(column)
+    for column, rows in block.rows.items():
         for name, values in block.values.items():
             n_sides = values.shape[1]
             size = frames * n_sides * individuals
