@@ -183,6 +183,13 @@ class ClipBoxes:
         return cls(**{name: _column(folder, name) for name in _COLUMNS})
 
 
+def _distinct(track: Int64s) -> Int64s:
+    """Return (n_individuals,) int64, the distinct track numbers, ascending."""
+    if len(track) and track.min() >= 0 and track.max() < _TABLE_TRACKS:
+        return np.flatnonzero(np.bincount(track))  # a tenth of the time of what follows
+    return np.unique(track)
+
+
 def _order(frame: Int32s) -> Int64s | None:
     """Return (n,) int64, which rows to take so that frames go up; None where they do."""
     if not np.any(frame[1:] < frame[:-1]):
@@ -246,7 +253,7 @@ class Spill:
         self._files: dict[str, BinaryIO] = {
             name: self._closing.enter_context((folder / name).open("wb")) for name in _COLUMNS
         }
-        self._track_ids: Int64s = np.empty(0, np.int64)
+        self._track_ids: list[Int64s] = [np.empty(0, np.int64)]
 
     def append(self, batch: Batch) -> None:
         """Add boxes; centroids are computed in float32, as `movement` does."""
@@ -259,7 +266,7 @@ class Spill:
         }
         for name, values in columns.items():
             self._files[name].write(_bytes(name, values))
-        self._track_ids = np.union1d(self._track_ids, batch.track)
+        self._track_ids.append(_distinct(batch.track))
 
     def __enter__(self) -> Self:
         return self
@@ -272,7 +279,9 @@ class Spill:
     ) -> None:
         with self._closing:  # all of them, whatever one of them raises
             if kind is None:
-                self._files["track_ids"].write(_bytes("track_ids", self._track_ids))
+                self._files["track_ids"].write(
+                    _bytes("track_ids", _distinct(np.concatenate(self._track_ids)))
+                )
 
     def boxes(self, frame_of_image: Int32s) -> ClipBoxes:
         """Return all boxes in ascending order of frame; they lie in the folder.

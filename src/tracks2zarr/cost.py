@@ -36,7 +36,7 @@ class Reader:
 COMPILED = Reader(65 * 10**6, 28 * 10**6, 22 * 10**6, 0.75)
 POLARS = Reader(110 * 10**6, 72 * 10**6, 72 * 10**6, 4.6)
 #: The columns that are held of a clip, for a byte of its tracks file.
-_COLUMN_BYTE = 0.085
+_COLUMN_BYTE = 0.04
 #: A process that verifies; what it has at hand while it compares, and that for a byte of less.
 _VERIFY_BASE, _COMPARED, _COMPARED_BYTE = 60 * 10**6, 10 * 10**6, 0.3
 #: What is kept of all clips, and what is held of the one that is read, for a byte.
