@@ -130,7 +130,6 @@ def test_a_number_too_many_does_not_make_up_for_one_that_is_not_there() -> None:
     assert not block.is_in(schema.POSITION, rows, chunk)
 
 
-@pytest.mark.skipif("compiled" not in WAYS, reason="nothing is compiled in this installation")
 @given(seed=st.integers(0, 2**32), share=st.floats(0, 1), number=st.integers(0, 3))
 def test_both_ways_are_alike(seed: int, share: float, number: int) -> None:
     block = Block.of(some_boxes(seed, share), SHAPE, number)
