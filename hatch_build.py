@@ -13,13 +13,12 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path("src", "tracks2zarr")
-SOURCES = ("scan.c", "chunks.c")
 #: No options for one machine alone: those of a cluster are not all alike. Numbers are
 #: rounded as the C standard says, on all of them.
 OPTIONS = ("-O3", "-std=c99", "-ffp-contract=off", "-fPIC", "-shared")
 
 
-class ScannerHook(BuildHookInterface):  # type: ignore[type-arg]
+class LibraryHook(BuildHookInterface):  # type: ignore[type-arg]
     """Makes the library and puts it into the wheel, or beside the source of an editable one."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
@@ -28,7 +27,7 @@ class ScannerHook(BuildHookInterface):  # type: ignore[type-arg]
         library = folder / "libtracks2zarr.so"
         try:
             library.unlink(missing_ok=True)
-            compile_into(library, [folder / name for name in SOURCES])
+            compile_into(library, sorted(folder.glob("*.c")))
         except (OSError, ValueError, subprocess.CalledProcessError) as error:
             why = getattr(error, "stderr", None) or str(error)
             self.app.display_warning(

@@ -92,7 +92,7 @@ def test_a_library_of_another_source(tmp_path: Path, monkeypatch: pytest.MonkeyP
     *others, last = compiled.SOURCES
     other = tmp_path / last.name
     other.write_text(last.read_text() + "\n")
-    monkeypatch.setattr(compiled, "SOURCES", (*others, other))
+    monkeypatch.setattr(compiled, "SOURCES", [*others, other])
     assert compiled.library.__wrapped__() is None
 
 

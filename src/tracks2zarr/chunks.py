@@ -77,8 +77,9 @@ class Block:
         if library is not None:
             arguments = *_strided(values), *self._places(rows, chunk)
             return bool(library.put_values(*arguments))
-        chunk.reshape(-1)[self._flat(rows, chunk)] = values[rows].T
-        return not np.isnan(values[rows]).all()
+        put = values[rows]
+        chunk.reshape(-1)[self._flat(rows, chunk)] = put.T
+        return not np.isnan(put).all()
 
     def clear(self, rows: Int64s, chunk: Float32s) -> None:
         """Make a chunk NaN again where boxes were put into it."""
@@ -100,10 +101,14 @@ class Block:
         if library is not None:
             arguments = *_strided(values), *self._places(rows, chunk), chunk.size
             return bool(library.holds_values(*arguments))
-        found = chunk.reshape(-1)[self._flat(rows, chunk)].T
+        found = self.taken(rows, chunk)
         if differs(found, values[rows]).any():
             return False
         return int(np.count_nonzero(found == found)) == int(np.count_nonzero(chunk == chunk))  # noqa: PLR0124 - NaN
+
+    def taken(self, rows: Int64s, chunk: Float32s) -> Float32s:
+        """Return (n, n_sides) float32, what a chunk holds in the places of boxes."""
+        return chunk.reshape(-1)[self._flat(rows, chunk)].T
 
     def _flat(self, rows: Int64s, chunk: Float32s) -> Int64s:
         """Return (n_sides, n) int64, the places of the boxes in the flat chunk."""

@@ -227,8 +227,7 @@ def _block_differences(
     differences: list[Difference] = []
     memory = np.empty(frames * 2 * individuals, np.float32)
     for name, shard in shards.items():
-        values = block.values[name]
-        n_sides = values.shape[1]
+        n_sides = block.values[name].shape[1]
         chunk = memory[: frames * n_sides * individuals]
         stored = {place[-1]: place for place in shard.stored_along(number)}
         for column in sorted(block.rows.keys() | stored.keys()):
@@ -243,37 +242,28 @@ def _block_differences(
                 continue
             differences += (
                 (name, (number * frames + at[0], column * individuals + at[1]), is_, should)
-                for at, is_, should in _box_differences(
-                    found, block.frame[rows], block.individual[rows], values[rows]
-                )
+                for at, is_, should in _box_differences(block, name, rows, found)
             )
     return differences
 
 
 def _box_differences(
-    found: Float32s, frame: Int64s, individual: Int64s, expected: Float32s
+    block: Block, name: str, rows: Int64s, found: Float32s
 ) -> Iterator[tuple[tuple[int, int], str, str]]:
     """Yield (frame, individual), value and expected value, where a chunk differs.
 
     Parameters
     ----------
+    block, name, rows
+        The boxes that the chunk of an array must hold.
     found
         (n_frames, n_values, n_individuals) float32, a chunk of the store.
-    frame, individual
-        (n,) int64, the places of the boxes in the chunk.
-    expected
-        (n, n_values) float32, the values of the boxes.
     """
-    sides = range(found.shape[1])
-    flat, n_individuals = found.ravel(), found.shape[2]
-    there = np.stack(
-        [flat[(frame * len(sides) + side) * n_individuals + individual] for side in sides], axis=1
-    )
+    frame, individual = block.frame[rows], block.individual[rows]
+    there, expected = block.taken(rows, found), block.values[name][rows]
     for row in np.flatnonzero(differs(there, expected).any(axis=1)):
         place = int(frame[row]), int(individual[row])
         yield place, _text(there[row]), _text(expected[row])
-    if np.count_nonzero(found == found) == np.count_nonzero(there == there):  # noqa: PLR0124
-        return  # no other value is a number
     present = ~np.isnan(found).all(axis=1)
     present[frame, individual] = False
     for at_frame, at_individual in np.argwhere(present).tolist():

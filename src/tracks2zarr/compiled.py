@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tracks2zarr.boxes import Batch, Recognised
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("scan.c", "chunks.c"))
+SOURCES = sorted(Path(__file__).parent.glob("*.c"))
 LIBRARY = Path(__file__).with_name("libtracks2zarr.so")
 #: Bytes in a line, on average; a row of the tracker without a box has some fifty.
 _LEAST_LINE = 25
