@@ -15,7 +15,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1	/' | expand -t 18
 
 # Environments: made anew only when what they are made from has changed.
-MADE_FROM := pyproject.toml constraints.txt hatch_build.py $(wildcard src/tracks2zarr/*.c)
+MADE_FROM := pyproject.toml constraints.txt hatch_build.py $(wildcard src/tracks2zarr/native/*.c)
 
 .venv/.made-lean: $(MADE_FROM)
 	@scripts/make-env lean
@@ -47,7 +47,7 @@ system:  ## install what the tests need from the system
 
 .PHONY: test
 test: env system  ## run all tests, then those that are not slow against the built wheel
-	@[[ -e src/tracks2zarr/libtracks2zarr.so ]] || scripts/make-env dev  # there is a compiler now
+	@[[ -e src/tracks2zarr/native/libtracks2zarr.so ]] || scripts/make-env dev  # there is a compiler now
 	@$(MAKE) --no-print-directory tests/js/node_modules/.made
 	@echo "== testing the checkout"
 	@$(PY) -m pytest -n auto

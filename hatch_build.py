@@ -12,7 +12,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDER = Path("src", "tracks2zarr")
+FOLDER = Path("src", "tracks2zarr", "native")
 #: No options for one machine alone: those of a cluster are not all alike. Numbers are
 #: rounded as the C standard says, on all of them.
 OPTIONS = ("-O3", "-std=c99", "-ffp-contract=off", "-fPIC", "-shared")

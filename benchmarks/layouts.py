@@ -21,12 +21,12 @@ import xarray as xr
 from zarr.storage import LocalStore
 
 import tracks2zarr as tz
-from tracks2zarr import group
-from tracks2zarr.assemble import VideoArrays
-from tracks2zarr.boxes import ClipBoxes
-from tracks2zarr.layout import Layout
-from tracks2zarr.parse import parse_clip
-from tracks2zarr.planning import VideoPlan
+from tracks2zarr.dataset.clip_boxes import ClipBoxes
+from tracks2zarr.dataset.layout import Layout
+from tracks2zarr.group import writer
+from tracks2zarr.group.video_arrays import VideoArrays
+from tracks2zarr.planning.plan import VideoPlan
+from tracks2zarr.tracks.compiled_reader import parse_clip
 
 #: Frames and individuals of a chunk, and the level of compression.
 CANDIDATES = (
@@ -69,9 +69,9 @@ def _measure(plan: VideoPlan, boxes: list[ClipBoxes], path: Path, rounds: int) -
 
     def write() -> None:
         shutil.rmtree(path, ignore_errors=True)
-        group.create_group(path, arrays)
+        writer.create_group(path, arrays)
         for number, clip in enumerate(boxes):
-            group.write_boxes(path, number, clip, arrays)
+            writer.write_boxes(path, number, clip, arrays)
 
     written = _seconds(write, rounds)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -61,7 +61,7 @@ def write_ready_arrays(store: Path, ready: Path) -> None:
     import zarr
     import zarr.codecs
 
-    from tracks2zarr import schema
+    from tracks2zarr.dataset import schema
 
     for _, group in zarr.open_group(store, mode="r").groups():
         folder = ready / group.basename
@@ -89,8 +89,8 @@ def read_and_write_once(tracks_dir: Path, ready: Path, store: Path) -> None:
     import zarr
     import zarr.codecs
 
-    from tracks2zarr import schema
-    from tracks2zarr.layout import Layout
+    from tracks2zarr.dataset import schema
+    from tracks2zarr.dataset.layout import Layout
 
     files = sorted(tracks_dir.glob(f"*{SUFFIX}"))
     raw = pl.scan_csv(files, infer_schema=False).collect()

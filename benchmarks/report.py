@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.measure import SAMPLE_SECONDS, Summary
-from tracks2zarr import compiled
+from tracks2zarr.native import library
 
 BY_HAND, FLOOR = "by hand", "floor"
 _PACKAGES = ("tracks2zarr", "polars", "zarr", "numpy", "xarray", "movement")
@@ -114,7 +114,7 @@ def machine() -> Table:
         ("cores", str(len(os.sched_getaffinity(0)))),
         ("memory", f"{memory / 2**30:.0f} GiB"),
         ("Python", platform.python_version()),
-        ("rows are read by", "compiled code" if compiled.library() else "polars"),
+        ("rows are read by", "compiled code" if library.compiled() else "polars"),
         *((package, version(package)) for package in _PACKAGES),
     ]
     return Table("Machine and versions", "", ("", ""), rows)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from slurm_cluster import slurm, slurm_without_accounting
+from support.sample import SAMPLE
+from support.slurm_cluster import slurm, slurm_without_accounting
 
 __all__ = ["slurm", "slurm_without_accounting"]
 
@@ -19,8 +20,6 @@ settings.register_profile("thorough", settings.get_profile("default"), max_examp
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "default")
 )
-
-SAMPLE = Path(__file__).parents[1] / "examples" / "crab-loops"
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracks2zarr.schema import VARIABLES, Variable
+from tracks2zarr.dataset.schema import VARIABLES, Variable
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx

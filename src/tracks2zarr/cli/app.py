@@ -74,7 +74,7 @@ class SuggestingGroup(click.Group):
         """Find the command, or suggest the nearest one."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in self.homes:
-            from tracks2zarr.problems import did_you_mean
+            from tracks2zarr.common.problems import did_you_mean
 
             hint = did_you_mean(name, self._full_names(ctx))
             ctx.fail(f"No such command '{name}'." + (f" {hint}" if hint else ""))
@@ -160,7 +160,7 @@ def _on_sigterm(_number: int, _frame: object) -> None:
 
 
 def _status(command: click.Command, name: str, args: Sequence[str] | None) -> int:
-    from tracks2zarr.problems import Tracks2ZarrError
+    from tracks2zarr.common.problems import Tracks2ZarrError
 
     try:
         returned = command.main(args, prog_name=name, standalone_mode=False)
@@ -198,7 +198,7 @@ def interrupted_status() -> int:
 
 def _unexpected(error: Exception) -> int:
     from tracks2zarr.cli.show import print_problems
-    from tracks2zarr.failure import os_problem, unexpected_problem
+    from tracks2zarr.common.system_problems import os_problem, unexpected_problem
 
     _show_traceback()
     print_problems([os_problem(error) if isinstance(error, OSError) else unexpected_problem(error)])

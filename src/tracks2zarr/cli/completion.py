@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 from tracks2zarr.cli.app import app, debug_option
 
 if TYPE_CHECKING:
-    from tracks2zarr.planning import VideoPlan
+    from tracks2zarr.planning.plan import VideoPlan
 
 _SET_UP = """\b
 To have it in every new terminal, type once the line of your shell:
@@ -71,8 +71,8 @@ def _offered(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 def _planned(context: click.Context) -> tuple[VideoPlan, ...]:
     """Return the videos in a store's plan; none where it cannot be read: Tab says nothing."""
-    from tracks2zarr.problems import Tracks2ZarrError
-    from tracks2zarr.store import Store
+    from tracks2zarr.common.problems import Tracks2ZarrError
+    from tracks2zarr.store.store import Store
 
     path = context.params.get("store")
     try:

@@ -19,12 +19,12 @@ from tracks2zarr.cli.options import (
     quiet_option,
     yes_option,
 )
-from tracks2zarr.words import counted, first, size_text, time_text
+from tracks2zarr.common.words import counted, first, size_text, time_text
 
 if TYPE_CHECKING:
-    from tracks2zarr.creation import Summary
-    from tracks2zarr.decide import Mode
-    from tracks2zarr.planning import Plan
+    from tracks2zarr.converting.creation import Summary
+    from tracks2zarr.planning.plan import Plan
+    from tracks2zarr.store.group_mode import Mode
 
 
 @click.command("create")
@@ -69,7 +69,7 @@ def command(
     Each video becomes one group. Run the same command again to go on after an interruption: what
     is finished stays.
     """
-    from tracks2zarr.matching import plan as make_plan
+    from tracks2zarr.planning.matching import plan as make_plan
 
     plan = make_plan(tracks_dir, metadata_csv, keep_going=keep_going, **plan_settings)
     if store_mode == "w" and not yes and not may_replace(store):
@@ -106,7 +106,7 @@ def convert(plan: Plan, store: Path, *, quiet: bool, **options: Any) -> int:
         Those of `tracks2zarr.create`.
     """
     from tracks2zarr.cli import show
-    from tracks2zarr.creation import Interrupted, create
+    from tracks2zarr.converting.creation import Interrupted, create
 
     show.print_problems(plan.problems)
     try:
@@ -129,7 +129,7 @@ def _progress(*, quiet: bool) -> Any:
 
     from tracks2zarr.cli import show
     from tracks2zarr.cli.progress import BarProgress, LineProgress
-    from tracks2zarr.run import NoProgress
+    from tracks2zarr.converting.all_videos import NoProgress
 
     if quiet:
         return nullcontext(NoProgress())
@@ -153,7 +153,7 @@ def _print_summary(summary: Summary, *, quiet: bool) -> None:
 
 def summary_lines(summary: Summary) -> list[str]:
     """Return what a run did as lines of text."""
-    from tracks2zarr.convert import Result
+    from tracks2zarr.converting.one_video import Result
 
     done, skipped = summary.of(Result.DONE), summary.of(Result.SKIPPED)
     receipts = [outcome.receipt for outcome in (*done, *skipped) if outcome.receipt]

@@ -19,7 +19,7 @@ def command(store: Path) -> int:
     They are listed in its root; those missing are named. It can be run at any moment, and again.
     """
     from tracks2zarr.cli import show
-    from tracks2zarr.root import finalise
+    from tracks2zarr.store.root import finalise
 
     finalised = finalise(store)
     for line in show.finalised_lines(finalised):

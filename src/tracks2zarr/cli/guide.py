@@ -11,7 +11,7 @@ from tracks2zarr.cli.app import debug_option, run
 from tracks2zarr.cli.options import FOLDER, PATH
 
 if TYPE_CHECKING:
-    from tracks2zarr.decide import Mode
+    from tracks2zarr.store.group_mode import Mode
 
 #: What this command calls the options of ``tracks2zarr create``.
 _NAMES = {
@@ -79,7 +79,7 @@ def command(
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.create import convert
-    from tracks2zarr.matching import plan as make_plan
+    from tracks2zarr.planning.matching import plan as make_plan
 
     show.call_options(_NAMES)
     plan = make_plan(via_tracks_dir, metadata_csv, pattern=via_tracks_glob_pattern)

@@ -10,10 +10,10 @@ import click
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.completion import videos
 from tracks2zarr.cli.options import FOLDER, json_option
-from tracks2zarr.words import counted, size_text
+from tracks2zarr.common.words import counted, size_text
 
 if TYPE_CHECKING:
-    from tracks2zarr.overview import StoreInfo, VideoInfo
+    from tracks2zarr.store.overview import StoreInfo, VideoInfo
 
 
 @click.command("info")
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def command(store: Path, video: str | None, *, as_json: bool) -> None:
     """Show the videos in STORE, or the clips of one VIDEO."""
     from tracks2zarr.cli import show
-    from tracks2zarr.overview import info
+    from tracks2zarr.store.overview import info
 
     found = info(store, video)
     if as_json:

@@ -9,12 +9,12 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import FOLDER
-from tracks2zarr.problems import shown
-from tracks2zarr.words import counted
+from tracks2zarr.common.problems import shown
+from tracks2zarr.common.words import counted
 
 if TYPE_CHECKING:
-    from tracks2zarr.merging.bringing import MergedVideo
     from tracks2zarr.merging.merge import Merged
+    from tracks2zarr.merging.one_video import MergedVideo
 
 
 @click.command("merge")

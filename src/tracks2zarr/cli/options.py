@@ -193,14 +193,14 @@ def may_replace(store: Path) -> bool:
     Tracks2ZarrError
         If there is a store, and no terminal to ask on.
     """
-    from tracks2zarr.problems import Problem, Tracks2ZarrError
-    from tracks2zarr.store import Store
+    from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+    from tracks2zarr.store.store import Store
 
     there = Store.at(store)
     if not there.exists():
         return True
     if sys.stdin.isatty():
-        from tracks2zarr.words import counted
+        from tracks2zarr.common.words import counted
 
         held = counted(len(there.groups()), "video")
         try:

@@ -10,7 +10,7 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import FOLDER, individual_dim_option, json_option, plan_options
-from tracks2zarr.words import counted, size_text
+from tracks2zarr.common.words import counted, size_text
 
 
 @click.command("plan")
@@ -39,9 +39,9 @@ def command(
     METADATA_CSV has one row a clip.
     """
     from tracks2zarr.cli import show
-    from tracks2zarr.matching import draft
-    from tracks2zarr.planning import Settings
-    from tracks2zarr.problems import errors_of
+    from tracks2zarr.common.problems import errors_of
+    from tracks2zarr.planning.matching import draft
+    from tracks2zarr.planning.plan import Settings
 
     pattern = settings.pop("pattern")
     plan = draft(
@@ -60,7 +60,7 @@ def command(
         if plan.problems:
             show.err().print(show.count_problems(plan.problems))
     if into is not None and not errors:
-        from tracks2zarr.creation import prepare
+        from tracks2zarr.converting.creation import prepare
 
         prepare(plan, into)
     return 1 if errors else 0
@@ -68,7 +68,7 @@ def command(
 
 def _document(plan: Any) -> dict[str, Any]:
     """Return the plan for JSON, with the state of each video, and those with errors."""
-    from tracks2zarr.problems import errors_of
+    from tracks2zarr.common.problems import errors_of
 
     document: dict[str, Any] = json.loads(plan.to_json())
     for video in document["videos"]:

@@ -20,9 +20,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from tracks2zarr.convert import Outcome, Result
-from tracks2zarr.problems import listed
-from tracks2zarr.words import counted, size_text
+from tracks2zarr.common.problems import listed
+from tracks2zarr.common.words import counted, size_text
+from tracks2zarr.converting.one_video import Outcome, Result
 
 _WORDS = {
     Result.DONE: "done",

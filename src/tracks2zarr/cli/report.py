@@ -8,7 +8,7 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import FOLDER, PATH, quiet_option
-from tracks2zarr.words import size_text
+from tracks2zarr.common.words import size_text
 
 
 @click.command("report")

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from tracks2zarr.cli.tables import UNLIMITED, Rows
-from tracks2zarr.problems import Problem, errors_of, printable, shown
-from tracks2zarr.words import counted
+from tracks2zarr.common.problems import Problem, errors_of, printable, shown
+from tracks2zarr.common.words import counted
 
 if TYPE_CHECKING:
-    from tracks2zarr.root import Finalised
+    from tracks2zarr.store.root import Finalised
 
 #: What options are called by the command that runs, where they have other names.
 _option_names: dict[str, str] = {}

@@ -9,7 +9,7 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import FOLDER, PATH, json_option
-from tracks2zarr.words import counted
+from tracks2zarr.common.words import counted
 
 
 @click.command("verify")
@@ -36,8 +36,8 @@ def command(store: Path, *, as_json: bool, **options: Any) -> int:
     The exit status is 0 only where all of it was verified.
     """
     from tracks2zarr.cli import show
-    from tracks2zarr.proof import VideoVerdict
-    from tracks2zarr.verification import verify
+    from tracks2zarr.verifying.all_videos import verify
+    from tracks2zarr.verifying.one_video import VideoVerdict
 
     console = show.out()
 

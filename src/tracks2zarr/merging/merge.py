@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from tracks2zarr.commit import recover_all
-from tracks2zarr.failure import os_problem
-from tracks2zarr.merging.bringing import Bringing, MergedVideo, OnConflict
-from tracks2zarr.merging.holding import (
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.system_problems import os_problem
+from tracks2zarr.dataset.schema import IndividualDim
+from tracks2zarr.merging.checks import check_stores
+from tracks2zarr.merging.copying import bring_logs
+from tracks2zarr.merging.held_video import (
     Holding,
     PlanView,
     Relation,
@@ -21,15 +23,13 @@ from tracks2zarr.merging.holding import (
     plans_of,
     relation,
 )
-from tracks2zarr.merging.marking import mark_older
-from tracks2zarr.merging.mergeable import check_stores
-from tracks2zarr.merging.transfer import bring_logs
-from tracks2zarr.opening import opened
-from tracks2zarr.planning import Plan
-from tracks2zarr.problems import Problem, Tracks2ZarrError
-from tracks2zarr.root import Finalised, finalise
-from tracks2zarr.schema import IndividualDim
-from tracks2zarr.store import OURS, Store
+from tracks2zarr.merging.marking_older import mark_older
+from tracks2zarr.merging.one_video import Bringing, MergedVideo, OnConflict
+from tracks2zarr.planning.plan import Plan
+from tracks2zarr.store.commit import recover_all
+from tracks2zarr.store.root import Finalised, finalise
+from tracks2zarr.store.store import OURS, Store
+from tracks2zarr.store.store_mode import opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tracks2zarr.problems import Problem, shown
-from tracks2zarr.receipt import Receipt
+from tracks2zarr.common.problems import Problem, shown
 from tracks2zarr.reporting.figures import ImageSize, extent_of, report_images
 from tracks2zarr.reporting.sample import ClipSample, sample_clip
-from tracks2zarr.store import Store
+from tracks2zarr.store.receipt import Receipt
+from tracks2zarr.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tracks2zarr.overview import ClipInfo, StoreInfo, VideoInfo
-from tracks2zarr.planning import VideoPlan
-from tracks2zarr.problems import Problem
-from tracks2zarr.receipt import Receipt
+from tracks2zarr.common.problems import Problem
+from tracks2zarr.common.words import clock_text, duration_text, size_text
+from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.reporting.drawn import ClipDrawn, VideoDrawn
 from tracks2zarr.reporting.figures import ImageSize
 from tracks2zarr.reporting.timeline import Timeline, timeline
-from tracks2zarr.store import State
-from tracks2zarr.words import clock_text, duration_text, size_text
+from tracks2zarr.store.overview import ClipInfo, StoreInfo, VideoInfo
+from tracks2zarr.store.receipt import Receipt
+from tracks2zarr.store.store import State
 
 if TYPE_CHECKING:
     import jinja2

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tracks2zarr.problems import Problem, Tracks2ZarrError
-from tracks2zarr.store import enclosing_group
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.store.store import enclosing_group
 
 
 def check_place(file: Path) -> None:

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracks2zarr.files import write_whole
-from tracks2zarr.load import check_finished, no_such_clip
-from tracks2zarr.problems import Problem, Tracks2ZarrError, listed
-from tracks2zarr.receipt import Receipt
+from tracks2zarr.common.files import write_whole
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, listed
+from tracks2zarr.loading.load import check_finished, no_such_clip
 from tracks2zarr.reporting import PANEL_NAMES
 from tracks2zarr.reporting.figures import clip_figure, extent_of
 from tracks2zarr.reporting.panels import STYLE
 from tracks2zarr.reporting.place import check_place
 from tracks2zarr.reporting.sample import sample_clip
-from tracks2zarr.store import Store, existing_store
+from tracks2zarr.store.receipt import Receipt
+from tracks2zarr.store.store import Store, existing_store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,18 +8,19 @@ from concurrent.futures import BrokenExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
-from tracks2zarr.failure import workers_problem
-from tracks2zarr.files import write_whole
-from tracks2zarr.measure import now
-from tracks2zarr.overview import info
-from tracks2zarr.pool import Table, available_cores, process_pool
-from tracks2zarr.problems import Problem, Tracks2ZarrError
-from tracks2zarr.receipt import Receipt
+from tracks2zarr.common.files import write_whole
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.provenance import now
+from tracks2zarr.common.system_problems import workers_problem
+from tracks2zarr.parallel.cores import available_cores
+from tracks2zarr.parallel.processes import Table, process_pool
 from tracks2zarr.reporting.drawn import VideoDrawn, draw_video
 from tracks2zarr.reporting.figures import ImageSize
 from tracks2zarr.reporting.page import page_of, rendered
 from tracks2zarr.reporting.place import check_place
-from tracks2zarr.store import State, Store, existing_store
+from tracks2zarr.store.overview import info
+from tracks2zarr.store.receipt import Receipt
+from tracks2zarr.store.store import State, Store, existing_store
 
 
 def report(

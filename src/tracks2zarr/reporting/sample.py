@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracks2zarr import schema
-from tracks2zarr.group import box_shards
-from tracks2zarr.planning import ClipPlan
-from tracks2zarr.receipt import Receipt
-from tracks2zarr.shard import ShardReader
-from tracks2zarr.store import Store
+from tracks2zarr.dataset import schema
+from tracks2zarr.group.shard import ShardReader
+from tracks2zarr.group.writer import box_shards
+from tracks2zarr.planning.plan import ClipPlan
+from tracks2zarr.store.receipt import Receipt
+from tracks2zarr.store.store import Store
 
 #: How many points of trajectories are drawn at most, the ends of runs apart.
 POINTS_DRAWN = 40_000

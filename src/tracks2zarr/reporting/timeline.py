@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tracks2zarr.overview import ClipInfo
+from tracks2zarr.store.overview import ClipInfo
 
 #: Steps between marks of an axis, in a decade.
 _STEPS = (1, 2, 5, 10)

@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracks2zarr.convert import VideoTask
-from tracks2zarr.decide import Mode
-from tracks2zarr.joining import join
-from tracks2zarr.measure import now
-from tracks2zarr.planning import Plan
-from tracks2zarr.problems import Problem, Tracks2ZarrError
-from tracks2zarr.record import Place, read_record
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.provenance import now
+from tracks2zarr.converting.one_video import VideoTask
+from tracks2zarr.planning.plan import Plan
 from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.queueing import who
 from tracks2zarr.slurm.submission import (
@@ -24,7 +21,10 @@ from tracks2zarr.slurm.submission import (
     was_replaced,
     write_submission,
 )
-from tracks2zarr.store import Store
+from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.joining import join
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.task_record import Place, read_record
 
 #: Where SLURM tells a task its number.
 TASK_VARIABLE = "SLURM_ARRAY_TASK_ID"

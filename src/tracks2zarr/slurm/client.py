@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tracks2zarr.problems import Problem, Tracks2ZarrError, shown
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, shown
 
 #: Number of a task, or None for a job that is no array: in an array job, ``(job, number)``.
 type TaskId = tuple[str, int | None]

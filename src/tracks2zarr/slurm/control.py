@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from tracks2zarr.slurm.answers import check_cluster
 from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.finish import Finished, finish
-from tracks2zarr.slurm.standing import StoreStatus
 from tracks2zarr.slurm.status import status
+from tracks2zarr.slurm.status_values import StoreStatus
 from tracks2zarr.slurm.submission import Tasks
-from tracks2zarr.store import existing_store
+from tracks2zarr.store.store import existing_store
 
 #: Between two looks, in seconds; the longer a job runs, the less a look matters.
 _FIRST_LOOK, _LONGEST = 1.0, 30.0

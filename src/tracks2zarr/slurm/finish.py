@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 
-from tracks2zarr.root import Finalised, finalise
 from tracks2zarr.slurm.client import Slurm
+from tracks2zarr.slurm.ended_tasks import settle
 from tracks2zarr.slurm.queueing import Verify
 from tracks2zarr.slurm.rerun import tidy_up
-from tracks2zarr.slurm.settle import settle
-from tracks2zarr.slurm.standing import StoreStatus
 from tracks2zarr.slurm.status import settled_status, status
-from tracks2zarr.store import existing_store
-from tracks2zarr.verification import Verification, verify
+from tracks2zarr.slurm.status_values import StoreStatus
+from tracks2zarr.store.root import Finalised, finalise
+from tracks2zarr.store.store import existing_store
+from tracks2zarr.verifying.all_videos import Verification, verify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracks2zarr.record import End, read_record
 from tracks2zarr.slurm.client import TaskId
 from tracks2zarr.slurm.submission import Tasks
-from tracks2zarr.store import Store
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.task_record import End, read_record
 
 _LOG = re.compile(r"slurm_array\.(?P<job>[0-9]+)-(?P<task>[0-9]+)\..+\.(?P<stream>out|err)")
 _READ_ONLY, _WRITABLE = 0o444, 0o222

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from tracks2zarr import cost
-from tracks2zarr.decide import Mode
-from tracks2zarr.measure import now
-from tracks2zarr.planning import VideoPlan
+from tracks2zarr.common.provenance import now
+from tracks2zarr.planning import cost
+from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.slurm import script
 from tracks2zarr.slurm.client import Slurm
 from tracks2zarr.slurm.submission import (
@@ -24,7 +23,8 @@ from tracks2zarr.slurm.submission import (
     next_number,
     write_submission,
 )
-from tracks2zarr.store import Store
+from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.store import Store
 
 Verify = Literal["quick", "full", "none"]
 

@@ -7,20 +7,20 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tracks2zarr.commit import recover_all
-from tracks2zarr.decide import Mode
-from tracks2zarr.matching import drafted_again
-from tracks2zarr.planning import Plan, VideoPlan
-from tracks2zarr.problems import Tracks2ZarrError, errors_of
+from tracks2zarr.common.problems import Tracks2ZarrError, errors_of
+from tracks2zarr.planning.matching import drafted_again
+from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.slurm.client import Slurm, UnansweredError
+from tracks2zarr.slurm.ended_tasks import settle
 from tracks2zarr.slurm.logs import sort_logs
 from tracks2zarr.slurm.queueing import Wishes, add_last_job, held
-from tracks2zarr.slurm.settle import settle
-from tracks2zarr.slurm.standing import StoreStatus, VideoStatus
 from tracks2zarr.slurm.status import settled_status
+from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
 from tracks2zarr.slurm.submission import Request, Tasks
 from tracks2zarr.slurm.submit import Submitted, submitted_videos
-from tracks2zarr.store import State, Store, existing_store
+from tracks2zarr.store.commit import recover_all
+from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.store import State, Store, existing_store
 
 #: What a task that ran out of memory or time gets of it the next time.
 _MORE = 2

@@ -6,16 +6,16 @@ import os
 import time
 from dataclasses import replace
 
-from tracks2zarr.receipt import Receipt
-from tracks2zarr.record import read_record
-from tracks2zarr.root import listed_in
 from tracks2zarr.slurm.answers import Answers
 from tracks2zarr.slurm.client import Slurm, TaskId
-from tracks2zarr.slurm.known import Known
 from tracks2zarr.slurm.logs import Logs
-from tracks2zarr.slurm.standing import StoreStatus
+from tracks2zarr.slurm.status_rules import Known
+from tracks2zarr.slurm.status_values import StoreStatus
 from tracks2zarr.slurm.submission import Tasks
-from tracks2zarr.store import State, existing_store
+from tracks2zarr.store.receipt import Receipt
+from tracks2zarr.store.root import listed_in
+from tracks2zarr.store.store import State, existing_store
+from tracks2zarr.store.task_record import read_record
 
 #: How long SLURM's accounting is waited for, in seconds; it learns of ends after the queue does.
 _LAG = 8.0

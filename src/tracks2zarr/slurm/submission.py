@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tracks2zarr.decide import Mode
-from tracks2zarr.files import write_whole
-from tracks2zarr.record import Record
-from tracks2zarr.store import Store
+from tracks2zarr.common.files import write_whole
+from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.task_record import Record
 
 #: The version of the submission's JSON; one of another version does not count.
 SUBMISSION_FORMAT = 1

@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracks2zarr.decide import Mode
-from tracks2zarr.joining import join
-from tracks2zarr.measure import now
-from tracks2zarr.opening import opened, withdraw
-from tracks2zarr.planning import Plan, VideoPlan
-from tracks2zarr.problems import Problem, Tracks2ZarrError, listed
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, listed
+from tracks2zarr.common.provenance import now
+from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.slurm import script
 from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.queueing import Held, Wishes, add_last_job, held
 from tracks2zarr.slurm.status import settled_status
 from tracks2zarr.slurm.submission import Submission
-from tracks2zarr.store import Store
+from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.joining import join
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.store_mode import opened, withdraw
 
 #: What a store is called where none is named.
 DEFAULT_STORE = f"CrabTracks-slurm{script.JOB}.zarr"

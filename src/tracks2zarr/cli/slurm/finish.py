@@ -39,8 +39,8 @@ def _draw(store: Path, workers: int | None) -> None:
     """Write the report; a dataset is no worse where that fails."""
     from tracks2zarr.cli import show
     from tracks2zarr.cli.report import write_report
-    from tracks2zarr.failure import os_problem
-    from tracks2zarr.problems import Tracks2ZarrError
+    from tracks2zarr.common.problems import Tracks2ZarrError
+    from tracks2zarr.common.system_problems import os_problem
 
     try:
         write_report(store, workers=workers)

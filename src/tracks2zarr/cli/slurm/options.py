@@ -181,7 +181,7 @@ def _sbatch_option(text: str) -> str:
 
 
 def _prelude(path: Path | None) -> str:
-    from tracks2zarr.problems import Problem, Tracks2ZarrError
+    from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 
     if path is None:
         return ""

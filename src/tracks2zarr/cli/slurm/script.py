@@ -18,7 +18,7 @@ from tracks2zarr.cli.options import (
     pattern_option,
 )
 from tracks2zarr.cli.slurm.options import wishes_of, wishes_options
-from tracks2zarr.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 
 _NAME = Path("run_create_zarr_dataset.sh")
 
@@ -65,9 +65,9 @@ def command(
     The values given are filled in; edit it, and submit it with sbatch. 'slurm submit' does
     all that it does, and more.
     """
-    from tracks2zarr.matching import plan as make_plan
+    from tracks2zarr.common.words import counted
+    from tracks2zarr.planning.matching import plan as make_plan
     from tracks2zarr.slurm.script import guide_script
-    from tracks2zarr.words import counted
 
     if git_branch and not options["git_repository"]:
         raise click.UsageError("--git-branch needs --git-repository.")

@@ -17,14 +17,14 @@ from rich.text import Text
 
 from tracks2zarr.cli import show
 from tracks2zarr.cli.tables import UNLIMITED
-from tracks2zarr.files import write_whole
-from tracks2zarr.problems import listed
-from tracks2zarr.store import State
-from tracks2zarr.words import counted, size_text, time_text
+from tracks2zarr.common.files import write_whole
+from tracks2zarr.common.problems import listed
+from tracks2zarr.common.words import counted, size_text, time_text
+from tracks2zarr.store.store import State
 
 if TYPE_CHECKING:
     from tracks2zarr.slurm.finish import Finished
-    from tracks2zarr.slurm.standing import StoreStatus, VideoStatus
+    from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
     from tracks2zarr.slurm.submit import Submitted
 
 _WORDS_IN_ORDER = (

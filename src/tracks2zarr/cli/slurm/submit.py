@@ -20,7 +20,7 @@ from tracks2zarr.cli.options import (
 from tracks2zarr.cli.slurm.options import verify_option, wishes_of, wishes_options
 
 if TYPE_CHECKING:
-    from tracks2zarr.planning import Plan
+    from tracks2zarr.planning.plan import Plan
     from tracks2zarr.slurm.queueing import Wishes
 
 
@@ -58,7 +58,7 @@ def command(
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.slurm.show import print_submitted
-    from tracks2zarr.matching import plan as make_plan
+    from tracks2zarr.planning.matching import plan as make_plan
     from tracks2zarr.slurm.submit import DEFAULT_STORE, submit
 
     wishes = wishes_of(options)

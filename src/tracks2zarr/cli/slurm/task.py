@@ -21,10 +21,10 @@ from tracks2zarr.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from tracks2zarr.convert import Outcome, VideoTask
-    from tracks2zarr.record import Place
+    from tracks2zarr.converting.one_video import Outcome, VideoTask
     from tracks2zarr.slurm.array_task import ArrayJobOpens
-    from tracks2zarr.store import Store
+    from tracks2zarr.store.store import Store
+    from tracks2zarr.store.task_record import Place
 
 JOB_VARIABLE, _CPUS = "SLURM_ARRAY_JOB_ID", "SLURM_CPUS_PER_TASK"
 
@@ -88,12 +88,12 @@ def command(
             " Write the plan once, with 'tracks2zarr plan --into STORE'."
         )
     if _CPUS in os.environ:  # before polars is imported: a node has many more cores than a task
-        from tracks2zarr.pool import MAX_THREADS
+        from tracks2zarr.parallel.cores import MAX_THREADS
 
         os.environ.setdefault(MAX_THREADS, os.environ[_CPUS])
-    from tracks2zarr.opening import opened
     from tracks2zarr.slurm.array_task import place_here, submitted_task
-    from tracks2zarr.store import Store
+    from tracks2zarr.store.store import Store
+    from tracks2zarr.store.store_mode import opened
 
     place, target = place_here(os.environ, number), Store.at(store)
     entered: AbstractContextManager[object]
@@ -123,7 +123,7 @@ def _number(index: int | None, variable: str) -> int:
 
 
 def _entered(store: Path) -> AbstractContextManager[None]:
-    from tracks2zarr.store import existing_store
+    from tracks2zarr.store.store import existing_store
 
     return existing_store(store).run_lock()
 
@@ -131,7 +131,7 @@ def _entered(store: Path) -> AbstractContextManager[None]:
 def _array_job(inputs: dict[str, Any], log_dir: Path | None, **known: Any) -> ArrayJobOpens:
     """Plan, and return what opens the store, unless another task of the array job has."""
     from tracks2zarr.cli import show
-    from tracks2zarr.matching import plan as make_plan
+    from tracks2zarr.planning.matching import plan as make_plan
     from tracks2zarr.slurm.array_task import ArrayJobOpens
 
     plan = make_plan(**inputs)
@@ -143,7 +143,7 @@ def _array_job(inputs: dict[str, Any], log_dir: Path | None, **known: Any) -> Ar
 def _run(task: VideoTask, place: Place) -> Outcome:
     from tracks2zarr.cli import show
     from tracks2zarr.cli.progress import outcome_line
-    from tracks2zarr.task import run_task
+    from tracks2zarr.converting.task import run_task
 
     where = f"job {place.job}, task {place.task}, " if place.job else ""
     _say(f"{task.plan.video}: begins ({where}node {place.node})")
@@ -159,10 +159,10 @@ def _after(
     store: Store, place: Place, outcome: Outcome, log_dir: Path | None, *, finalises: bool
 ) -> int:
     """Do what is left to a task where there is no last job."""
-    from tracks2zarr.convert import Result
-    from tracks2zarr.root import finalise
+    from tracks2zarr.converting.one_video import Result
     from tracks2zarr.slurm.array_task import is_last
     from tracks2zarr.slurm.logs import keep, own_logs
+    from tracks2zarr.store.root import finalise
 
     done = outcome.result in {Result.DONE, Result.SKIPPED}
     if finalises and is_last(store, place):

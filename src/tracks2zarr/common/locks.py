@@ -1,0 +1,103 @@
+"""Locks between processes that the kernel releases when their owner dies (``flock``)."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tracks2zarr.common.files import make_folder
+
+#: What file systems answer that have no locks.
+_UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
+
+
+class LockedError(Exception):
+    """Another process holds the lock."""
+
+
+@contextmanager
+def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+    """Hold a lock while a block runs. The file is made where it is missing, and stays.
+
+    Parameters
+    ----------
+    path
+        The file that stands for the lock.
+    shared
+        Whether others may hold the lock at the same time, in the same way.
+    wait
+        Whether to wait for the lock where another process holds it.
+
+    Raises
+    ------
+    LockedError
+        If another process holds the lock and `wait` is false.
+
+    Notes
+    -----
+    On a file system without locks the block runs all the same: a store on such a file
+    system must be written by one run at a time.
+    """
+    handle = _acquire(path, shared=shared, wait=wait)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _acquire(path: Path, *, shared: bool, wait: bool) -> int:
+    operation = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    while True:
+        make_folder(path.parent)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            continue  # the folder was removed meanwhile
+        try:
+            _flock(handle, operation)
+            if _is_still(path, handle):
+                return handle
+        except BlockingIOError:
+            os.close(handle)
+            raise LockedError(str(path)) from None
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _flock(handle: int, operation: int) -> None:
+    try:
+        fcntl.flock(handle, operation)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+
+
+def _is_still(path: Path, handle: int) -> bool:
+    """Tell whether the open file is the one at `path`; it may have been replaced meanwhile."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(handle))  # noqa: PTH116
+    except FileNotFoundError:
+        return False
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether a living process holds the lock alone; nothing is written."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        _flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

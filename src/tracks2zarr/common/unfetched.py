@@ -1,0 +1,47 @@
+"""Files whose content was not fetched: git-annex pointers and dangling links."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tracks2zarr.common.problems import Problem
+
+#: An unlocked git-annex file without its content holds a line that begins so.
+#: Source: git-annex, "pointer files" (https://git-annex.branchable.com/internals/pointer_file/).
+ANNEX_POINTER = b"/annex/objects/"
+#: git-annex never writes a pointer file larger than this.
+MAX_POINTER_BYTES = 32 * 1024
+
+_FETCH = "Fetch it: 'gin get-content {name}' or 'git annex get {name}', in its folder."
+
+
+def annex_problem(path: Path) -> Problem | None:
+    """Return the problem of a file whose content is not there, or None.
+
+    Parameters
+    ----------
+    path
+        A file, or a link to one.
+    """
+    if path.is_symlink() and not path.exists():
+        return _problem(path, "dangling-link", f"a link to {os.readlink(path)}, which is not there")  # noqa: PTH115
+    try:
+        if path.is_file() and path.stat().st_size <= MAX_POINTER_BYTES:
+            with path.open("rb") as file:
+                if file.read(len(ANNEX_POINTER)) == ANNEX_POINTER:
+                    return _problem(path, "annex-pointer", "a git-annex pointer")
+    except OSError:
+        return None  # reading the file itself will tell
+    return None
+
+
+def _problem(path: Path, kind: str, found: str) -> Problem:
+    return Problem(
+        kind=kind,
+        what="The content of a file was not fetched.",
+        file=str(path),
+        found=found,
+        expected="the file's content",
+        remedy=_FETCH.format(name=path.name),
+    )

@@ -1,0 +1,233 @@
+"""The main job: all videos of a plan into one store."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from tracks2zarr.common.files import remove_if_empty
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.provenance import now
+from tracks2zarr.common.system_problems import os_problem
+from tracks2zarr.converting.all_videos import NoProgress, Progress, Run
+from tracks2zarr.converting.one_video import Outcome, Result
+from tracks2zarr.parallel.cores import available_cores
+from tracks2zarr.planning.plan import Plan
+from tracks2zarr.store.commit import recover_all
+from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.joining import join
+from tracks2zarr.store.root import finalise
+from tracks2zarr.store.store import State, Store
+from tracks2zarr.store.store_mode import opened
+
+#: Below this size a pool of processes takes longer to start than the work in one process.
+_SMALL_BYTES = 32 * 2**20
+_FEW_VIDEOS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a run did, and what the store lacks.
+
+    Parameters
+    ----------
+    store
+        The folder of the store.
+    outcomes
+        How each planned video ended, in the order of the plan.
+    missing
+        The videos of all plans of the store that are not done, and how far each is.
+    problems
+        What went wrong with the store as a whole.
+    seconds
+        The duration of the run.
+    """
+
+    store: Path
+    outcomes: tuple[Outcome, ...]
+    missing: Mapping[str, State] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every planned video is done, and nothing else went wrong."""
+        return not self.problems and all(
+            o.result in {Result.DONE, Result.SKIPPED} for o in self.outcomes
+        )
+
+    def of(self, *results: Result) -> list[Outcome]:
+        """Return the outcomes with one of these results."""
+        return [outcome for outcome in self.outcomes if outcome.result in results]
+
+
+class Interrupted(BaseException):
+    """A run was interrupted; what is finished is in the store.
+
+    Parameters
+    ----------
+    summary
+        What the run did.
+    """
+
+    def __init__(self, summary: Summary) -> None:
+        super().__init__(summary)
+        self.summary = summary
+
+
+def create(
+    plan: Plan,
+    store: str | os.PathLike[str],
+    *,
+    store_mode: Mode = "w-",
+    group_mode: Mode = "w-",
+    workers: int | None = None,
+    memory: int | None = None,
+    executor: Executor | None = None,
+    temp: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> Summary:
+    """Convert all videos of a plan into one store, check each, and list them in the root.
+
+    Parameters
+    ----------
+    plan
+        What is to be done.
+    store
+        The folder of the store.
+    store_mode
+        ``w-`` fails where the store exists, unless it is what a run of the same plan left
+        unfinished; ``w`` replaces it; ``a`` adds to it.
+    group_mode
+        ``w-`` fails where a video is there, complete, and from other input or settings;
+        ``w`` replaces it; ``a`` adds the clips that it lacks.
+    workers
+        Worker processes; by default one a core, and none where that is not worth it.
+    memory
+        Bytes that all workers together may need, as the plan predicts it.
+    executor
+        Any executor to run the conversion of each video, instead of processes of this machine.
+    temp
+        The folder for what is in progress; by default ``<store>.temp``.
+    progress
+        Is told how far the run is.
+
+    Returns
+    -------
+    Summary
+        A video that fails does not stop the others: see `Summary.ok`.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If the modes forbid the run; nothing has been done then.
+    TypeError
+        If the plan is none, such as a path.
+    ValueError
+        If a mode is unknown, `workers` is less than 1, or the plan has no videos.
+    Interrupted
+        After KeyboardInterrupt, when all workers have stopped.
+    """
+    started = time.perf_counter()
+    _check_arguments(plan, store_mode, group_mode, workers)
+    target = Store.at(store)
+    work_root = target.temp if temp is None else Path(os.path.realpath(temp))
+    made_work_root = not work_root.exists()
+    with opened(target, plan, store_mode):
+        since = now()
+        join(target, plan, group_mode, since=since)
+        run = Run(
+            target,
+            plan,
+            progress or NoProgress(),
+            work_root=work_root,
+            group_mode=group_mode,
+            since=since,
+        )
+        interrupted = False
+        try:
+            run.convert_all(executor, _worker_count(plan, workers, memory))
+        except KeyboardInterrupt:
+            interrupted = True
+        missing, problems = _finish(target, work_root)
+        if made_work_root:
+            remove_if_empty(work_root)
+        summary = Summary(
+            store=target.path,
+            outcomes=run.in_order(),
+            missing=missing,
+            problems=problems,
+            seconds=time.perf_counter() - started,
+        )
+    if interrupted:
+        raise Interrupted(summary)
+    return summary
+
+
+def prepare(plan: Plan, store: str | os.PathLike[str], *, group_mode: Mode = "w-") -> None:
+    """Write a plan into a store, which is made where it is missing; convert nothing.
+
+    Tasks convert the videos one by one then, in any order and on any machine.
+
+    Parameters
+    ----------
+    plan
+        What is to be done.
+    store
+        The folder of the store.
+    group_mode
+        What to do where a video is there, as that of `create`.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If the mode forbids it, or there is something else at the path.
+    ValueError
+        If the plan has no videos.
+    """
+    _check_arguments(plan, "a", group_mode, None)
+    target = Store.at(store)
+    with opened(target, plan, "a"):
+        join(target, plan, group_mode, since=now())
+
+
+def _finish(store: Store, work_root: Path) -> tuple[Mapping[str, State], tuple[Problem, ...]]:
+    """Remove what dead attempts left, and list the finished videos in the root."""
+    recover_all(store, {work_root})
+    try:
+        return finalise(store.path).missing, ()
+    except Tracks2ZarrError as error:
+        return {}, error.problems
+    except OSError as error:
+        return {}, (os_problem(error, store.path),)
+
+
+def _check_arguments(plan: Plan, store_mode: str, group_mode: str, workers: int | None) -> None:
+    if not isinstance(plan, Plan):
+        given = type(plan).__name__  # type: ignore[unreachable]
+        raise TypeError(f"the plan is a {given}; tracks2zarr.plan(...) makes one")
+    if not plan.videos:
+        raise ValueError("the plan has no videos")
+    for name, mode in (("store_mode", store_mode), ("group_mode", group_mode)):
+        if mode not in get_args(Mode):
+            raise ValueError(f"{name} is {mode!r}; expected one of {get_args(Mode)}")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is {workers}; expected 1 or more")
+
+
+def _worker_count(plan: Plan, workers: int | None, memory: int | None) -> int:
+    """Return how many processes are worth their start; 1 is this process alone."""
+    if workers is None:
+        small = sum(video.size for video in plan.videos) < _SMALL_BYTES
+        small = small and len(plan.videos) < _FEW_VIDEOS
+        workers = 1 if small else available_cores()
+    if memory is not None:
+        needed = max(video.predicted_memory for video in plan.videos)
+        workers = min(workers, max(1, memory // needed))
+    # one video is done in this process, by threads
+    return min(workers, len(plan.videos))

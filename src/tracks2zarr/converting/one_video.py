@@ -1,0 +1,324 @@
+"""The conversion of one video: parse, assemble, write, check, commit. One video is one task."""
+
+from __future__ import annotations
+
+import os
+import socket
+import traceback
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from tracks2zarr.common.files import content_of
+from tracks2zarr.common.locks import LockedError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.provenance import Clock, now, peak_memory, versions
+from tracks2zarr.common.system_problems import os_problem, unexpected_problem
+from tracks2zarr.common.unfetched import annex_problem
+from tracks2zarr.parallel.processes import Stopped, report_bytes
+from tracks2zarr.parallel.threads import importing
+from tracks2zarr.planning.plan import ClipPlan, VideoPlan
+from tracks2zarr.store.commit import Attempt, recover
+from tracks2zarr.store.group_mode import Action, Decision, Mode, decide
+from tracks2zarr.store.receipt import ClipReceipt, Receipt
+from tracks2zarr.store.store import Store
+
+#: What is imported while tracks files are read.
+_IMPORTED = ("tracks2zarr.group.writer", "tracks2zarr.group.comparison")
+
+
+class Result(StrEnum):
+    """How the conversion of a video ended."""
+
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    BUSY = "busy"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoTask:
+    """All that a worker needs to convert a video; it can be sent to another process.
+
+    Parameters
+    ----------
+    store
+        The folder of the store.
+    work_root
+        The folder in which attempts are made.
+    plan
+        The video's plan.
+    group_mode
+        What to do where the video is there.
+    since
+        When the run began (UTC, ISO 8601).
+    slot
+        The place of the first clip in the run's table of progress.
+    """
+
+    store: Path
+    work_root: Path
+    plan: VideoPlan
+    group_mode: Mode
+    since: str
+    slot: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the conversion of a video ended, and its receipt where it is done."""
+
+    video: str
+    result: Result
+    receipt: Receipt | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipTask:
+    """One clip of a video, to be brought into a folder of columns.
+
+    `kept_from` is the number of the clip in the group at `group` that holds it already;
+    None for a clip that is parsed from its source.
+    """
+
+    plan: VideoPlan
+    clip: ClipPlan
+    folder: Path
+    slot: int
+    group: Path
+    kept_from: int | None = None
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipResult:
+    """Where the columns of a clip lie, the digest of its source, and what is wrong with it."""
+
+    folder: Path
+    digest: str
+    warnings: tuple[Problem, ...] = ()
+    errors: tuple[Problem, ...] = ()
+
+
+def convert_video(task: VideoTask) -> Outcome:
+    """Convert a video, unless it is done, or another process is at work on it.
+
+    What fails is recorded in the store and returned, not raised, so that other videos go on.
+
+    Parameters
+    ----------
+    task
+        The video, and where it goes.
+
+    Returns
+    -------
+    Outcome
+    """
+    store, video = Store(task.store), task.plan.video
+    try:
+        with store.video_lock(video):
+            return convert_locked(store, task)
+    except LockedError:
+        return Outcome(video, Result.BUSY)
+    except Stopped:
+        return Outcome(video, Result.STOPPED)
+
+
+def convert_locked(store: Store, task: VideoTask) -> Outcome:
+    """Convert a video whose lock this process holds, as `convert_video` does."""
+    video = task.plan.video
+    about: dict[str, str] = {}
+    try:
+        report_bytes(task.slot, 0)
+        recover(store, video, {task.work_root})
+        decision = decide(store, task.plan, task.group_mode, since=task.since)
+        if decision.action is Action.REFUSE:
+            raise Tracks2ZarrError(_problems_of(decision))
+        if decision.action is Action.SKIP:
+            receipt = store.read_receipt(video)
+            return Outcome(video, Result.SKIPPED, receipt, _problems_of(decision))
+        receipt = _attempt(store, task, decision)
+        return Outcome(video, Result.DONE, receipt, (*_problems_of(decision), *receipt.warnings))
+    except Tracks2ZarrError as error:
+        problems = error.problems
+    except OSError as error:
+        problems = (os_problem(error, store.path),)
+    except BrokenExecutor:
+        raise  # a worker that brought in a clip was killed: the run says so
+    except MemoryError:
+        problems = (_memory_problem(task.plan),)
+    except Exception as error:  # a bug, or a library's: the other videos go on
+        problems = (unexpected_problem(error),)
+        about["traceback"] = traceback.format_exc()
+    problems = tuple(_of_video(problem, video) for problem in problems)
+    record_failure(store, video, list(problems), about)
+    return Outcome(video, Result.FAILED, problems=problems)
+
+
+def _problems_of(decision: Decision) -> tuple[Problem, ...]:
+    return (decision.problem,) if decision.problem else ()
+
+
+def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:
+    """Convert the video in an attempt's folder, and commit it."""
+    attempt = Attempt.begin(store, task.plan.video, task.work_root)
+    clock = Clock()
+    try:
+        with clock.step("parse"), importing(*_IMPORTED):
+            clips = _bring_in_clips(attempt, task, decision)
+        receipt = _write(attempt, decision.plan, clips, clock)
+        attempt.commit(receipt)
+    finally:
+        attempt.end(task.plan.video)
+    return receipt
+
+
+def _bring_in_clips(attempt: Attempt, task: VideoTask, decision: Decision) -> list[ClipResult]:
+    plan = decision.plan
+    group = attempt.store.group(plan.video)
+    receipt, kept = decision.kept or (None, frozenset[str]())
+    number_of = {} if receipt is None else {c.clip: n for n, c in enumerate(receipt.plan.clips)}
+    slot_of = {clip.clip: task.slot + n for n, clip in enumerate(task.plan.clips)}
+    tasks = [
+        ClipTask(
+            plan=plan,
+            clip=clip,
+            folder=attempt.clip_folder(number),
+            slot=slot_of.get(clip.clip, task.slot),
+            group=group,
+            kept_from=number_of[clip.clip] if clip.clip in kept else None,
+            digest=(receipt.digest(clip.clip) or "") if receipt else "",
+        )
+        for number, clip in enumerate(plan.clips)
+    ]
+    clips = [bring_in_clip(task) for task in tasks]
+    errors = [error for clip in clips for error in clip.errors]
+    if errors:
+        raise Tracks2ZarrError(errors)
+    return clips
+
+
+def bring_in_clip(task: ClipTask) -> ClipResult:
+    """Bring the boxes of a clip into a folder of columns, from its source or an older group.
+
+    Rows that break the format are among the errors of the result.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If the source changed while it was read.
+    Stopped
+        If the run is to stop.
+    """
+    if task.kept_from is not None:
+        from tracks2zarr.group.reader import read_boxes
+
+        read_boxes(task.group, task.kept_from).save(task.folder)
+        return ClipResult(task.folder, task.digest)
+    from tracks2zarr.tracks.compiled_reader import parse_clip
+
+    path = task.clip.source_path
+    pointer = annex_problem(path)
+    if pointer is not None:  # its content was dropped since it was planned
+        return ClipResult(task.folder, "", errors=(pointer,))
+    before = path.stat()
+    try:
+        parsed = parse_clip(
+            path,
+            task.plan.frame_rule(task.clip),
+            task.folder,
+            lambda count: report_bytes(task.slot, count),
+        )
+    except Tracks2ZarrError as error:  # the other clips are looked at all the same
+        return ClipResult(task.folder, "", errors=error.problems)
+    _check_unchanged(path, before, path.stat())
+    return ClipResult(parsed.folder, parsed.digest, parsed.warnings)
+
+
+def _check_unchanged(path: Path, before: os.stat_result, after: os.stat_result) -> None:
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise Tracks2ZarrError(
+            Problem(
+                kind="source-changed",
+                what="A tracks file changed while it was read.",
+                file=str(path),
+                found=f"{after.st_size} bytes after, {before.st_size} bytes before",
+                expected="a file that nobody writes to",
+                remedy="Wait until it is complete, then run the same command again.",
+            )
+        )
+
+
+def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ClipResult], clock: Clock) -> Receipt:
+    """Write the group, read it back, hold it against the boxes, and make its receipt."""
+    from tracks2zarr.dataset.clip_boxes import ClipBoxes
+    from tracks2zarr.group import writer
+    from tracks2zarr.group.comparison import Comparison
+    from tracks2zarr.group.video_arrays import VideoArrays
+
+    tracks = [ClipBoxes.load(clip.folder).track_ids for clip in clips]
+    arrays = VideoArrays(plan, tracks)
+    counts = []
+    with clock.step("write"):
+        writer.create_group(attempt.group, arrays)
+        for number, clip in enumerate(clips):
+            boxes = ClipBoxes.load(clip.folder)
+            writer.write_boxes(attempt.group, number, boxes, arrays)
+            counts.append(len(boxes))
+    with clock.step("check"):
+        comparison = Comparison(attempt.group, arrays)
+        problems = list(comparison.differences())
+        for number, clip in enumerate(clips):
+            problems += comparison.clip_differences(number, ClipBoxes.load(clip.folder))
+        if problems:
+            raise Tracks2ZarrError(problems)
+        content = content_of(attempt.group)
+    receipts = tuple(
+        ClipReceipt(clip=clip.clip, digest=result.digest, n_individuals=len(ids), n_boxes=count)
+        for clip, result, ids, count in zip(plan.clips, clips, tracks, counts, strict=True)
+    )
+    warnings = tuple(problem for clip in clips for problem in clip.warnings)
+    return Receipt(
+        plan=plan,
+        clips=receipts,
+        content=content,
+        attempt=attempt.name,
+        started=clock.started,
+        finished=now(),
+        seconds=clock.seconds,
+        peak_memory=peak_memory(),
+        host=socket.gethostname(),
+        versions=versions(),
+        warnings=warnings,
+    )
+
+
+def _of_video(problem: Problem, video: str) -> Problem:
+    fields: dict[str, Any] = problem.as_dict()
+    return Problem.from_dict({"video": video} | fields)
+
+
+def _memory_problem(plan: VideoPlan) -> Problem:
+    return Problem(
+        kind="memory",
+        what="There is too little memory for the video.",
+        found="an allocation that failed",
+        expected=f"about {plan.predicted_memory / 2**20:.0f} MiB",
+        remedy="Use fewer workers (--workers), or a machine with more memory.",
+    )
+
+
+def record_failure(
+    store: Store, video: str, problems: list[Problem], about: dict[str, str]
+) -> None:
+    """Leave a record of the failure, where the disk has room for it."""
+    about |= {"time": now(), "host": socket.gethostname(), "process": str(os.getpid())}
+    try:
+        store.write_failure(video, problems, about)
+    except OSError:
+        return  # the outcome says what failed; a full disk is the usual reason

@@ -1,0 +1,1 @@
+"""One video as a Zarr group: written, read back, compared."""

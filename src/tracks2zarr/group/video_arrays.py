@@ -1,0 +1,134 @@
+"""From the clips of a video to the extents, coordinates and attributes of its group; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracks2zarr.dataset import schema
+from tracks2zarr.dataset.clip_boxes import Float32s, Int64s
+from tracks2zarr.planning.plan import ClipPlan, VideoPlan
+
+
+@dataclass(frozen=True, slots=True)
+class VideoArrays:
+    """All of a video but its boxes: what the group must hold, in numpy.
+
+    Parameters
+    ----------
+    plan
+        The video's plan.
+    track_ids
+        For each clip (n_individuals,) int64, the track numbers, ascending.
+    """
+
+    plan: VideoPlan
+    track_ids: Sequence[Int64s]
+
+    @property
+    def n_individuals(self) -> int:
+        """The number of individuals of the clip with the most."""
+        return max(len(tracks) for tracks in self.track_ids)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The length of each dimension, in the order clip, time, space, individual."""
+        return {
+            schema.CLIP_ID: len(self.plan.clips),
+            schema.TIME: self.plan.n_frames,
+            schema.SPACE: len(schema.SPACE_NAMES),
+            schema.INDIVIDUAL: self.n_individuals,
+        }
+
+    def shape(self, variable: schema.Variable) -> tuple[int, ...]:
+        """Return the shape of a variable in this video."""
+        sizes = self.sizes
+        return tuple(sizes[dim] for dim in variable.dims)
+
+    def coordinates(self) -> dict[str, NDArray[Any]]:
+        """Return the values of every coordinate, by name; strings as an array of objects."""
+        clips = self.plan.clips
+        individuals = schema.individual_names(self.n_individuals)
+        return {
+            schema.CLIP_ID: _strings([clip.clip for clip in clips]),
+            schema.TIME: np.arange(self.plan.n_frames, dtype=np.int64),
+            schema.SPACE: _strings(schema.SPACE_NAMES),
+            schema.INDIVIDUAL: _strings(individuals),
+            "clip_first_frame_0idx": _int64([clip.first_frame for clip in clips]),
+            "clip_last_frame_0idx": _int64([clip.last_frame for clip in clips]),
+            "clip_escape_first_frame_0idx": _int64([clip.escape_frame for clip in clips]),
+            "clip_escape_type": _strings([clip.escape_type for clip in clips]),
+            "clip_n_frames": _int64([clip.n_frames for clip in clips]),
+            "clip_n_individuals": _int64([len(tracks) for tracks in self.track_ids]),
+            schema.TRACK_ID: self._track_id(),
+        }
+
+    def _track_id(self) -> Int64s:
+        table = np.full((len(self.track_ids), self.n_individuals), schema.ABSENT, np.int64)
+        for row, tracks in zip(table, self.track_ids, strict=True):
+            row[: len(tracks)] = tracks
+        return table
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the attributes of the group."""
+        return {
+            "video_id": self.plan.video,
+            "fps": self.plan.fps,
+            "ds_type": "bboxes",
+            "time_unit": "frames",
+            "source_software": "VIA-tracks",
+            "source_file": [clip.source for clip in self.plan.clips],
+            "tracks2zarr_schema": schema.SCHEMA_VERSION,
+        }
+
+    def dims(self, variable: schema.Variable) -> list[str]:
+        """Return the names of a variable's dimensions in the store."""
+        return [schema.renamed(dim, self.plan.settings.individual_dim) for dim in variable.dims]
+
+    def variable_attributes(self, variable: schema.Variable) -> Mapping[str, str]:
+        """Return the attributes of a variable, with those by which xarray finds coordinates.
+
+        xarray looks for the names of coordinates that are no dimensions in ``coordinates``
+        of the data variables (CF conventions, section 5).
+        """
+        attributes = {"long_name": variable.long_name}
+        if variable.units:
+            attributes["units"] = variable.units
+        if not variable.is_coordinate:
+            attributes["coordinates"] = " ".join(
+                other.name
+                for other in schema.VARIABLES
+                if other.is_coordinate
+                and other.dims != (other.name,)
+                and set(other.dims) <= set(variable.dims)
+            )
+        return attributes
+
+
+def escape_state(clip: ClipPlan, n_frames: int) -> Float32s:
+    """Return (n_frames,) float32: 0 before the escape, 1 from it on, NaN after the clip.
+
+    Parameters
+    ----------
+    clip
+        The clip.
+    n_frames
+        The number of frames of the video's longest clip.
+    """
+    state = np.full(n_frames, np.nan, np.float32)
+    state[: clip.n_frames] = 0
+    if clip.escape is not None:
+        state[clip.escape : clip.n_frames] = 1
+    return state
+
+
+def _strings(values: Sequence[str]) -> NDArray[np.object_]:
+    return np.array(values, dtype=object)
+
+
+def _int64(values: Sequence[int]) -> Int64s:
+    return np.array(values, dtype=np.int64)

@@ -1,0 +1,240 @@
+"""The group of a video: the one module that writes Zarr arrays."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numcodecs.vlen import VLenUTF8
+from numpy.typing import NDArray
+
+from tracks2zarr.dataset import schema
+from tracks2zarr.dataset.clip_boxes import ClipBoxes
+from tracks2zarr.dataset.layout import Layout
+from tracks2zarr.group.shard import ShardReader, ShardWriter, compressed, encoded_chunk
+from tracks2zarr.group.video_arrays import VideoArrays, escape_state
+from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
+from tracks2zarr.native.chunks import Block
+from tracks2zarr.parallel.threads import mapped
+
+#: One-dimensional arrays longer than this are cut, so that no chunk is large.
+_MAX_CHUNK = 1 << 20
+#: What readers take where no chunk is stored, by dtype.
+_FILL: dict[str, Any] = {"float32": np.nan, "int64": 0, "string": ""}
+
+
+def create_group(path: Path, arrays: VideoArrays) -> None:
+    """Write a video's group: all metadata, attributes and coordinates, and no boxes yet.
+
+    zarr-python takes 40 ms for these fifteen small arrays, as long as many a small video
+    takes in all: their files are written here, and read back through zarr-python.
+
+    Parameters
+    ----------
+    path
+        The folder of the group; it must not exist.
+    arrays
+        What the group holds.
+    """
+    path.mkdir()
+    values = arrays.coordinates()
+    states = np.empty((len(arrays.plan.clips), arrays.plan.n_frames), np.float32)
+    for row, clip in zip(states, arrays.plan.clips, strict=True):
+        row[:] = escape_state(clip, arrays.plan.n_frames)
+    values[schema.ESCAPE_STATE] = states
+    documents = {}
+    for variable in schema.VARIABLES:
+        name = schema.renamed(variable.name, arrays.plan.settings.individual_dim)
+        folder = path / name
+        folder.mkdir()
+        documents[name] = _array_document(variable, arrays)
+        (folder / "zarr.json").write_bytes(metadata_bytes(documents[name]))
+        if variable.name in values:
+            _write_chunks(folder, variable, values[variable.name], arrays)
+    document = {
+        "attributes": arrays.attributes(),
+        "zarr_format": 3,
+        "node_type": "group",
+        # who opens the group by itself needs one request then, and xarray does not warn
+        "consolidated_metadata": inline_metadata(documents),
+    }
+    (path / "zarr.json").write_bytes(metadata_bytes(document))
+
+
+def _array_document(variable: schema.Variable, arrays: VideoArrays) -> dict[str, Any]:
+    """Return the metadata of an array, as zarr-python writes them."""
+    inner, shard = chunk_shapes(variable, arrays)
+    to_bytes = {"name": "bytes", "configuration": {"endian": "little"}}
+    if variable.dtype == "string":
+        to_bytes = {"name": "vlen-utf8", "configuration": {}}
+    level = arrays.plan.layout.zstd_level
+    zstd = {"name": "zstd", "configuration": {"level": level, "checksum": False}}
+    codecs: list[dict[str, Any]] = [to_bytes, zstd]
+    if shard is not None:
+        inside = {
+            "chunk_shape": list(inner),
+            "codecs": codecs,
+            "index_codecs": [to_bytes, {"name": "crc32c"}],
+            "index_location": "end",
+        }
+        codecs = [{"name": "sharding_indexed", "configuration": inside}]
+    regular = {"name": "regular", "configuration": {"chunk_shape": list(shard or inner)}}
+    return {
+        "shape": list(arrays.shape(variable)),
+        "data_type": variable.dtype,
+        "chunk_grid": regular,
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": "NaN" if variable.dtype == "float32" else _FILL[variable.dtype],
+        "codecs": codecs,
+        "attributes": dict(arrays.variable_attributes(variable)),
+        "dimension_names": arrays.dims(variable),
+        "zarr_format": 3,
+        "node_type": "array",
+        "storage_transformers": [],
+    }
+
+
+def _write_chunks(
+    folder: Path, variable: schema.Variable, values: NDArray[Any], arrays: VideoArrays
+) -> None:
+    """Write the chunks of a small array, but for those that hold the fill value only."""
+    shape, _ = chunk_shapes(variable, arrays)
+    fill = _FILL[variable.dtype]
+    for place in np.ndindex(
+        *(-(-length // size) for length, size in zip(values.shape, shape, strict=True))
+    ):
+        start = [number * size for number, size in zip(place, shape, strict=True)]
+        block = values[tuple(slice(at, at + size) for at, size in zip(start, shape, strict=True))]
+        chunk = np.full(shape, fill, block.dtype)
+        chunk[tuple(slice(length) for length in block.shape)] = block
+        if (chunk == fill).all() or (chunk != chunk).all():  # noqa: PLR0124 - NaN
+            continue
+        is_text = variable.dtype == "string"
+        content = bytes(VLenUTF8().encode(chunk.ravel())) if is_text else chunk.tobytes()
+        file = folder.joinpath("c", *map(str, place))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(compressed(content, arrays.plan.layout.zstd_level))
+
+
+def chunk_shapes(
+    variable: schema.Variable, arrays: VideoArrays
+) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    """Return the shapes of an inner chunk and of a shard, which holds a whole clip."""
+    if variable.name not in schema.BOX_VARIABLES:
+        chunks = tuple(max(1, min(length, _MAX_CHUNK)) for length in arrays.shape(variable))
+        return (1, *chunks[1:]) if variable.name == schema.ESCAPE_STATE else chunks, None
+    layout, sizes = arrays.plan.layout, arrays.sizes
+    extent = sizes[schema.TIME], sizes[schema.INDIVIDUAL]
+    (frames, individuals), (along_time, across) = layout.chunks(*extent), layout.grid(*extent)
+    inner = {
+        schema.CLIP_ID: 1,
+        schema.TIME: frames,
+        schema.SPACE: 2,
+        schema.INDIVIDUAL: individuals,
+    }
+    shard = inner | {schema.TIME: frames * along_time, schema.INDIVIDUAL: individuals * across}
+    return tuple(inner[dim] for dim in variable.dims), tuple(shard[dim] for dim in variable.dims)
+
+
+def write_boxes(path: Path, number: int, boxes: ClipBoxes, arrays: VideoArrays) -> None:
+    """Write the boxes of one clip into a group that `create_group` made.
+
+    Parameters
+    ----------
+    path
+        The folder of the group.
+    number
+        The clip's place in the video.
+    boxes
+        Its boxes.
+    arrays
+        What the group holds.
+    """
+    layout = arrays.plan.layout
+    extent = arrays.plan.n_frames, arrays.n_individuals
+    along_time, _ = layout.grid(*extent)
+    encode = partial(_encoded, boxes, layout.chunks(*extent), layout.zstd_level)
+    with ExitStack() as stack:
+        shards = {
+            name: stack.enter_context(ShardWriter(shard_path(path, name, number), grid))
+            for name, (grid, _) in box_chunks(layout, *extent).items()
+        }
+        for chunks in mapped(encode, range(along_time)):
+            for name, place, encoded in chunks:
+                shards[name].write(place, encoded)
+            boxes.release()
+
+
+def shard_path(path: Path, name: str, number: int) -> Path:
+    """Return the file of the shard that holds a clip's part of an array of boxes."""
+    key = f"{number}/0/0" if name == schema.CONFIDENCE else f"{number}/0/0/0"
+    return path / name / "c" / key
+
+
+def box_chunks(
+    layout: Layout, n_frames: int, n_individuals: int
+) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Return how a clip's part of each array of boxes is cut up: grid and shape of inner chunks.
+
+    Parameters
+    ----------
+    layout
+        That of the video.
+    n_frames, n_individuals
+        The extent of the video's arrays.
+    """
+    along_time, across = layout.grid(n_frames, n_individuals)
+    frames, individuals = layout.chunks(n_frames, n_individuals)
+    flat = (along_time, across), (frames, individuals)
+    spatial = (along_time, 1, across), (frames, 2, individuals)
+    return {name: flat if name == schema.CONFIDENCE else spatial for name in schema.BOX_VARIABLES}
+
+
+def box_shards(
+    path: Path, number: int, layout: Layout, n_frames: int, n_individuals: int
+) -> dict[str, ShardReader]:
+    """Return the shards of one clip by the names of their arrays.
+
+    Parameters
+    ----------
+    path
+        The folder of the group.
+    number
+        The clip's place in the video.
+    layout, n_frames, n_individuals
+        As for `box_chunks`.
+
+    Raises
+    ------
+    ValueError
+        If an index is not what its checksum says.
+    """
+    cut = box_chunks(layout, n_frames, n_individuals)
+    return {
+        name: ShardReader(shard_path(path, name, number), grid, shape)
+        for name, (grid, shape) in cut.items()
+    }
+
+
+def _encoded(
+    boxes: ClipBoxes, shape: tuple[int, int], zstd_level: int, number: int
+) -> list[tuple[str, tuple[int, ...], bytes]]:
+    """Return the inner chunks of some frames that hold a box: array, place, and bytes."""
+    frames, individuals = shape
+    block = Block.of(boxes, shape, number)
+    chunks: list[tuple[str, tuple[int, ...], bytes]] = []
+    # one chunk of NaN for all, for new memory takes long to get: what is put in is taken out again
+    nothing = np.full(frames * 2 * individuals, np.nan, np.float32)
+    for column, rows in block.rows.items():
+        for name, values in block.values.items():
+            n_sides = values.shape[1]
+            size = frames * n_sides * individuals
+            chunk = nothing[:size].reshape(frames, n_sides, individuals)
+            if block.put(name, rows, chunk):  # boxes need not have a confidence
+                place = (number, 0, column) if n_sides > 1 else (number, column)
+                chunks.append((name, place, encoded_chunk(chunk, zstd_level)))
+            block.clear(rows, chunk)
+    return chunks

@@ -1,0 +1,224 @@
+"""A store opened video by video, and a clip as a `movement` dataset; lazily."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, did_you_mean, listed, shown
+from tracks2zarr.dataset.schema import CLIP_ID, INDIVIDUAL, TIME
+from tracks2zarr.store.overview import no_such_video
+from tracks2zarr.store.root import listed_in
+from tracks2zarr.store.store import Store, existing_store
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class OpenStore:
+    """The videos that a store listed when it was opened; each is opened as it is used.
+
+    ``len``, ``in`` and iteration go by the ids of videos, sorted; ``opened[video]`` is an
+    `xarray.Dataset` of all its clips.
+
+    Parameters
+    ----------
+    store
+        The folder of the store.
+    videos
+        The ids of its videos, sorted.
+    chunks
+        As in `xarray.open_zarr`: None for numpy arrays that are read as they are used,
+        ``{}`` for dask arrays in the store's chunks.
+    """
+
+    def __init__(
+        self, store: Path, videos: tuple[str, ...], chunks: dict[Any, Any] | None = None
+    ) -> None:
+        self._store = Store(store)
+        self._chunks = chunks
+        self.videos = videos
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.videos)
+
+    def __contains__(self, video: object) -> bool:
+        return video in self.videos
+
+    def __repr__(self) -> str:
+        return f"<OpenStore {str(self._store.path)!r}: {len(self)} videos>"
+
+    def __getitem__(self, video: str) -> xr.Dataset:
+        if video not in self.videos:
+            raise Tracks2ZarrError(no_such_video(self._store, video, list(self.videos)))
+        return _open_video(self._store, video, self._chunks)
+
+
+def open_store(store: str | os.PathLike[str], *, chunks: dict[Any, Any] | None = None) -> OpenStore:
+    """Open a store of any number of videos at once: of each, nothing is read until it is used.
+
+    `xarray.open_datatree` reads the coordinates of all videos before it returns.
+
+    Parameters
+    ----------
+    store
+        The store.
+    chunks
+        As in `xarray.open_zarr`: None for numpy arrays that are read as they are used,
+        ``{}`` for dask arrays in the store's chunks.
+
+    Returns
+    -------
+    OpenStore
+        With the videos that were finished at the last `finalise`.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no store.
+    """
+    there = existing_store(store)
+    return OpenStore(there.path, tuple(sorted(listed_in(there))), chunks)
+
+
+def _open_video(store: Store, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
+    import xarray as xr
+
+    from tracks2zarr.loading.engine import GroupBackend, UnknownFormatError
+
+    try:
+        return xr.open_dataset(store.group(video), engine=GroupBackend, chunks=chunks)
+    except UnknownFormatError:
+        return _open_with_zarr(store, video, chunks)
+
+
+def _open_with_zarr(store: Store, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
+    import xarray as xr
+    from zarr.storage import LocalStore
+
+    group = LocalStore(store.group(video), read_only=True)
+    listed = None if store.is_ours(video) else False  # others' groups do not list their arrays
+    dataset: xr.Dataset = xr.open_zarr(group, consolidated=listed, chunks=chunks, zarr_format=3)
+    return dataset
+
+
+def load_clip(
+    store: str | os.PathLike[str], video: str, clip: str, *, seconds: bool = False
+) -> xr.Dataset:
+    """Return one clip as a `movement` bounding-boxes dataset of its own frames and individuals.
+
+    Nothing but coordinates is read: arrays are read as they are used.
+
+    Parameters
+    ----------
+    store
+        The store.
+    video
+        The video's id.
+    clip
+        The clip's id.
+    seconds
+        Whether the coordinate `time` is in seconds; by default it is the frame within the clip.
+
+    Returns
+    -------
+    xarray.Dataset
+        With ``position`` and ``shape`` (time, space, individual) float32 in pixels,
+        ``confidence`` (time, individual) and ``escape_state`` (time) float32; `clip_id` and
+        what else is known of the clip are scalar coordinates.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no such store, video or clip, or the video is not finished.
+    """
+    import numpy as np
+
+    there = existing_store(store)
+    check_finished(there, video)
+    dataset = _open_video(there, video, None)
+    texts = {
+        name: (one.dims, np.array(one.values.tolist(), dtype=np.str_), one.attrs)
+        for name, one in dataset.variables.items()
+        if one.dtype.kind == "T"
+    }
+    dataset = dataset.assign_coords(texts)  # as `movement` has strings
+    clips = dataset[CLIP_ID].values.tolist()
+    if clip not in clips:
+        raise Tracks2ZarrError(no_such_clip(there, video, clip, clips))
+    number = clips.index(clip)
+    one = dataset.isel({CLIP_ID: number})
+    dim = INDIVIDUAL if INDIVIDUAL in one.dims else "individuals"
+    extent = {
+        TIME: slice(int(one["clip_n_frames"])),
+        dim: slice(int(one["clip_n_individuals"])),
+    }
+    one = one.isel(extent)
+    one.attrs["source_file"] = dataset.attrs["source_file"][number]
+    if seconds:
+        attributes = {"long_name": "time within the clip", "units": "seconds"}
+        one = one.assign_coords({TIME: (TIME, one[TIME].values / one.attrs["fps"], attributes)})
+        one.attrs["time_unit"] = "seconds"
+    return one
+
+
+def check_finished(store: Store, video: str) -> None:
+    """Check that a video is finished.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If it is not, if another workflow made it, or if there is no such video.
+    """
+    receipt = store.read_receipt(video)
+    if receipt is not None and store.is_intact(receipt, read=False):
+        return
+    names = store.groups()
+    planned = {plan.video: plan for plan in store.read_plan().videos}
+    if video not in names and video not in planned:
+        raise Tracks2ZarrError(no_such_video(store, video, sorted({*names, *planned})))
+    if store.is_ours(video):
+        state = store.state(planned[video]) if video in planned else "a group without a receipt"
+        raise Tracks2ZarrError(
+            Problem(
+                kind="video-unfinished",
+                what="The video is not finished.",
+                file=str(store.group(video)),
+                found=str(state),
+                expected="a video with a valid receipt",
+                remedy="Run 'tracks2zarr create' again with --store-mode a.",
+                video=video,
+            )
+        )
+    raise Tracks2ZarrError(_not_ours(store, video))
+
+
+def _not_ours(store: Store, video: str) -> Problem:
+    note = store.unverified(video)
+    return Problem(
+        kind="unverified",
+        what="A video was made by another workflow, so load_clip cannot read it.",
+        file=str(store.group(video)),
+        found=note.why() if note else "a group that tracks2zarr did not write",
+        expected="a video that tracks2zarr made",
+        remedy="Open the group with xarray, or convert the video with tracks2zarr.",
+        video=video,
+    )
+
+
+def no_such_clip(store: Store, video: str, clip: str, clips: list[str]) -> Problem:
+    """Return the problem of a clip that a video does not have."""
+    return Problem(
+        kind="no-such-clip",
+        what="The video has no such clip.",
+        file=str(store.group(video)),
+        found=f"'{shown(clip)}'",
+        expected=f"one of {listed(clips)}",
+        remedy=did_you_mean(clip, clips) or "Correct the clip's id.",
+        video=video,
+    )

@@ -1,0 +1,1 @@
+"""Worker processes, threads, and interruptions that do no harm."""

@@ -1,0 +1,1 @@
+"""From metadata and files to a frozen plan, with all problems."""

@@ -1,0 +1,338 @@
+"""Making a plan: the tracks files of an experiment matched with its metadata, both checked."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, closest, errors_of, listed, shown
+from tracks2zarr.dataset.layout import Layout
+from tracks2zarr.dataset.schema import IndividualDim
+from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, read_metadata
+from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, VideoPlan
+from tracks2zarr.tracks.files import TracksFile, list_tracks, look_at
+
+
+def plan(
+    tracks_dir: str | Path,
+    metadata_csv: str | Path,
+    *,
+    pattern: str = "*.csv",
+    frames: CountsFrom = "clip",
+    frame_regexp: str | None = None,
+    require_all: bool = False,
+    individual_dim: IndividualDim = "individual",
+    keep_going: bool = False,
+) -> Plan:
+    """Match the tracks files of an experiment with its metadata, and check both.
+
+    No tracks file is read further than its header.
+
+    Parameters
+    ----------
+    tracks_dir
+        Folder with one VIA tracks CSV a clip.
+    metadata_csv
+        CSV with one row a clip.
+    pattern
+        Glob pattern of the tracks files, relative to `tracks_dir`.
+    frames
+        ``clip`` where the files count frames from the clip's first, ``video`` where they
+        count from the video's.
+    frame_regexp
+        Regular expression, searched in an image's file name; its group 1 is the frame.
+    require_all
+        Whether a clip in the metadata without a tracks file is an error.
+    individual_dim
+        Name of the dimension of individuals: ``individual``, or ``individuals`` as
+        `movement` before 0.17 has it.
+    keep_going
+        Whether to plan the videos without problems although others have some.
+
+    Returns
+    -------
+    Plan
+        Its `problems` are the warnings, and with `keep_going` the errors, too.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is any error; it carries all of them. With `keep_going`, only if no
+        video is left.
+    """
+    drafted = draft(
+        tracks_dir,
+        metadata_csv,
+        pattern=pattern,
+        settings=Settings(frames=frames, frame_regexp=frame_regexp, individual_dim=individual_dim),
+        require_all=require_all,
+    )
+    problems = list(drafted.problems)
+    if keep_going and not drafted.videos:
+        problems.append(_no_video_left(tracks_dir))
+    if errors_of(problems) and not (keep_going and drafted.videos):
+        raise Tracks2ZarrError(problems)
+    return drafted
+
+
+def _no_video_left(tracks_dir: str | Path) -> Problem:
+    return Problem(
+        kind="no-video-left",
+        what="There is no video without problems, so nothing is converted.",
+        file=str(tracks_dir),
+        found="problems in every video, or in the input as a whole",
+        expected="a video without problems",
+        remedy="Mend the problems above.",
+    )
+
+
+def draft(
+    tracks_dir: str | Path,
+    metadata_csv: str | Path,
+    *,
+    pattern: str,
+    settings: Settings,
+    require_all: bool,
+) -> Plan:
+    """Return the plan of the videos without problems, with all problems of all others.
+
+    The parameters are those of `plan`. Nothing is raised for bad input.
+    """
+    problems = list(_settings_problems(settings))
+    if problems:
+        return Plan((), tuple(problems))
+    folder, metadata_path = Path(tracks_dir).absolute(), Path(metadata_csv).absolute()
+    metadata = read_metadata(metadata_path)
+    files, file_problems = list_tracks(folder, pattern, metadata_path)
+    match = _Match(folder, metadata_path, settings, metadata, files)
+    return _drafted(match, file_problems, require_all=require_all)
+
+
+def drafted_again(videos: Iterable[VideoPlan]) -> Plan:
+    """Return the plan of videos that were planned before, as their input is now.
+
+    The same tracks files are looked at again, and the metadata CSV is read again, so that what
+    was mended meanwhile counts.
+
+    Parameters
+    ----------
+    videos
+        Their plans.
+
+    Returns
+    -------
+    Plan
+        Of the videos without problems, with the problems of all; nothing is raised.
+    """
+    inputs: dict[tuple[str, str, Settings], list[str]] = defaultdict(list)
+    for video in videos:
+        for clip in video.clips:
+            inputs[clip.tracks_dir, video.metadata_csv, video.settings].append(clip.source)
+    plans = []
+    for (tracks_dir, metadata_csv, settings), sources in inputs.items():
+        files, problems = look_at(Path(tracks_dir), sources)
+        path = Path(metadata_csv)
+        match = _Match(Path(tracks_dir), path, settings, read_metadata(path), files)
+        plans.append(_drafted(match, problems, require_all=False))
+    found = {video.video: video for plan in plans for video in plan.videos}
+    return Plan(
+        tuple(found[video] for video in sorted(found)),
+        tuple(problem for plan in plans for problem in plan.problems),
+    )
+
+
+def _drafted(match: _Match, of_files: list[Problem], *, require_all: bool) -> Plan:
+    problems = match.problems(of_files, require_all=require_all)
+    bad_videos = match.videos_with(errors_of(problems))
+    videos = [video for video in match.videos() if video.video not in bad_videos]
+    return Plan(tuple(videos), tuple(problems))
+
+
+def _settings_problems(settings: Settings) -> Iterable[Problem]:
+    if settings.frames not in get_args(CountsFrom):
+        yield Problem(
+            kind="setting",
+            what="The frames setting is unknown.",
+            found=repr(settings.frames),
+            expected="'clip' or 'video'",
+            remedy="Correct the setting.",
+        )
+    if settings.individual_dim not in get_args(IndividualDim):
+        yield Problem(
+            kind="setting",
+            what="The name of the dimension of individuals is unknown.",
+            found=repr(settings.individual_dim),
+            expected="'individual' or 'individuals'",
+            remedy="Correct the setting.",
+        )
+    if settings.frame_regexp is None:
+        return
+    try:
+        groups = re.compile(settings.frame_regexp).groups
+        found = f"{settings.frame_regexp!r}, which has no group"
+    except (re.error, OverflowError, RecursionError) as error:
+        groups, found = 0, f"{settings.frame_regexp!r}: {error}"
+    if not groups:
+        yield Problem(
+            kind="frame-regexp",
+            what="The regular expression for frames is not usable.",
+            found=found,
+            expected="a regular expression whose group 1 is the frame, such as '_([0-9]+)[.]png$'",
+            remedy="Correct --frame-regexp.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """The metadata and the files of an experiment, before they are known to fit."""
+
+    folder: Path
+    metadata_csv: Path
+    settings: Settings
+    metadata: Metadata
+    files: list[TracksFile]
+
+    def problems(self, of_files: list[Problem], *, require_all: bool) -> list[Problem]:
+        """Return all problems: errors that concern selected videos, and warnings."""
+        video_of = {name.clip_stem: name.video for name in self.metadata.names.values()}
+        # a file's problem knows its clip's stem; the metadata know the video of that clip
+        of_files = [
+            replace(problem, video=video_of.get(problem.clip)) if problem.clip else problem
+            for problem in of_files
+        ]
+        selected = self.metadata.videos_of({file.clip_stem for file in self.files})
+        stems = {file.clip_stem for file in self.files}
+        of_rows = [
+            problem if self._concerns(problem, selected, stems) else problem.as_warning()
+            for problem in self.metadata.problems
+        ]
+        return [
+            *of_rows,
+            *of_files,
+            *self._files_without_row(),
+            *self._rows_without_file(selected, require_all=require_all),
+            *self._overlaps(),
+        ]
+
+    def _concerns(self, problem: Problem, selected: set[str], stems: set[str]) -> bool:
+        """Tell whether a problem of the metadata stops this plan."""
+        if problem.video is None and problem.clip is None:
+            return True
+        return problem.video in selected or problem.clip in stems
+
+    def videos_with(self, errors: list[Problem]) -> set[str]:
+        """Return the videos that errors concern; two where a clip may be of either."""
+        clips = {problem.clip for problem in errors}
+        videos = {problem.video for problem in errors if problem.video}
+        return videos | {n.video for n in self.metadata.names.values() if n.clip_stem in clips}
+
+    def _files_without_row(self) -> Iterable[Problem]:
+        if not self.metadata.names:  # then the metadata's own problem says why
+            return
+        known = {name.clip_stem for name in self.metadata.names.values()}
+        without_file = known - {file.clip_stem for file in self.files}
+        for file in self.files:
+            if file.clip_stem not in known:
+                yield Problem(
+                    kind="file-without-row",
+                    what="A tracks file has no row in the metadata CSV.",
+                    file=str(self.folder / file.path),
+                    found=f"no row with the clip '{shown(file.clip_stem)}'",
+                    expected=f"a loop_clip_name '{shown(file.clip_stem)}' with an extension,"
+                    f" in {self.metadata_csv}",
+                    remedy="Add the row, or leave the file out with --pattern."
+                    + (_closest(file.clip_stem, without_file) or _closest(file.clip_stem, known)),
+                )
+
+    def _rows_without_file(self, selected: set[str], *, require_all: bool) -> Iterable[Problem]:
+        have = {file.clip_stem for file in self.files}
+        missing: dict[str, list[ClipRow]] = defaultdict(list)
+        for row in self.metadata.rows:
+            if row.clip_stem not in have and (require_all or row.video in selected):
+                missing[row.video].append(row)
+        for video, rows in missing.items():
+            yield Problem(
+                kind="row-without-file",
+                what=f"{len(rows)} of the video's clips have no tracks file."
+                if len(rows) > 1
+                else "One of the video's clips has no tracks file.",
+                file=str(self.metadata_csv),
+                row=rows[0].row,
+                column="loop_clip_name",
+                found=f"no file for {listed([row.clip_stem for row in rows])}",
+                expected=f"<clip>_tracks.csv in {self.folder}",
+                remedy="Fetch or make the missing files, or leave --require-all out."
+                if require_all
+                else "Nothing, if these clips were not tracked.",
+                severity="error" if require_all else "warning",
+                video=video,
+            )
+
+    def _overlaps(self) -> Iterable[Problem]:
+        have = {file.clip_stem for file in self.files}
+        rows_of: dict[str, list[ClipRow]] = defaultdict(list)
+        for row in self.metadata.rows:
+            if row.clip_stem in have:
+                rows_of[row.video].append(row)
+        for video, rows in rows_of.items():
+            rows.sort(key=lambda row: (row.first_frame, row.last_frame))
+            furthest = rows[0]
+            for row in rows[1:]:
+                if row.first_frame <= furthest.last_frame and row.clip != furthest.clip:
+                    yield Problem(
+                        kind="clips-overlap",
+                        what="Two clips of a video overlap.",
+                        file=str(self.metadata_csv),
+                        row=row.row,
+                        column="loop_START_frame_ffmpeg",
+                        found=f"'{shown(row.clip)}' starts at {row.first_frame + 1}, before"
+                        f" '{shown(furthest.clip)}' (row {furthest.row}) ends at"
+                        f" {furthest.last_frame + 1}",
+                        expected="clips one after the other",
+                        remedy="Check both rows; both clips are converted as they are.",
+                        severity="warning",
+                        video=video,
+                        clip=row.clip,
+                    )
+                furthest = max(furthest, row, key=lambda clip: clip.last_frame)
+
+    def videos(self) -> Iterable[VideoPlan]:
+        """Yield the plan of each video with at least one tracks file, sorted by id."""
+        file_of = {file.clip_stem: file for file in self.files}
+        rows_of: dict[str, dict[str, ClipRow]] = defaultdict(dict)
+        for row in self.metadata.rows:
+            if row.clip_stem in file_of:
+                rows_of[row.video].setdefault(row.clip, row)
+        for video in sorted(rows_of):
+            rows = rows_of[video]
+            clips = [self._clip(rows[clip], file_of[rows[clip].clip_stem]) for clip in sorted(rows)]
+            yield VideoPlan(
+                video=video,
+                fps=rows[clips[0].clip].fps,
+                clips=tuple(clips),
+                settings=self.settings,
+                layout=Layout(),
+                metadata_csv=str(self.metadata_csv),
+            )
+
+    def _clip(self, row: ClipRow, file: TracksFile) -> ClipPlan:
+        return ClipPlan(
+            clip=row.clip,
+            source=file.path,
+            size=file.size,
+            mtime_ns=file.mtime_ns,
+            first_frame=row.first_frame,
+            last_frame=row.last_frame,
+            escape_frame=row.escape_frame,
+            escape_type=row.escape_type,
+            tracks_dir=str(self.folder),
+        )
+
+
+def _closest(name: str, known: Iterable[str]) -> str:
+    close = closest(name, known, cutoff=0.8)
+    return f" The nearest is '{shown(close)}'." if close else ""

@@ -1,0 +1,149 @@
+"""The cells of a metadata row: what each column may hold, and what is wrong where it does not."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from tracks2zarr.common.names import RESERVED_NAMES, clip_id_of, why_unsafe
+from tracks2zarr.common.problems import shown
+
+VIDEO = "video_name"
+CLIP = "loop_clip_name"
+FPS = "fps"
+START = "loop_START_frame_ffmpeg"
+END = "loop_END_frame_ffmpeg"
+ESCAPE = "escape_START_frame_0_based_idx"
+ESCAPE_TYPE = "escape_type"
+COLUMNS = (VIDEO, CLIP, FPS, START, END, ESCAPE, ESCAPE_TYPE)
+
+#: The frame of an escape that there is not.
+NO_ESCAPE = -1
+#: Cells that count as empty.
+EMPTY_CELLS = frozenset({"", "nan", "na"})
+#: A clip longer than this (19 days at 60 frames a second) is a slip of the pen.
+MAX_FRAMES = 100_000_000
+
+_INTEGER = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+class BadCellError(Exception):
+    """A cell that is not what its column holds."""
+
+    def __init__(self, kind: str, column: str, what: str, expected: str, remedy: str) -> None:
+        super().__init__(what)
+        self.kind, self.column, self.what = kind, column, what
+        self.expected, self.remedy = expected, remedy
+
+
+def is_empty(cell: str) -> bool:
+    """Tell whether a cell counts as empty."""
+    return cell.strip().casefold() in EMPTY_CELLS
+
+
+def video_of(cell: str, video: str) -> str:
+    """Return the id of a video, which becomes the name of its group."""
+    reason = why_unsafe(cell if cell in RESERVED_NAMES else video)
+    if reason:
+        raise BadCellError(
+            "unsafe-name",
+            VIDEO,
+            f"The video's name cannot be the name of a group: {reason}.",
+            "the file name of a video, such as 04.09.2023-01-Right.mov",
+            "Rename the video in the metadata CSV and in its clips' names.",
+        )
+    return video
+
+
+def clip_of(clip_stem: str, video: str) -> str:
+    """Return the id of a clip: what follows its video's id and a hyphen."""
+    clip = clip_id_of(clip_stem, video)
+    if not clip:
+        raise BadCellError(
+            "clip-not-of-video",
+            CLIP,
+            "The clip's name does not begin with its video's name.",
+            f"'{shown(video)}-<clip id>' and an extension",
+            f"Correct {CLIP} or {VIDEO} in this row.",
+        )
+    reason = why_unsafe(clip, is_group=False)
+    if reason:
+        raise BadCellError(
+            "unsafe-name",
+            CLIP,
+            f"The clip's id cannot be used as a name: {reason}.",
+            f"'{shown(video)}-<clip id>' and an extension",
+            "Rename the clip.",
+        )
+    return clip
+
+
+def fps_of(cell: str) -> float:
+    """Return frames a second."""
+    text = cell.strip()
+    if not is_empty(cell) and _NUMBER.fullmatch(text):
+        fps = float(text)
+        if math.isfinite(fps) and fps > 0:
+            return fps
+    what = "The frame rate is missing." if is_empty(cell) else "The frame rate is not usable."
+    raise BadCellError(
+        "fps", FPS, what, "frames a second, above 0", "Fill in the video's frame rate."
+    )
+
+
+def frame_of(cell: str, column: str, least: int = 1) -> int:
+    """Return a frame number, `least` or more."""
+    match = _INTEGER.fullmatch(cell.strip())
+    if match and int(match[1]) >= least:
+        return int(match[1])
+    what = "A frame number is missing." if is_empty(cell) else "A frame is not a frame number."
+    raise BadCellError(
+        "frame-number", column, what, f"an integer from {least} on", "Correct the cell."
+    )
+
+
+def escape_frame_of(cell: str) -> int:
+    """Return the first frame of the escape, -1 for a clip without one."""
+    return NO_ESCAPE if is_empty(cell) else frame_of(cell, ESCAPE, 0)
+
+
+def escape_type_of(cell: str, *, has_escape: bool) -> str:
+    """Return the type of the escape in lower case; ``none`` for a clip without one."""
+    if not has_escape:
+        return "none"
+    return "unknown" if is_empty(cell) else cell.strip().lower()
+
+
+def check_extent(first: int, last: int) -> int:
+    """Return the number of frames from `first` to `last`, both 1-based and included."""
+    if last < first:
+        raise BadCellError(
+            "end-before-start",
+            END,
+            "The clip ends before it starts.",
+            f"{first} or more, {START} of this row",
+            "Correct the clip's first or last frame.",
+        )
+    if last - first >= MAX_FRAMES:
+        raise BadCellError(
+            "clip-too-long",
+            END,
+            f"The clip has more than {MAX_FRAMES:,} frames.",
+            f"less than {first + MAX_FRAMES}",
+            "Correct the clip's first or last frame.",
+        )
+    return last - first + 1
+
+
+def check_escape(escape: int | None, first: int, last: int) -> None:
+    """Check an escape's frame, 0-based, against the clip's frames, 1-based."""
+    if escape is None or escape == NO_ESCAPE or first - 1 <= escape <= last - 1:
+        return
+    raise BadCellError(
+        "escape-outside-clip",
+        ESCAPE,
+        "The escape is outside its clip.",
+        f"{first - 1} to {last - 1}, the clip's frames counted from 0 in the video",
+        "Correct the escape's frame, or leave it empty for a clip without an escape.",
+    )

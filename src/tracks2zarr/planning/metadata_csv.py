@@ -1,0 +1,369 @@
+"""The metadata CSV: one row a clip, with its place in the video and its escape."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tracks2zarr.common.csv_types import CsvReader
+from tracks2zarr.common.names import stem
+from tracks2zarr.common.problems import Problem, listed, shown
+from tracks2zarr.common.system_problems import found_instead
+from tracks2zarr.common.unfetched import annex_problem
+from tracks2zarr.planning.metadata_cells import (
+    CLIP,
+    COLUMNS,
+    END,
+    ESCAPE,
+    ESCAPE_TYPE,
+    FPS,
+    NO_ESCAPE,
+    START,
+    VIDEO,
+    BadCellError,
+    check_escape,
+    check_extent,
+    clip_of,
+    escape_frame_of,
+    escape_type_of,
+    fps_of,
+    frame_of,
+    video_of,
+)
+from tracks2zarr.tracks.via import BOM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipRow:
+    """One row of the metadata CSV. Frames are 0-based frames of the video.
+
+    `escape_frame` is -1 and `escape_type` is ``none`` for a clip without an escape.
+    """
+
+    row: int
+    video: str
+    clip: str
+    clip_stem: str
+    fps: float
+    first_frame: int
+    last_frame: int
+    escape_frame: int
+    escape_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The names in a row, sound or not: enough to tell which video a problem concerns."""
+
+    video: str
+    clip_stem: str
+
+
+@dataclass(slots=True)
+class Metadata:
+    """What a metadata CSV says: its sound rows, the names of all rows, and its problems."""
+
+    rows: list[ClipRow] = field(default_factory=list)
+    names: dict[int, Named] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def videos_of(self, clip_stems: set[str]) -> set[str]:
+        """Return the ids of the videos that have a row for any of these clips."""
+        return {name.video for name in self.names.values() if name.clip_stem in clip_stems}
+
+
+def read_metadata(path: Path) -> Metadata:
+    """Read and check a metadata CSV; every problem is collected, none is raised.
+
+    Parameters
+    ----------
+    path
+        The metadata CSV (UTF-8, with or without a byte-order mark).
+
+    Returns
+    -------
+    Metadata
+        The sound rows in the order of the file, and all problems, those of rows with
+        the id of the video that they concern.
+    """
+    metadata = Metadata()
+    text = _read_text(path, metadata.problems)
+    if text is None:
+        return metadata
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(reader, [])
+        if _check_header(path, header, metadata.problems):
+            for row, cells in _cells(path, reader, header, metadata.problems):
+                _read_row(path, row, cells, metadata)
+    except csv.Error as error:
+        metadata.problems.append(
+            Problem(
+                kind="metadata-unreadable",
+                what="The metadata CSV cannot be read as CSV.",
+                file=str(path),
+                row=_first_line_of_last_record(text),
+                found=str(error),
+                expected="comma-separated values, quotes closed",
+                remedy="Export the spreadsheet as CSV again.",
+            )
+        )
+        return metadata
+    if not metadata.names and not metadata.problems:
+        metadata.problems.append(
+            Problem(
+                kind="metadata-empty",
+                what="The metadata CSV is empty.",
+                file=str(path),
+                found="no rows",
+                expected="a metadata CSV, one row a clip",
+                remedy="Fetch the file again.",
+            )
+        )
+    _check_duplicates(path, metadata)
+    _check_fps(path, metadata)
+    return metadata
+
+
+def _first_line_of_last_record(text: str) -> int:
+    """Return the line in which the record begins at which the csv module gives up."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line = 1
+    try:
+        for _ in reader:
+            line = reader.line_num + 1
+    except csv.Error:
+        return line
+    return line
+
+
+def _read_text(path: Path, problems: list[Problem]) -> str | None:
+    """Return the text of the file; where there is none to read, add the problem."""
+
+    def problem(kind: str, what: str, found: str, remedy: str, row: int | None = None) -> None:
+        problems.append(
+            Problem(
+                kind=kind,
+                what=what,
+                file=str(path),
+                row=row,
+                found=found,
+                expected="a metadata CSV, one row a clip",
+                remedy=remedy,
+            )
+        )
+
+    pointer = annex_problem(path)
+    if pointer is not None:
+        problems.append(pointer)
+        return None
+    try:
+        if path.is_fifo():  # it would be waited for
+            raise OSError("a pipe")
+        raw = path.read_bytes()
+    except OSError as error:
+        found = found_instead(error)
+        problem("metadata-unreadable", "The metadata CSV cannot be read.", found, "Check the path.")
+        return None
+    if not raw.removeprefix(BOM).strip():
+        problem("metadata-empty", "The metadata CSV is empty.", "no rows", "Fetch the file again.")
+        return None
+    try:
+        return raw.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        problem(
+            "metadata-not-utf8",
+            "The metadata CSV is not UTF-8.",
+            f"byte 0x{raw[error.start]:02x} at offset {error.start}",
+            "Save it as CSV with UTF-8 encoding.",
+            row=raw.count(b"\n", 0, error.start) + 1,
+        )
+        return None
+
+
+def _check_header(path: Path, header: list[str], problems: list[Problem]) -> bool:
+    """Add a problem for each column that is missing or twice; return whether all are sound."""
+    if len(header) == 1 and (separator := _other_separator(header[0])):
+        problems.append(
+            Problem(
+                kind="metadata-separator",
+                what="The metadata CSV is not separated by commas.",
+                file=str(path),
+                row=1,
+                found=f"a header separated by {separator}",
+                expected="commas",
+                remedy="Save the spreadsheet as CSV separated by commas.",
+            )
+        )
+        return False
+    others = {name.strip().casefold(): shown(name) for name in header if name not in COLUMNS}
+    for column in COLUMNS:
+        count = header.count(column)
+        if count == 1:
+            continue
+        close = difflib.get_close_matches(column.casefold(), list(others), n=1, cutoff=0.75)
+        if count > 1:
+            what = f"The metadata CSV has the column '{column}' {count} times."
+            found, remedy = f"{count} columns of this name", f"Keep one column '{column}'."
+        elif close:
+            what = f"The metadata CSV has no column '{column}'."
+            found = f"'{others[close[0]]}'"
+            remedy = f"Rename {found} to '{column}'."
+        else:
+            what = f"The metadata CSV has no column '{column}'."
+            found = f"the columns {listed(header, 20)}"
+            remedy = "Add the column, or pass another metadata CSV."
+        problems.append(
+            Problem(
+                kind="metadata-column",
+                what=what,
+                file=str(path),
+                row=1,
+                column=column,
+                found=found,
+                expected=f"one column named exactly '{column}'",
+                remedy=remedy,
+            )
+        )
+    return all(header.count(column) == 1 for column in COLUMNS)
+
+
+def _other_separator(header: str) -> str | None:
+    """Return the name of what separates a header in place of commas, if anything does."""
+    separators = {";": "semicolons", "\t": "tabs", "|": "bars"}
+    return next((name for mark, name in separators.items() if mark in header), None)
+
+
+def _cells(
+    path: Path, reader: CsvReader, header: list[str], problems: list[Problem]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the row number and the needed cells of each row that has as many as the header."""
+    row = reader.line_num + 1
+    for fields in reader:
+        this_row, row = row, reader.line_num + 1
+        if not any(cell.strip() for cell in fields):
+            continue
+        if len(fields) != len(header):
+            named = dict(zip(header, fields, strict=False))
+            problems.append(
+                Problem(
+                    kind="metadata-row",
+                    what="A row of the metadata CSV has another number of cells than the header.",
+                    file=str(path),
+                    row=this_row,
+                    found=f"{len(fields)} cells",
+                    expected=f"{len(header)} cells",
+                    remedy="Look for a missing comma, or one too many, in this row.",
+                    video=stem(named.get(VIDEO, "")) or None,
+                    clip=stem(named.get(CLIP, "")) or None,
+                )
+            )
+            continue
+        cells = dict(zip(header, fields, strict=True))
+        yield this_row, {column: cells[column] for column in COLUMNS}
+
+
+def _read_row(path: Path, row: int, cells: dict[str, str], metadata: Metadata) -> None:
+    """Add a row to `metadata`, or the problems that it has."""
+    name = Named(stem(cells[VIDEO]), stem(cells[CLIP]))
+    metadata.names[row] = name
+    problems: list[Problem] = []
+
+    def read[T](check: Callable[..., T], *args: Any) -> T | None:
+        try:
+            return check(*args)
+        except BadCellError as bad:
+            problems.append(_row_problem(path, row, cells, bad, name))
+            return None
+
+    video = read(video_of, cells[VIDEO], name.video)
+    clip = read(clip_of, name.clip_stem, name.video)
+    fps = read(fps_of, cells[FPS])
+    first, last = read(frame_of, cells[START], START), read(frame_of, cells[END], END)
+    escape = read(escape_frame_of, cells[ESCAPE])
+    if first is not None and last is not None and read(check_extent, first, last) is not None:
+        read(check_escape, escape, first, last)
+    metadata.problems += problems
+    if problems or video is None or clip is None or fps is None:
+        return
+    if first is None or last is None or escape is None:
+        return
+    metadata.rows.append(
+        ClipRow(
+            row=row,
+            video=video,
+            clip=clip,
+            clip_stem=name.clip_stem,
+            fps=fps,
+            first_frame=first - 1,
+            last_frame=last - 1,
+            escape_frame=escape,
+            escape_type=escape_type_of(cells[ESCAPE_TYPE], has_escape=escape != NO_ESCAPE),
+        )
+    )
+
+
+def _row_problem(
+    path: Path, row: int, cells: dict[str, str], bad: BadCellError, name: Named
+) -> Problem:
+    return Problem(
+        kind=bad.kind,
+        what=bad.what,
+        file=str(path),
+        row=row,
+        column=bad.column,
+        found=f"'{shown(cells[bad.column])}'",
+        expected=bad.expected,
+        remedy=bad.remedy,
+        video=name.video or None,
+        clip=name.clip_stem or None,
+    )
+
+
+def _check_duplicates(path: Path, metadata: Metadata) -> None:
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row, name in metadata.names.items():
+        rows_of[name.clip_stem].append(row)
+    for clip_stem, rows in rows_of.items():
+        for row in rows[1:]:
+            metadata.problems.append(
+                Problem(
+                    kind="duplicate-clip-row",
+                    what="A clip has two rows in the metadata CSV.",
+                    file=str(path),
+                    row=row,
+                    column=CLIP,
+                    found=f"'{shown(clip_stem)}', as in row {rows[0]}",
+                    expected="one row a clip",
+                    remedy="Remove one of the two rows.",
+                    video=metadata.names[row].video,
+                    clip=clip_stem,
+                )
+            )
+
+
+def _check_fps(path: Path, metadata: Metadata) -> None:
+    first_of: dict[str, ClipRow] = {}
+    for row in metadata.rows:
+        first = first_of.setdefault(row.video, row)
+        if row.fps != first.fps:
+            metadata.problems.append(
+                Problem(
+                    kind="fps-differs",
+                    what="A video has two frame rates.",
+                    file=str(path),
+                    row=row.row,
+                    column=FPS,
+                    found=f"{row.fps!r}",
+                    expected=f"{first.fps!r}, as in row {first.row} of the same video",
+                    remedy="Correct one of the two rows.",
+                    video=row.video,
+                    clip=row.clip_stem,
+                )
+            )

@@ -1,0 +1,290 @@
+"""The plan: all that a worker needs to know, frozen, and checked before any work is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from tracks2zarr.common.files import read_json
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, shown
+from tracks2zarr.dataset.layout import Layout
+from tracks2zarr.dataset.schema import ABSENT, SCHEMA_VERSION, IndividualDim
+from tracks2zarr.planning import cost
+from tracks2zarr.tracks.via import FrameRule
+
+#: The version of the plan's JSON; another one is refused.
+PLAN_FORMAT = 1
+
+CountsFrom = Literal["clip", "video"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What was asked for that changes a video's numbers or names.
+
+    Parameters
+    ----------
+    frames
+        What the frame numbers in the files count from.
+    frame_regexp
+        Group 1 of it is the frame in an image's file name; None for the format's own rule.
+    individual_dim
+        The name of the dimension of individuals.
+    """
+
+    frames: CountsFrom = "clip"
+    frame_regexp: str | None = None
+    individual_dim: IndividualDim = "individual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipPlan:
+    """One clip: its tracks file and its place in the video. Frames are 0-based in the video.
+
+    Parameters
+    ----------
+    clip
+        The clip's id.
+    source
+        The tracks file below the folder of tracks, as a POSIX path.
+    size, mtime_ns
+        The file's size in bytes and its time of modification in nanoseconds.
+    first_frame, last_frame
+        The clip's first and last frame in the video, both included.
+    escape_frame
+        The first frame of the escape in the video, -1 for none.
+    escape_type
+        Lower case; ``none`` for a clip without an escape.
+    tracks_dir
+        The folder of tracks files, absolute.
+    """
+
+    clip: str
+    source: str
+    size: int
+    mtime_ns: int
+    first_frame: int
+    last_frame: int
+    escape_frame: int
+    escape_type: str
+    tracks_dir: str
+
+    @property
+    def n_frames(self) -> int:
+        """The number of frames of the clip."""
+        return self.last_frame - self.first_frame + 1
+
+    @property
+    def escape(self) -> int | None:
+        """The first frame of the escape within the clip; None for a clip without one."""
+        return None if self.escape_frame == ABSENT else self.escape_frame - self.first_frame
+
+    @property
+    def source_path(self) -> Path:
+        """The tracks file."""
+        return Path(self.tracks_dir, self.source)
+
+    def content(self) -> dict[str, Any]:
+        """Return what of the clip's plan shows in the dataset, without paths and times."""
+        shows = ("clip", "first_frame", "last_frame", "escape_frame", "escape_type")
+        return {name: getattr(self, name) for name in shows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoPlan:
+    """One video: its clips sorted by id, and every setting that its group depends on.
+
+    Parameters
+    ----------
+    video
+        The video's id, the name of its group.
+    fps
+        Frames a second.
+    clips
+        At least one, sorted by id.
+    settings, layout
+        What was asked for, and how arrays are cut up.
+    metadata_csv
+        The metadata CSV, absolute.
+    """
+
+    video: str
+    fps: float
+    clips: tuple[ClipPlan, ...]
+    settings: Settings
+    layout: Layout
+    metadata_csv: str
+
+    @property
+    def n_frames(self) -> int:
+        """The number of frames of the longest clip."""
+        return max(clip.n_frames for clip in self.clips)
+
+    @property
+    def size(self) -> int:
+        """The size of all tracks files, in bytes."""
+        return sum(clip.size for clip in self.clips)
+
+    @property
+    def predicted_memory(self) -> int:
+        """The memory that a process needs at its peak to convert this video, in bytes."""
+        return self.memory_with(2)
+
+    def memory_with(self, threads: int, reader: cost.Reader | None = None) -> int:
+        """Return the memory that a process of so many threads needs at its peak, in bytes."""
+        sizes = [clip.size for clip in self.clips]
+        return cost.predicted_memory(sizes, threads, n_frames=self.n_frames, reader=reader)
+
+    def requested_memory(self, threads: int) -> int:
+        """Return what to ask a cluster for, to convert this video with so many threads, in MiB.
+
+        It is enough for polars: nodes may be without the compiled scanner, and rows of
+        another style than the tracker's go through polars in any case.
+        """
+        return cost.requested_memory(self.memory_with(threads, cost.POLARS))
+
+    @property
+    def predicted_verify_memory(self) -> int:
+        """The memory that a process needs at its peak to verify this video, in bytes."""
+        sizes = [clip.size for clip in self.clips]
+        return cost.predicted_verify_memory(sizes, n_frames=self.n_frames)
+
+    def frame_rule(self, clip: ClipPlan) -> FrameRule:
+        """Return how the frames of a clip's file are found."""
+        return FrameRule(
+            clip.n_frames, clip.first_frame, self.settings.frames, self.settings.frame_regexp
+        )
+
+    def frame_settings(self) -> dict[str, Any]:
+        """Return the settings that decide how a file's rows become numbers."""
+        return {"frames": self.settings.frames, "frame_regexp": self.settings.frame_regexp}
+
+    def fingerprint(self) -> str:
+        """Return a digest of all that decides the group, but for the sources' content.
+
+        Equal plans for equal data have equal fingerprints, wherever the files lie; paths,
+        workers and memory do not count.
+        """
+        return digest_of_json(
+            {
+                "schema": SCHEMA_VERSION,
+                "video": self.video,
+                "fps": self.fps,
+                "settings": fields_of(self.settings),
+                "layout": fields_of(self.layout),
+                "clips": [clip.content() for clip in self.clips],
+            }
+        )
+
+    def clip_fingerprint(self, clip: ClipPlan) -> str:
+        """Return a digest of all that decides one clip's numbers, but for its source's content."""
+        return digest_of_json(
+            {"fps": self.fps, "clip": clip.content(), "frames": self.frame_settings()}
+        )
+
+    def with_clips(self, clips: Iterable[ClipPlan]) -> VideoPlan:
+        """Return the same plan with other clips, sorted by id."""
+        return replace(self, clips=tuple(sorted(clips, key=lambda clip: clip.clip)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan for JSON, with its fingerprint and its predicted memory."""
+        return fields_of(self) | {
+            "clips": [fields_of(clip) for clip in self.clips],
+            "settings": fields_of(self.settings),
+            "layout": fields_of(self.layout),
+            "fingerprint": self.fingerprint(),
+            "predicted_memory": self.predicted_memory,
+        }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """Make a plan from what `as_dict` returned."""
+        return cls(
+            video=fields["video"],
+            fps=fields["fps"],
+            clips=tuple(ClipPlan(**clip) for clip in fields["clips"]),
+            settings=Settings(**fields["settings"]),
+            layout=Layout(**fields["layout"]),
+            metadata_csv=fields["metadata_csv"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The videos to convert, sorted by id, and what was noticed while the plan was made.
+
+    The index of an array task counts in `videos`. `problems` are warnings, and errors only
+    where the plan was made with ``keep_going``: their videos are not in `videos`.
+    """
+
+    videos: tuple[VideoPlan, ...]
+    problems: tuple[Problem, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the plan as JSON text; `from_json` gives back an equal plan."""
+        document = {
+            "tracks2zarr_plan": PLAN_FORMAT,
+            "videos": [video.as_dict() for video in self.videos],
+            "problems": [problem.as_dict() for problem in self.problems],
+        }
+        return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, file: str | None = None) -> Self:
+        """Make a plan from JSON text.
+
+        Parameters
+        ----------
+        text
+            What `to_json` returned.
+        file
+            Where the text comes from, for the error.
+
+        Raises
+        ------
+        Tracks2ZarrError
+            If the text is no plan, or one of another version.
+        """
+        try:
+            document = read_json(text)
+            version = document["tracks2zarr_plan"]
+            if version == PLAN_FORMAT:
+                videos = tuple(VideoPlan.from_dict(video) for video in document["videos"])
+                return cls(videos, tuple(Problem.from_dict(p) for p in document["problems"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise Tracks2ZarrError(_not_a_plan(file, f"{type(error).__name__}: {error}")) from None
+        raise Tracks2ZarrError(_not_a_plan(file, f"format {version}"))
+
+    def joined(self, other: Plan) -> Plan:
+        """Return the union of both plans; the other's videos replace those of the same id."""
+        videos = {video.video: video for video in (*self.videos, *other.videos)}
+        return Plan(tuple(videos[name] for name in sorted(videos)))
+
+    def __getitem__(self, video: str) -> VideoPlan:
+        return {plan.video: plan for plan in self.videos}[video]
+
+
+def _not_a_plan(file: str | None, found: str) -> Problem:
+    return Problem(
+        kind="plan-format",
+        what="This is not a plan that this version can read.",
+        file=file,
+        found=shown(found),
+        expected=f"a plan of format {PLAN_FORMAT}",
+        remedy="Use the version of tracks2zarr that wrote it, or make the store again.",
+    )
+
+
+def fields_of(record: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass with slots; `asdict` copies all that is in them."""
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def digest_of_json(document: object) -> str:
+    """Return the SHA-256 of a document's canonical JSON as ``sha256:<hex>``."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -1,0 +1,146 @@
+"""How far the videos of a store are, as values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tracks2zarr.common.problems import Problem
+from tracks2zarr.slurm.answers import OUT_OF_MEMORY, TIMEOUT
+from tracks2zarr.slurm.client import TaskState
+from tracks2zarr.store.store import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoStatus:
+    """How far a video is, and what is known of the task that was last at work on it.
+
+    Parameters
+    ----------
+    video, index
+        Its id, and its place in the store's plan: the number of its array task.
+    state
+        How far it is.
+    job, task
+        The array job and the number of the task; None without SLURM.
+    node
+        Where it ran.
+    seconds
+        How long it has run.
+    peak_memory
+        In bytes.
+    attempt
+        Which attempt it was, from 1; 0 where none has begun.
+    why
+        What went wrong, or what it waits for, in one line.
+    cause
+        SLURM's word for how it ended, where it was SLURM that ended it.
+    log
+        The log with its errors.
+    problems
+        What its last attempt met, where it failed: files, rows and columns.
+    """
+
+    video: str
+    index: int
+    state: State
+    job: str | None = None
+    task: int | None = None
+    node: str | None = None
+    seconds: float | None = None
+    peak_memory: int | None = None
+    attempt: int = 0
+    why: str | None = None
+    cause: str | None = None
+    log: Path | None = None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a task is at work on it, or will be."""
+        return self.state is State.RUNNING or (self.state is State.PENDING and self.job is not None)
+
+    @property
+    def lacked_memory(self) -> bool:
+        """Whether more memory would help."""
+        return self.cause == OUT_OF_MEMORY
+
+    @property
+    def lacked_time(self) -> bool:
+        """Whether more time would help."""
+        return self.cause == TIMEOUT
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields, for JSON."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return fields | {
+            "state": str(self.state),
+            "log": str(self.log) if self.log else None,
+            "problems": [problem.as_dict() for problem in self.problems],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreStatus:
+    """How far all videos of a store are, in the order of its plan.
+
+    Parameters
+    ----------
+    store
+        The folder of the store.
+    videos
+        One a planned video.
+    last_job
+        What SLURM says of the latest job that finalises; None where it does not know one.
+    is_listed
+        Whether the root lists exactly the finished videos.
+    unanswered
+        Why SLURM could not be asked, where there was something to ask; None where it answered.
+    is_absent
+        Whether that will not change, because this is not the cluster.
+    accounts_lag
+        Whether SLURM's accounting has yet to tell how tasks ended.
+    """
+
+    store: Path
+    videos: tuple[VideoStatus, ...]
+    last_job: TaskState | None = None
+    is_listed: bool = True
+    unanswered: str | None = None
+    is_absent: bool = False
+    accounts_lag: bool = False
+
+    @property
+    def counts(self) -> Mapping[State, int]:
+        """How many videos there are of each state."""
+        return Counter(video.state for video in self.videos)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every planned video is done, and the root lists them all."""
+        return (
+            bool(self.videos)
+            and self.is_listed
+            and all(video.state is State.DONE for video in self.videos)
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything runs, or is still to run."""
+        last = self.last_job
+        last_is_open = last is not None and (last.is_waiting or last.is_living)
+        return last_is_open or any(video.is_open for video in self.videos)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the document of ``slurm status --json``."""
+        return {
+            "store": str(self.store),
+            "ok": self.ok,
+            "listed": self.is_listed,
+            "last_job": self.last_job.state if self.last_job else None,
+            "unanswered": self.unanswered,
+            "videos": [video.as_dict() for video in self.videos],
+        }

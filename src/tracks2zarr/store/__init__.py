@@ -1,0 +1,1 @@
+"""The store on disk: states, modes, commit, receipts, and its root."""

@@ -1,0 +1,227 @@
+"""What is to be done for a video, given what the store holds of it."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Literal
+
+from tracks2zarr.common.problems import Problem, listed
+from tracks2zarr.planning.plan import ClipPlan, VideoPlan
+from tracks2zarr.store.receipt import Receipt
+from tracks2zarr.store.store import Store
+
+#: ``w-``: fail if it is there; ``w``: replace it; ``a``: add to it.
+Mode = Literal["w-", "w", "a"]
+
+
+class Action(StrEnum):
+    """What is to be done for a video."""
+
+    WRITE = "write"
+    SKIP = "skip"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done for a video, and why.
+
+    Parameters
+    ----------
+    action
+        What is to be done.
+    plan
+        The plan by which it is done; with ``a`` it has the clips that are kept, too.
+    kept
+        The receipt of the group whose clips are kept, with the ids of these clips.
+    problem
+        Why it is refused, or what the user should know.
+    """
+
+    action: Action
+    plan: VideoPlan
+    kept: tuple[Receipt, frozenset[str]] | None = None
+    problem: Problem | None = None
+
+
+def decide(store: Store, plan: VideoPlan, mode: Mode, *, since: str) -> Decision:
+    """Decide what is to be done for a video.
+
+    Parameters
+    ----------
+    store
+        The store.
+    plan
+        The video's plan.
+    mode
+        The group mode.
+    since
+        When the run began (UTC, ISO 8601): with ``w``, a group that another run finished
+        later than this is not replaced again.
+
+    Returns
+    -------
+    Decision
+    """
+    receipt = store.read_receipt(plan.video)
+    if receipt is None:
+        return _without_receipt(store, plan, mode)
+    if not store.is_intact(receipt, read=True):
+        return _damaged(store, plan, receipt, mode)
+    same = receipt.holds(plan)
+    if same and (mode != "w" or receipt.finished >= since):
+        return Decision(Action.SKIP, receipt.plan)
+    if mode == "w":
+        return Decision(Action.WRITE, plan)
+    if mode == "w-":
+        return Decision(Action.REFUSE, plan, problem=_is_there(store, plan, receipt))
+    return _add(store, plan, receipt)
+
+
+def _without_receipt(store: Store, plan: VideoPlan, mode: Mode) -> Decision:
+    """Decide for a video without a valid receipt: unfinished, or made by somebody else."""
+    there = (store.group(plan.video) / "zarr.json").exists()
+    if not there or mode == "w":
+        return Decision(Action.WRITE, plan)
+    if store.is_ours(plan.video):
+        lost = sorted(_clips_on_disk(store, plan.video) - {clip.clip for clip in plan.clips})
+        if not lost:  # what a run of this plan left behind
+            return Decision(Action.WRITE, plan)
+        return Decision(Action.REFUSE, plan, problem=_without_proof(store, plan, lost))
+    problem = Problem(
+        kind="foreign-group",
+        what="The store holds a group of this name that tracks2zarr did not write.",
+        file=str(store.group(plan.video)),
+        found="a group without a receipt",
+        expected="no such group, or one that tracks2zarr wrote",
+        remedy="Pass --group-mode w to replace it, or another store.",
+        video=plan.video,
+    )
+    return Decision(Action.REFUSE, plan, problem=problem)
+
+
+def _clips_on_disk(store: Store, video: str) -> set[str]:
+    """Return the ids of the clips of a group without a receipt; none where it is broken."""
+    from tracks2zarr.group.reader import read_clip_ids
+
+    try:
+        return set(read_clip_ids(store.group(video)))
+    except Exception:  # a broken group can make zarr raise anything
+        return set()
+
+
+def _without_proof(store: Store, plan: VideoPlan, lost: list[str]) -> Problem:
+    return Problem(
+        kind="group-without-receipt",
+        what="The store holds the video without its receipt, and with clips that would be lost.",
+        file=str(store.group(plan.video)),
+        found=f"{listed(lost)}, of which the plan knows nothing",
+        expected="a receipt in .tracks2zarr, as a store has that was copied as a whole",
+        remedy="Copy the store again, with .tracks2zarr; or replace the video: --group-mode w.",
+        video=plan.video,
+    )
+
+
+def _damaged(store: Store, plan: VideoPlan, receipt: Receipt, mode: Mode) -> Decision:
+    """Decide for a group that is not what its receipt says: it is made anew.
+
+    With ``a``, the clips that the plan lacks are made anew, too, from where they came.
+    """
+    planned = {clip.clip for clip in plan.clips}
+    lacking = [clip for clip in receipt.plan.clips if clip.clip not in planned]
+    if mode != "a" or not lacking:
+        return Decision(Action.WRITE, plan)
+    if (receipt.plan.fps, receipt.plan.settings) != (plan.fps, plan.settings):
+        return Decision(Action.REFUSE, plan, problem=_is_there(store, plan, receipt))
+    return Decision(Action.WRITE, plan.with_clips([*plan.clips, *lacking]))
+
+
+def _is_there(store: Store, plan: VideoPlan, receipt: Receipt) -> Problem:
+    return Problem(
+        kind="video-exists",
+        what="The video is in the store already, from other input or settings.",
+        file=str(store.group(plan.video)),
+        found=f"{plan.video}, finished {receipt.finished[:16].replace('T', ' ')} UTC:"
+        f" {_what_differs(plan, receipt)}",
+        expected="no such video, or the same input and settings",
+        remedy=_remedy(plan, receipt),
+        video=plan.video,
+    )
+
+
+def _remedy(plan: VideoPlan, receipt: Receipt) -> str:
+    have = {clip.clip: clip for clip in receipt.plan.clips}
+    kept = [clip for clip in plan.clips if clip.clip in have]
+    gone = sorted(have.keys() - {clip.clip for clip in plan.clips})
+    is_same = (plan.fps, plan.settings) == (receipt.plan.fps, receipt.plan.settings) and all(
+        _is_same(clip, have[clip.clip], receipt) for clip in kept
+    )
+    add = ""
+    if is_same and len(kept) < len(plan.clips):
+        add = "--group-mode a to add the clips that it lacks, "
+    elif is_same:
+        add = "--group-mode a to keep it as it is, "
+    replaced = f"replace it, which removes {listed(gone)}" if gone else "replace it"
+    only = f"with --pattern '{glob.escape(plan.video)}-*' to leave the others as they are"
+    return f"Pass --group-mode w to {replaced} ({only}), {add}or another store."
+
+
+def _what_differs(plan: VideoPlan, receipt: Receipt) -> str:
+    then = {clip.clip: clip for clip in receipt.plan.clips}
+    now = {clip.clip: clip for clip in plan.clips}
+    said = []
+    if added := sorted(now.keys() - then.keys()):
+        said.append(f"lacks {listed(added)}")
+    if gone := sorted(then.keys() - now.keys()):
+        said.append(f"holds {listed(gone)}, too")
+    both = sorted(now.keys() & then.keys())
+    if changed := [c for c in both if now[c].content() != then[c].content()]:
+        said.append(f"other metadata for {listed(changed)}")
+    if changed := [c for c in both if not receipt.holds_source(now[c])]:
+        said.append(f"another tracks file for {listed(changed)}")
+    if (plan.fps, plan.settings, plan.layout) != (
+        receipt.plan.fps,
+        receipt.plan.settings,
+        receipt.plan.layout,
+    ):
+        said.append("other settings")
+    return "; ".join(said) or "something differs"
+
+
+def _add(store: Store, plan: VideoPlan, receipt: Receipt) -> Decision:
+    """Decide for a complete group that clips may be added to; what is there is kept."""
+    then = receipt.plan
+    if (then.fps, then.settings) != (plan.fps, plan.settings):
+        return Decision(Action.REFUSE, plan, problem=_is_there(store, plan, receipt))
+    have = {clip.clip: clip for clip in then.clips}
+    added = [clip for clip in plan.clips if clip.clip not in have]
+    changed = [
+        clip
+        for clip in plan.clips
+        if clip.clip in have and not _is_same(clip, have[clip.clip], receipt)
+    ]
+    problem = _kept_although(store, plan, changed) if changed else None
+    if not added:
+        return Decision(Action.SKIP, then, problem=problem)
+    union = replace(then.with_clips([*then.clips, *added]), layout=plan.layout)
+    kept = receipt, frozenset(have)
+    return Decision(Action.WRITE, union, kept=kept, problem=problem)
+
+
+def _is_same(clip: ClipPlan, then: ClipPlan, receipt: Receipt) -> bool:
+    return clip.content() == then.content() and receipt.holds_source(clip)
+
+
+def _kept_although(store: Store, plan: VideoPlan, clips: list[ClipPlan]) -> Problem:
+    return Problem(
+        kind="clip-kept",
+        what="Clips that the store holds are kept, although their input has changed.",
+        file=str(store.group(plan.video)),
+        found=f"other input for {listed([clip.clip for clip in clips])}",
+        expected="the input that they were made from",
+        remedy="Pass --group-mode w to convert the video anew.",
+        severity="warning",
+        video=plan.video,
+    )

@@ -1,0 +1,186 @@
+"""What is in a store: its videos and clips, and how far each is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, did_you_mean, listed, shown
+from tracks2zarr.dataset.schema import ABSENT
+from tracks2zarr.planning.plan import VideoPlan
+from tracks2zarr.store.receipt import Receipt
+from tracks2zarr.store.store import State, Store, existing_store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipInfo:
+    """One clip. Frames are 0-based in the video; numbers of a clip that is not done are None."""
+
+    clip: str
+    n_frames: int
+    first_frame: int
+    last_frame: int
+    escape_frame: int
+    escape_type: str
+    n_individuals: int | None
+    n_boxes: int | None
+    source: str
+
+    @property
+    def escape(self) -> int | None:
+        """The first frame of the escape within the clip; None for a clip without one."""
+        return None if self.escape_frame == ABSENT else self.escape_frame - self.first_frame
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields, for JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoInfo:
+    """One video: its state, its clips, and where it is done its numbers.
+
+    Parameters
+    ----------
+    video
+        The video's id.
+    state
+        How far it is.
+    clips
+        Its clips; empty for a group that tracks2zarr did not write.
+    fps
+        Frames a second.
+    n_individuals
+        The individuals of the clip with the most.
+    n_boxes
+        The boxes of all clips.
+    size
+        The size of the group, in bytes.
+    why
+        Why the last attempt failed, or what must be known of a group that another workflow made,
+        in one line.
+    where
+        The file, row and column in which that is seen.
+    """
+
+    video: str
+    state: State
+    clips: tuple[ClipInfo, ...] = ()
+    fps: float | None = None
+    n_individuals: int | None = None
+    n_boxes: int | None = None
+    size: int | None = None
+    why: str | None = None
+    where: str | None = None
+
+    @property
+    def n_frames(self) -> int:
+        """The frames of all clips together."""
+        return sum(clip.n_frames for clip in self.clips)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields, for JSON."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return fields | {
+            "state": str(self.state),
+            "n_frames": self.n_frames,
+            "clips": [clip.as_dict() for clip in self.clips],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StoreInfo:
+    """The videos of a store, sorted by id."""
+
+    store: Path
+    videos: tuple[VideoInfo, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the document of ``info --json``."""
+        return {
+            "store": str(self.store),
+            "videos": [video.as_dict() for video in self.videos],
+        }
+
+
+def info(store: str | os.PathLike[str], video: str | None = None) -> StoreInfo:
+    """Return what is in a store, from its plan and its receipts; no array is read.
+
+    Parameters
+    ----------
+    store
+        The store.
+    video
+        The id of one video; all by default.
+
+    Returns
+    -------
+    StoreInfo
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no store, or no such video.
+    """
+    there = existing_store(store)
+    planned = {plan.video: plan for plan in there.read_plan().videos}
+    names = sorted(planned.keys() | set(there.groups()))
+    if video is not None:
+        if video not in names:
+            raise Tracks2ZarrError(no_such_video(there, video, names))
+        names = [video]
+    return StoreInfo(
+        there.path, tuple(_video_info(there, name, planned.get(name)) for name in names)
+    )
+
+
+def no_such_video(store: Store, video: str, names: list[str]) -> Problem:
+    """Return the problem of a video that is not in a store, with the nearest name."""
+    return Problem(
+        kind="no-such-video",
+        what="The store has no such video.",
+        file=str(store.path),
+        found=f"'{shown(video)}'",
+        expected=f"one of {listed(names)}" if names else "a store that holds a video",
+        remedy=did_you_mean(video, names) or "Correct the video's id.",
+    )
+
+
+def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
+    note = store.unverified(video)
+    if plan is None:
+        why = note.why() if note else "not in the plan of this store"
+        return VideoInfo(video=video, state=State.UNKNOWN, why=why)
+    state, receipt = store.standing(plan)
+    failure = store.read_failure(video) if state is State.FAILED else []
+    return VideoInfo(
+        video=video,
+        state=state,
+        clips=_clip_infos(plan, receipt),
+        fps=plan.fps,
+        n_individuals=receipt.n_individuals if receipt else None,
+        n_boxes=receipt.n_boxes if receipt else None,
+        size=receipt.content.size if receipt else None,
+        why=failure[0].what if failure else note.why() if note and not receipt else None,
+        where=failure[0].where() if failure else None,
+    )
+
+
+def _clip_infos(plan: VideoPlan, receipt: Receipt | None) -> tuple[ClipInfo, ...]:
+    done = {clip.clip: clip for clip in receipt.clips} if receipt else {}
+    return tuple(
+        ClipInfo(
+            clip=clip.clip,
+            n_frames=clip.n_frames,
+            first_frame=clip.first_frame,
+            last_frame=clip.last_frame,
+            escape_frame=clip.escape_frame,
+            escape_type=clip.escape_type,
+            n_individuals=done[clip.clip].n_individuals if clip.clip in done else None,
+            n_boxes=done[clip.clip].n_boxes if clip.clip in done else None,
+            source=clip.source,
+        )
+        for clip in plan.clips
+    )

@@ -1,0 +1,255 @@
+"""Making, replacing and entering a store, by its mode."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from tracks2zarr.common.files import remove_if_empty, remove_tree
+from tracks2zarr.common.locks import LockedError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, listed
+from tracks2zarr.planning.plan import Plan
+from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.root import is_stale, make_root
+from tracks2zarr.store.store import State, Store, inside_problem
+
+_REPLACED = ".replaced"
+_NEW = ".new"
+
+
+class Once(Protocol):
+    """What is done for a store once by many runs, under its lock for opening."""
+
+    def is_done(self) -> bool:
+        """Tell whether one of the runs has opened the store."""
+        ...
+
+    def do(self) -> None:
+        """Note that the store is open now."""
+        ...
+
+
+@contextmanager
+def opened(store: Store, plan: Plan, mode: Mode, once: Once | None = None) -> Iterator[bool]:
+    """Make, replace or enter a store, and hold it against being replaced while a block runs.
+
+    Parameters
+    ----------
+    store
+        The store.
+    plan
+        What is to be done in it.
+    mode
+        ``w-`` fails where the store exists, unless it is what a run of the same plan left
+        unfinished; ``w`` replaces it; ``a`` adds to it.
+    once
+        For a run that is a part of something larger, such as an array job, to which the mode is
+        applied once.
+
+    Yields
+    ------
+    bool
+        Whether the store is new.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If the mode forbids it, or what is there is no Zarr store, or another run is at work on
+        a store that is to be replaced.
+    """
+    problems = [*_misplaced(store, plan), *_not_a_store(store)]
+    if problems:
+        raise Tracks2ZarrError(problems)
+    try:
+        with ExitStack() as stack:
+            with store.opening_lock():
+                _recover(store)
+                is_new = not os.path.lexists(store.path)
+                if once is None:
+                    _enter(store, plan, mode)
+                elif not (store.exists() and once.is_done()):
+                    _enter(store, plan, mode)
+                    once.do()
+                stack.enter_context(store.run_lock())
+            yield is_new
+    finally:
+        tidy(store)
+
+
+def _enter(store: Store, plan: Plan, mode: Mode) -> None:
+    """Make or replace the store, or find that its mode forbids the run."""
+    if not store.exists():
+        _make(store, plan)
+    elif mode == "w":
+        _replace(store, plan)
+    elif mode == "w-" and not is_unfinished(store, plan):
+        raise Tracks2ZarrError(_exists(store))
+
+
+def is_unfinished(store: Store, plan: Plan) -> bool:
+    """Tell whether a store is what a run of the same plan left unfinished."""
+    there = store.read_plan()
+    then = {video.video: video.fingerprint() for video in there.videos}
+    if then != {video.video: video.fingerprint() for video in plan.videos}:
+        return False
+    return is_stale(store) or any(store.state(v) is not State.DONE for v in there.videos)
+
+
+def _misplaced(store: Store, plan: Plan) -> Iterator[Problem]:
+    problem = inside_problem(store)
+    if problem is not None:
+        yield problem
+    inputs = {video.metadata_csv for video in plan.videos}
+    inputs |= {clip.tracks_dir for video in plan.videos for clip in video.clips}
+    for given in sorted(inputs):
+        if Path(os.path.realpath(given)).is_relative_to(store.path):
+            yield Problem(
+                kind="input-in-store",
+                what="The input lies in the store.",
+                file=given,
+                found=f"the store {store.path}",
+                expected="a store beside the input, or elsewhere",
+                remedy="Pass another path for the store.",
+            )
+
+
+def _not_a_store(store: Store) -> Iterator[Problem]:
+    """Yield the problem of a path that holds something else; an empty folder is fine."""
+    if not os.path.lexists(store.path) or store.exists():
+        return
+    if store.path.is_dir():
+        inside = sorted(entry.name for entry in store.path.iterdir())
+        if not inside:
+            return
+        found = f"a folder that holds {listed(inside, 5)}"
+    else:
+        found = "a file"
+    yield Problem(
+        kind="not-a-store",
+        what="The path of the store is taken by something else, which is left as it is.",
+        file=str(store.path),
+        found=found,
+        expected="nothing, an empty folder, or a Zarr v3 store",
+        remedy="Pass another path for the store.",
+    )
+
+
+def _exists(store: Store) -> Problem:
+    return Problem(
+        kind="store-exists",
+        what="The store exists.",
+        file=str(store.path),
+        found=f"a Zarr store that holds {listed(store.groups(), 5) or 'no video'}",
+        expected="no store, or what a run of the same input and settings left unfinished",
+        remedy="Pass --store-mode a to add to it, --store-mode w to replace it, or another path.",
+    )
+
+
+def _make(store: Store, plan: Plan) -> None:
+    new = _new_root(store, plan)
+    store.path.parent.mkdir(parents=True, exist_ok=True)
+    new.rename(store.path)  # in one step, also where there is an empty folder
+
+
+def _new_root(store: Store, plan: Plan) -> Path:
+    new = store.temp / f"{secrets.token_hex(8)}{_NEW}"
+    new.mkdir()
+    make_root(new, plan)
+    return new
+
+
+def _replace(store: Store, plan: Plan) -> None:
+    """Replace a store that nobody is at work on: the old one is set aside, then removed."""
+    old = store.temp / f"{secrets.token_hex(8)}{_REPLACED}"
+    try:
+        with store.run_lock(alone=True):
+            new = _new_root(store, plan)
+            _carry_over(store, Store(new))
+            store.path.rename(old)
+            new.rename(store.path)
+    except LockedError:
+        raise Tracks2ZarrError(
+            Problem(
+                kind="store-busy",
+                what="Another run is at work on the store.",
+                file=str(store.path),
+                found="a run that has not ended",
+                expected="no run while the store is replaced",
+                remedy="Wait until it has ended, or pass --store-mode a to share the work.",
+            )
+        ) from None
+    remove_tree(old)
+
+
+def _carry_over(old: Store, new: Store) -> None:
+    """Keep what was submitted for a store that is replaced: its tasks are not for the new one."""
+    for folder in (old.submissions_folder, old.replaced_folder):
+        for file in folder.glob("*.json"):
+            new.replaced_folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, new.replaced_folder / file.name)
+
+
+def withdraw(store: Store, plan_file: os.stat_result) -> None:
+    """Remove a store that this run made, if nobody has put anything into it since.
+
+    Parameters
+    ----------
+    store
+        The store; no run of this process holds it any more.
+    plan_file
+        The file of its plan, as this run left it.
+    """
+    try:
+        with store.opening_lock(), store.run_lock(alone=True):
+            if _is_untouched(store, plan_file):
+                # under this name, what a kill leaves of it is removed by the next run
+                gone = store.temp / f"{secrets.token_hex(8)}{_NEW}"
+                store.path.rename(gone)
+                remove_tree(gone)
+    except LockedError:
+        return
+    finally:
+        tidy(store)
+
+
+def _is_untouched(store: Store, plan_file: os.stat_result) -> bool:
+    if not store.exists():
+        return False
+    files = {path for path in store.path.rglob("*") if path.is_symlink() or not path.is_dir()}
+    held = {path for path in files if not path.is_relative_to(store.lock_folder)}
+    now = store.plan_file.stat() if held == {store.root_file, store.plan_file} else None
+    return (
+        now is not None
+        and os.path.samestat(now, plan_file)
+        and now.st_mtime_ns == plan_file.st_mtime_ns
+    )
+
+
+def _recover(store: Store) -> None:
+    """Undo or complete what a killed run left while it made or replaced the store."""
+    for old in sorted(store.temp.glob(f"*{_REPLACED}")):
+        if store.path.exists():
+            remove_tree(old)
+        else:
+            old.rename(store.path)
+    for new in store.temp.glob(f"*{_NEW}"):
+        remove_tree(new)
+
+
+def tidy(store: Store) -> None:
+    """Remove the folder for what is in progress, where nothing is in progress any more."""
+    if not store.temp.is_dir():
+        return
+    try:
+        left = [entry for entry in store.temp.iterdir() if entry.name != ".lock"]
+    except FileNotFoundError:
+        return
+    if not left:
+        with store.opening_lock():
+            (store.temp / ".lock").unlink(missing_ok=True)
+        remove_if_empty(store.temp)

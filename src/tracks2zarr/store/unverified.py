@@ -1,0 +1,100 @@
+"""What is known of a group that another workflow made: never more than can be seen in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Self
+
+from tracks2zarr.common.files import Content, read_json
+from tracks2zarr.common.problems import listed
+from tracks2zarr.planning.plan import fields_of
+
+#: The version of the note's JSON; a note of another one does not count.
+NOTE_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipFrames:
+    """How many frames a clip has, by its first and its last, and how many the group holds."""
+
+    clip: str
+    n_frames: int
+    n_held: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unverified:
+    """The note on a group that another workflow made, in place of a receipt.
+
+    Parameters
+    ----------
+    video
+        The video's id.
+    content
+        Digest, number of files and size of the group as it is in the store.
+    original
+        The digest of the group as the other workflow left it.
+    origin
+        The store that it was made in.
+    noted
+        When that was noted (UTC, ISO 8601).
+    attempt
+        The name of the attempt that brought the group into the store; empty for one that was
+        in the store before.
+    clips
+        The frames of its clips; empty where they cannot be seen.
+    """
+
+    video: str
+    content: Content
+    original: str
+    origin: str
+    noted: str
+    attempt: str = ""
+    clips: tuple[ClipFrames, ...] = ()
+
+    @property
+    def renumbered(self) -> tuple[ClipFrames, ...]:
+        """The clips of which frames were left out, and the others numbered anew."""
+        return tuple(clip for clip in self.clips if clip.n_held < clip.n_frames)
+
+    def why(self) -> str:
+        """Return in one line what a reader must know."""
+        clips = [f"{clip.clip} ({clip.n_held} of {clip.n_frames})" for clip in self.renumbered]
+        if clips:
+            frames = f"frames were left out and the others renumbered: {listed(clips)}"
+        elif self.clips:
+            frames = "no clip lacks a frame"
+        else:
+            frames = "whether frames were renumbered cannot be seen"
+        return f"unverified: made by another workflow; {frames}"
+
+    def to_json(self) -> str:
+        """Return the note as JSON text."""
+        document = {
+            "tracks2zarr_unverified": NOTE_FORMAT,
+            **fields_of(self),
+            "content": fields_of(self.content),
+            "clips": [fields_of(clip) for clip in self.clips],
+        }
+        return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Make a note from JSON text.
+
+        Raises
+        ------
+        ValueError
+            If the text is none, or one of another version.
+        """
+        try:
+            document = read_json(text)
+            if document.pop("tracks2zarr_unverified") != NOTE_FORMAT:
+                raise ValueError("another format")
+            document["content"] = Content(**document["content"])
+            document["clips"] = tuple(ClipFrames(**clip) for clip in document["clips"])
+            return cls(**document)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a note: {error!r}") from None

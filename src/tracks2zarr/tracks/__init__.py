@@ -1,0 +1,1 @@
+"""Tracks files: the formats, and the readers that turn a file into boxes."""

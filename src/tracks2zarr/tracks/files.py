@@ -1,0 +1,235 @@
+"""The tracks files in a folder: which there are, and whether each can be read at all."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tracks2zarr.common.problems import Problem, listed, shown
+from tracks2zarr.common.unfetched import annex_problem
+from tracks2zarr.tracks import via
+
+_HASH_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class TracksFile:
+    """A tracks file: its path below the folder (POSIX), size in bytes, mtime in ns, clip's stem."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    clip_stem: str
+
+
+def list_tracks(
+    tracks_dir: Path, pattern: str, metadata_csv: Path
+) -> tuple[list[TracksFile], list[Problem]]:
+    """List the tracks files that match a glob pattern, sorted by path, and check each.
+
+    The metadata CSV is left out where it matches too, and so are hidden files, as a shell would.
+
+    Parameters
+    ----------
+    tracks_dir
+        The folder.
+    pattern
+        A glob pattern relative to the folder; ``**`` matches folders at any depth, and ``.csv`` at
+        its end ``.CSV``, too.
+    metadata_csv
+        The metadata CSV.
+
+    Returns
+    -------
+    files, problems
+        Files with a problem are listed, too; the problems name their clip's stem.
+    """
+    problem = folder_problem(tracks_dir) or _pattern_problem(pattern)
+    if problem:
+        return [], [problem]
+    names = [
+        name
+        for name in _matches(tracks_dir, pattern)
+        if not (tracks_dir / name).is_dir() and not _same_file(tracks_dir / name, metadata_csv)
+    ]
+    if not names:
+        return [], [_nothing_matches(tracks_dir, pattern)]
+    files, problems = look_at(tracks_dir, names)
+    return files, problems + _twice(tracks_dir, files)
+
+
+def look_at(tracks_dir: Path, names: Iterable[str]) -> tuple[list[TracksFile], list[Problem]]:
+    """Look at tracks files by name, and check each.
+
+    Parameters
+    ----------
+    tracks_dir
+        The folder.
+    names
+        Their paths below the folder.
+
+    Returns
+    -------
+    files, problems
+        As those of `list_tracks`; a file that is not there is among the problems alone.
+    """
+    files, problems = [], []
+    for name in names:
+        path = tracks_dir / name
+        clip_stem = via.clip_stem_of(path.name)
+        problem = _file_problem(path, clip_stem)
+        if problem:
+            problems.append(problem)
+        if os.path.lexists(path):
+            stat = path.lstat() if path.is_symlink() and not path.exists() else path.stat()
+            relative = PurePosixPath(*Path(name).parts).as_posix()
+            files.append(TracksFile(relative, stat.st_size, stat.st_mtime_ns, clip_stem))
+    return files, problems
+
+
+def _matches(tracks_dir: Path, pattern: str) -> list[str]:
+    if pattern.endswith(".csv"):  # some systems write it in capitals
+        pattern = pattern.removesuffix("csv") + "[cC][sS][vV]"
+    # not Path.glob, which matches hidden files, too
+    return sorted(glob.glob(pattern, root_dir=tracks_dir, recursive=True))  # noqa: PTH207
+
+
+def folder_problem(tracks_dir: Path) -> Problem | None:
+    """Return why a folder of tracks files cannot be read, or None where it can."""
+    if not tracks_dir.is_dir():
+        return Problem(
+            kind="tracks-dir",
+            what="The folder of tracks files cannot be read.",
+            file=str(tracks_dir),
+            found="a file" if tracks_dir.exists() else "nothing there",
+            expected="a folder with one tracks CSV a clip",
+            remedy="Check the path.",
+        )
+    if not os.access(tracks_dir, os.R_OK | os.X_OK):
+        return Problem(
+            kind="tracks-dir",
+            what="The folder of tracks files cannot be read.",
+            file=str(tracks_dir),
+            found="no permission",
+            expected="a folder that you may read",
+            remedy="Ask its owner for permission.",
+        )
+    return None
+
+
+def _pattern_problem(pattern: str) -> Problem | None:
+    if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        return Problem(
+            kind="pattern",
+            what="The pattern leaves the folder of tracks files.",
+            found=f"'{shown(pattern)}'",
+            expected="a glob pattern relative to the folder, such as '*.csv' or '**/*.csv'",
+            remedy="Correct --pattern.",
+        )
+    return None
+
+
+def _same_file(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
+def _nothing_matches(tracks_dir: Path, pattern: str) -> Problem:
+    held = sorted(entry.name for entry in tracks_dir.iterdir())
+    return Problem(
+        kind="no-tracks",
+        what="No tracks file matches the pattern.",
+        file=str(tracks_dir),
+        found=f"a folder that holds {listed(held)}" if held else "an empty folder",
+        expected=f"files that match '{shown(pattern)}'",
+        remedy="Check the folder, or pass another --pattern (quoted, so that the shell leaves it).",
+    )
+
+
+def _file_problem(path: Path, clip_stem: str) -> Problem | None:
+    """Return what is wrong with a file that can be known from its first bytes."""
+    pointer = annex_problem(path)
+    if pointer:
+        return _for_clip(pointer, clip_stem)
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            raise OSError("no file")
+        _check_is_text(path.name)
+        header = via.read_header(path)
+    except OSError as error:
+        found = error.strerror or str(error)
+        what, kind = "A tracks file cannot be read.", "tracks-unreadable"
+        remedy = "Check the file and its permissions."
+    else:
+        if via.is_header(header):
+            return None
+        empty = path.stat().st_size == 0
+        what = "A tracks file is empty." if empty else "A tracks file has another header."
+        kind = "tracks-empty" if empty else "tracks-header"
+        found = "no header" if not header else shown(",".join(header))
+        remedy = "Export the tracks again, or leave the file out with --pattern."
+    return _for_clip(
+        Problem(
+            kind=kind,
+            what=what,
+            file=str(path),
+            row=1 if kind == "tracks-header" else None,
+            found=found,
+            expected=",".join(via.HEADER),
+            remedy=remedy,
+        ),
+        clip_stem,
+    )
+
+
+def _check_is_text(name: str) -> None:
+    """Check that a file's name is text: it stands in the metadata and in the group."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise OSError("a name that is not UTF-8") from None
+
+
+def _for_clip(problem: Problem, clip_stem: str) -> Problem:
+    fields = problem.as_dict() | {"clip": clip_stem}
+    return Problem.from_dict(fields)
+
+
+def _twice(tracks_dir: Path, files: list[TracksFile]) -> list[Problem]:
+    files_of: dict[str, list[TracksFile]] = defaultdict(list)
+    for file in files:
+        files_of[file.clip_stem].append(file)
+    return [
+        Problem(
+            kind="two-files",
+            what="A clip has two tracks files.",
+            file=str(tracks_dir / second.path),
+            found=f"'{shown(second.path)}' beside '{shown(several[0].path)}'",
+            expected="one tracks file a clip",
+            remedy="Remove one, or pass a --pattern that matches one of them.",
+            clip=clip_stem,
+        )
+        for clip_stem, several in files_of.items()
+        for second in several[1:]
+    ]
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as ``sha256:<hex>``."""
+    hasher = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASH_BLOCK):
+            hasher.update(block)
+    return named_digest(hasher)
+
+
+def named_digest(hasher: hashlib._Hash) -> str:
+    """Return a digest with the name of its algorithm."""
+    return f"{hasher.name}:{hasher.hexdigest()}"

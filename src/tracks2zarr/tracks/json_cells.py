@@ -1,0 +1,115 @@
+"""The two cells of JSON in a row of a tracks file: a box, and its track and confidence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+from tracks2zarr.tracks import via
+from tracks2zarr.tracks.row_problems import BadRowError
+
+_KEYS = ("name", "x", "y", "width", "height", "track", "confidence")
+#: A float64 holds all integers that are smaller.
+_EXACT = 2**53
+
+
+def read_box(text: str) -> tuple[float, float, float, float]:
+    """Return x, y, width and height of the box in ``region_shape_attributes``, in pixels.
+
+    Raises
+    ------
+    BadRowError
+        If it is no box.
+    """
+    column = "region_shape_attributes"
+    shape = _object(text, column)
+    if shape.get("name") != "rect":
+        raise BadRowError(
+            "not-rect", "A region is not a rectangle.", column,
+            f"name {shape.get('name')!r}", "name 'rect'",
+        )  # fmt: skip
+    get = shape.get
+    x, y = _number(get("x"), "x", column), _number(get("y"), "y", column)
+    width, height = _number(get("width"), "width", column), _number(get("height"), "height", column)
+    if width < 0 or height < 0:
+        raise BadRowError(
+            "negative-size", "A box has a negative size.", column,
+            f"width {width:g}, height {height:g}", "0 or more",
+        )  # fmt: skip
+    return x, y, width, height
+
+
+def read_region(text: str) -> tuple[int, float]:
+    """Return track and confidence of the box in ``region_attributes``; NaN where it has none.
+
+    Raises
+    ------
+    BadRowError
+        If they are not such.
+    """
+    column = "region_attributes"
+    region = _object(text, column)
+    value = region.get("track")
+    track = via.to_integer(value)
+    if track is None or not 0 <= track < via.MAX_TRACK:
+        raise BadRowError(
+            "track", "The track of a box is not a track number.", column,
+            f"track {value!r}" if value is not None else "no track",
+            "an integer from 0 to 2**63 - 1, or a string of one",
+        )  # fmt: skip
+    value = region.get("confidence")
+    confidence = via.to_confidence(value)
+    if confidence is None or abs(confidence) >= via.MAX_NUMBER:
+        raise BadRowError(
+            "confidence", "The confidence of a box is not a number.", column,
+            f"confidence {value!r}", "a finite number, a string of one, NaN, null, or none",
+        )  # fmt: skip
+    return track, confidence
+
+
+def _object(text: str, column: str) -> dict[str, Any]:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        try:
+            value = via.loads(text)  # with the literal NaN, perhaps
+        except ValueError:
+            value = None
+    if not isinstance(value, dict):
+        raise BadRowError(
+            "json", "A cell is no JSON object.", column, text or "an empty cell", "a JSON object"
+        )
+    if text.count(":") != len(value):
+        _check_keys(text, column)
+    return value
+
+
+def _check_keys(text: str, column: str) -> None:
+    """Check that no key that counts is twice: parsers differ in which of the two they take."""
+    keys = [key for key, _ in json.loads(text, object_pairs_hook=list)]
+    twice = [key for key in _KEYS if keys.count(key) > 1]
+    if twice:
+        raise BadRowError(
+            "json-key-twice", "A key is twice in a JSON object.", column,
+            text, f"one '{twice[0]}'",
+        )  # fmt: skip
+
+
+def _number(value: object, key: str, column: str) -> float:
+    kind = type(value)
+    if kind is float:
+        number: float | None = value  # type: ignore[assignment]
+    elif kind is int and -_EXACT < value < _EXACT:  # type: ignore[operator]
+        number = float(value)  # type: ignore[arg-type]
+    else:
+        number = via.to_number(value)
+    # NaN is not between them
+    if number is None or not -via.MAX_NUMBER < number < via.MAX_NUMBER:
+        raise BadRowError(
+            "not-a-number", f"The {key} of a box is not a number that float32 can hold.", column,
+            f"{key} {value!r}" if value is not None else f"no {key}",
+            "a finite number, or a string of one",
+        )  # fmt: skip
+    return number

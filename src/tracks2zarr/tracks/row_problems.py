@@ -1,0 +1,104 @@
+"""What is wrong with the rows of a tracks file, by kind: the first in full, then how many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tracks2zarr.common.problems import ROWS_NAMED, Problem, shown
+from tracks2zarr.tracks import via
+
+
+class BadRowError(Exception):
+    """A row that breaks the format."""
+
+    def __init__(self, kind: str, what: str, column: str, found: object, expected: str) -> None:
+        super().__init__(what)
+        self.kind, self.what, self.column = kind, what, column
+        self.found, self.expected = found, expected
+
+
+class RowProblems:
+    """Problems by kind: the first rows of each in full, and how many there are."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._first: dict[str, list[Problem]] = {}
+        self._count: dict[str, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._first)
+
+    def add(self, line: int, bad: BadRowError, remedy: str = "Export the tracks again.") -> None:
+        """Add what is wrong with the row on a line."""
+        first = self._first.setdefault(bad.kind, [])
+        self._count[bad.kind] = self._count.get(bad.kind, 0) + 1
+        if len(first) < ROWS_NAMED:
+            first.append(
+                Problem(
+                    kind=bad.kind,
+                    what=bad.what,
+                    file=str(self.path),
+                    row=line,
+                    column=bad.column,
+                    found=shown(bad.found),
+                    expected=bad.expected,
+                    remedy=remedy,
+                )
+            )
+
+    def add_file_problem(self, line: int | None, kind: str, what: str, found: str) -> None:
+        """Add what is wrong with the file, from which no row can be read then."""
+        self._count[kind] = 1
+        self._first[kind] = [
+            Problem(
+                kind=kind,
+                what=what,
+                file=str(self.path),
+                row=line,
+                found=shown(found),
+                expected="a CSV file in UTF-8 with the columns " + ",".join(via.HEADER),
+                remedy="Export the tracks again.",
+            )
+        ]
+
+    def listed(self) -> Iterator[Problem]:
+        """Yield the problems of each kind, then how many more there are of it."""
+        for kind, first in self._first.items():
+            yield from first
+            rest = self._count[kind] - len(first)
+            if rest:
+                yield Problem(
+                    kind=kind,
+                    what=f"{rest} more rows have this problem ({self._count[kind]} in all).",
+                    file=str(self.path),
+                    found=first[-1].what,
+                    expected="no such row",
+                    remedy=first[-1].remedy,
+                )
+
+
+def mixed_frames(path: Path) -> Problem:
+    """Return the warning that only some rows of a file have a frame in their attributes."""
+    return Problem(
+        kind="mixed-frames",
+        what="Only some rows have a frame in their file attributes; the file names count.",
+        file=str(path),
+        column="file_attributes",
+        found="'frame' in some rows",
+        expected="'frame' in all rows, or in none",
+        remedy="Check that the digits in the image file names are the frames.",
+        severity="warning",
+    )
+
+
+def not_utf8(path: Path) -> tuple[int, str, str, str]:
+    """Return line, kind and text of the problem of a file that is not UTF-8, and what is there."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                found = f"byte 0x{line[error.start]:02x} at position {error.start + 1} of the row"
+                return number, "tracks-not-utf8", "A tracks file is not UTF-8.", found
+    raise AssertionError("a file that is not UTF-8 has a line that is not")

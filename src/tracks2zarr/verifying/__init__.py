@@ -1,0 +1,1 @@
+"""A store compared with its sources, by code that made none of it."""

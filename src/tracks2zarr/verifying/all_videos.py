@@ -1,0 +1,225 @@
+"""Proving a store equal to its sources, by another road than the one that made it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, shown
+from tracks2zarr.common.system_problems import workers_problem
+from tracks2zarr.parallel import interrupts
+from tracks2zarr.parallel.cores import available_cores
+from tracks2zarr.parallel.processes import Table, process_pool
+from tracks2zarr.planning.metadata_csv import read_metadata
+from tracks2zarr.planning.plan import Plan
+from tracks2zarr.store.root import is_stale
+from tracks2zarr.store.store import State, Store, existing_store
+from tracks2zarr.tracks.files import folder_problem
+from tracks2zarr.verifying.one_video import (
+    ProofTask,
+    VideoVerdict,
+    prove_video,
+    read_source,
+    unverified_verdict,
+)
+
+_POLL_SECONDS = 0.2
+#: Bytes of tracks files that take longer to read than a worker to start.
+_WORTH_A_WORKER = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was found for a store: its videos, sorted by id, and what concerns its root."""
+
+    store: Path
+    quick: bool
+    videos: tuple[VideoVerdict, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all of the store was verified."""
+        return not self.problems and all(video.ok for video in self.videos)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the document of ``verify --json``."""
+        return {
+            "store": str(self.store),
+            "quick": self.quick,
+            "ok": self.ok,
+            "videos": [video.as_dict() for video in self.videos],
+            "problems": [problem.as_dict() for problem in self.problems],
+        }
+
+
+def verify(
+    store: str | os.PathLike[str],
+    *,
+    quick: bool = False,
+    tracks_dir: str | os.PathLike[str] | None = None,
+    metadata: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    on_video: Callable[[VideoVerdict], None] = lambda _: None,
+) -> Verification:
+    """Hold every number of a store against its sources, which are read again row by row.
+
+    Parameters
+    ----------
+    store
+        The store.
+    quick
+        Whether to compare receipts, sizes and content digests only, and read no source.
+    tracks_dir
+        Where the tracks files lie now; by default where they lay when they were converted.
+    metadata
+        Where the metadata CSV lies now; by default where it lay.
+    workers
+        Worker processes; by default one a core.
+    on_video
+        Called with the verdict on each video as it is known.
+
+    Returns
+    -------
+    Verification
+        Its `ok` tells whether all was verified.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no store, its plan cannot be read, or `tracks_dir` or `metadata` is not there.
+    """
+    there = existing_store(store)
+    _check_places(tracks_dir, metadata)
+    plan = there.read_plan()
+    tasks = [
+        ProofTask(
+            store=there.path,
+            plan=video,
+            quick=quick,
+            tracks_dir=None if tracks_dir is None else Path(tracks_dir).absolute(),
+            metadata_csv=None if metadata is None else Path(metadata).absolute(),
+        )
+        for video in plan.videos
+    ]
+    verdicts = {}
+    with interrupts.noted():
+        for verdict in _verdicts(tasks, workers):
+            on_video(verdict)
+            verdicts[verdict.video] = verdict
+    for verdict in _unplanned(there, set(verdicts)):
+        on_video(verdict)
+        verdicts[verdict.video] = verdict
+    videos = tuple(verdicts[name] for name in sorted(verdicts))
+    return Verification(there.path, quick, videos, tuple(_root_problems(there, plan)))
+
+
+def _check_places(
+    tracks_dir: str | os.PathLike[str] | None, metadata: str | os.PathLike[str] | None
+) -> None:
+    """Check that what is said to hold the sources is there."""
+    problem = None if tracks_dir is None else folder_problem(Path(tracks_dir))
+    if problem is not None:
+        raise Tracks2ZarrError(problem)
+    if metadata is not None and not Path(metadata).is_file():
+        raise Tracks2ZarrError(read_metadata(Path(metadata)).problems)
+
+
+def _verdicts(tasks: list[ProofTask], workers: int | None) -> Iterator[VideoVerdict]:
+    """Yield the verdict on each video, of several of them, or on one whose clips are shared out."""
+    cores = workers or available_cores()
+    if cores == 1 or all(task.quick for task in tasks):
+        yield from map(prove_video, tasks)
+    elif len(tasks) > 1:
+        with _workers(min(cores, len(tasks))) as pool:
+            yield from _in_order(pool, prove_video, tasks)
+    else:
+        (task,) = tasks
+        count = min(cores, len(task.plan.clips))
+        if count == 1 or task.plan.size < _WORTH_A_WORKER:
+            yield prove_video(task)
+            return
+        with _workers(count) as pool:
+            yield prove_video(task, partial(_in_order, pool, read_source))
+
+
+def _in_order[Item, Result](
+    pool: Executor, function: Callable[[Item], Result], items: Sequence[Item]
+) -> Iterator[Result]:
+    """Apply a function to items in workers, and yield the results in order."""
+    futures = [pool.submit(function, item) for item in items]
+    for future in futures:
+        while wait([future], _POLL_SECONDS).not_done:
+            interrupts.check()
+        yield future.result()
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[Executor]:
+    """Give worker processes, which stop when the block is left by an exception."""
+    table = Table(1)
+    with process_pool(count, table) as pool:
+        try:
+            yield pool
+        except BrokenExecutor:
+            raise Tracks2ZarrError(workers_problem()) from None
+        except BaseException:
+            table.stop()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _unplanned(store: Store, planned: set[str]) -> Iterator[VideoVerdict]:
+    for name in store.groups():
+        if name in planned:
+            continue
+        note = store.read_note(name)
+        if note is not None and not store.is_ours(name):
+            yield unverified_verdict(store, note)
+            continue
+        problem = Problem(
+            kind="extra-group",
+            what="The store holds a group that is in no plan.",
+            file=str(store.group(name)),
+            found=f"the group '{shown(name)}'",
+            expected="only videos of the plan",
+            remedy="Move it away, or convert the video with tracks2zarr.",
+            video=name,
+        )
+        yield VideoVerdict(name, State.UNKNOWN, (problem,))
+
+
+def _root_problems(store: Store, plan: Plan) -> Iterator[Problem]:
+    """Yield what is wrong with the root: stale metadata, and what does not belong there."""
+    try:
+        stale = is_stale(store)
+    except Tracks2ZarrError as error:  # a group's metadata: its verdict says so, too
+        stale = False
+        yield from error.problems
+    if stale:
+        yield Problem(
+            kind="stale-metadata",
+            what="The consolidated metadata of the root are not those of the finished videos.",
+            file=str(store.root_file),
+            found="other metadata",
+            expected="what 'tracks2zarr finalise' writes",
+            remedy=f"Run 'tracks2zarr finalise {store.path}'.",
+        )
+    known = {"zarr.json", ".tracks2zarr", "logs", "logs_failed", *store.groups()}
+    known |= {video.video for video in plan.videos}
+    for name in sorted(entry.name for entry in store.path.iterdir()):
+        if name not in known:
+            yield Problem(
+                kind="extra-file",
+                what="Something lies in the store that does not belong there.",
+                file=str(store.path / name),
+                found=shown(name),
+                expected="groups, zarr.json and what tracks2zarr keeps",
+                remedy="Move it away.",
+            )

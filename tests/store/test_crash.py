@@ -1,0 +1,42 @@
+"""SIGKILL after every side effect, and the same command again."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+#: The names of `crash_driver.SCENARIOS`; the driver imports what must not be imported here.
+SCENARIOS = (
+    "new",
+    "replace-videos",
+    "replace-store",
+    "resume-replaced-store",
+    "add-clips",
+    "merge",
+    "merge-into-new",
+    "merge-by-copying",
+    "merge-copies",
+    "merge-replaces",
+    "merge-older",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_killed_after_every_side_effect(scenario: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "support.crash_driver", tmp_path, scenario],
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        capture_output=True,
+        text=True,
+        timeout=590,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    side_effects = json.loads(done.stdout)["side_effects"]
+    assert side_effects > 40, "the side effects were not seen"

@@ -1,0 +1,297 @@
+"""The script of the older workflow, submitted by hand to a real SLURM."""
+
+import os
+import re
+import shlex
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import tracks2zarr as tz
+from support.array_jobs import Commands, experiment, job_of, name_of, temporary, until
+from support.sample import SAMPLE
+from support.slurm_cluster import Cluster
+from support.tree import snapshot
+from tracks2zarr.slurm.script import guide_script
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "bash_scripts/run_create_zarr_dataset.sh"
+NAME = SCRIPT.name
+
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+
+
+@pytest.fixture
+def commands(slurm: Cluster, tmp_path: Path) -> Commands:
+    return Commands(slurm.env, tmp_path)
+
+
+def test_the_script_in_the_repository_is_the_one_that_is_rendered() -> None:
+    assert SCRIPT.read_text(encoding="utf-8") == guide_script()
+    assert os.access(SCRIPT, os.X_OK)
+
+
+def test_the_variables_and_logs_are_those_of_the_guide() -> None:
+    text = SCRIPT.read_text(encoding="utf-8")
+    for variable in (
+        "VIA_TRACKS_DIR",
+        "METADATA_CSV",
+        "VIA_TRACKS_GLOB_PATTERN",
+        "ZARR_STORE_OUTPUT",
+        "ZARR_STORE_MODE",
+        "ZARR_MODE_GROUP",
+        "GIT_BRANCH",
+    ):
+        assert re.search(rf"^{variable}=", text, re.MULTILINE), variable
+    assert "#SBATCH --output=slurm_array.%A-%a.%N.out\n" in text
+    assert "#SBATCH --error=slurm_array.%A-%a.%N.err\n" in text
+
+
+def edited(folder: Path, **values: str) -> None:
+    """Edit the script of the repository, as a person does who follows the guide."""
+    text = SCRIPT.read_text(encoding="utf-8")
+    for name, value in values.items():
+        begin = "#SBATCH --array=" if name == "array" else f"{name}="
+        (before,) = re.findall(rf"(?m)^{begin}.*$", text)
+        text = text.replace(f"\n{before}\n", f"\n{begin}{shlex.quote(value)}\n")
+    (folder / NAME).write_text(text, encoding="utf-8")
+
+
+def installed() -> str:
+    return str(Path(sys.executable).with_name("tracks2zarr"))
+
+
+def write(folder: Path, n_videos: int) -> dict[str, str]:
+    tracks_dir, metadata_csv = experiment(n_videos).write(folder / "input")
+    return {"VIA_TRACKS_DIR": str(tracks_dir), "METADATA_CSV": str(metadata_csv)}
+
+
+def local(folder: Path, inputs: dict[str, str]) -> dict[str, str]:
+    store = folder / "local.zarr"
+    assert tz.create(tz.plan(inputs["VIA_TRACKS_DIR"], inputs["METADATA_CSV"]), store).ok
+    return snapshot(store)
+
+
+def submitted(commands: Commands, *options: str) -> str:
+    """Submit the script, and wait until all of its tasks have ended."""
+    job = commands.slurm("sbatch", "--parsable", *options, NAME)
+    until(lambda: not commands.slurm("squeue", "-h", "-j", job, check=False), pause=0.2)
+    return job
+
+
+def test_as_the_guide_tells(commands: Commands, tmp_path: Path) -> None:
+    inputs = write(tmp_path, 5)
+    edited(tmp_path, **inputs, array="0-4%9", TRACKS2ZARR=installed())
+    job = submitted(commands)
+    store = tmp_path / f"CrabTracks-slurm{job}.zarr"
+    assert snapshot(store) == local(tmp_path, inputs)
+    assert temporary(store) == []
+    logs = sorted(path.name for path in (store / "logs").iterdir())
+    expected = [f"slurm_array.{job}-{n}" for n in range(5) for _ in range(2)]
+    assert [name.rsplit(".", 2)[0] for name in logs] == expected
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (store / "logs").iterdir()} == {0o444}
+    assert not list(tmp_path.glob("slurm_array.*"))
+    with xr.open_datatree(store, engine="zarr", chunks={}) as tree:
+        assert len(tree.children) == 5
+    assert set(commands.states(store).values()) == {"done"}
+    assert tz.verify(store).ok
+
+
+def test_a_subset_a_failure_and_an_index_past_the_end(commands: Commands, tmp_path: Path) -> None:
+    inputs = write(tmp_path, 5)
+    store = tmp_path / "out.zarr"
+    broken = Path(inputs["VIA_TRACKS_DIR"], f"{name_of(3)}-Loop00_tracks.csv")
+    whole = broken.read_bytes()
+    broken.write_bytes(whole + b"half a row,")
+    edited(tmp_path, **inputs, TRACKS2ZARR=installed(), ZARR_STORE_OUTPUT=str(store))
+    job = submitted(commands, "--array=0,3,7")
+    with xr.open_datatree(store, engine="zarr", chunks={}) as tree:
+        assert {*tree.children} == {name_of(0)}  # listed, although not all videos were asked for
+    logs = {path.name.rsplit(".", 2)[0]: path for path in tmp_path.glob("slurm_array.*.err")}
+    assert {*logs} == {f"slurm_array.{job}-{n}" for n in (3, 7)}
+    said = logs[f"slurm_array.{job}-7"].read_text()
+    assert "There is no video with the index of this task." in said
+    assert "0 to 4" in said
+    assert "Traceback" not in said
+    known = commands.status(store)
+    states = [known[name_of(n)]["state"] for n in range(5)]
+    assert states == ["done", "pending", "pending", "failed", "pending"]
+    assert known[name_of(3)]["log"] == str(logs[f"slurm_array.{job}-3"])
+    broken.write_bytes(whole)
+    commands.run("rerun", store)
+    assert any((store / "logs_failed").glob(f"slurm_array.{job}-3.*"))
+    commands.run("wait", store)
+    assert snapshot(store) == local(tmp_path, inputs)
+
+
+def test_the_store_is_replaced_once_an_array_job(commands: Commands, tmp_path: Path) -> None:
+    inputs = write(tmp_path, 4)
+    store = tmp_path / "out.zarr"
+    edited(
+        tmp_path,
+        **inputs,
+        array="0-3%9",
+        TRACKS2ZARR=installed(),
+        ZARR_STORE_OUTPUT=str(store),
+        ZARR_STORE_MODE="w",
+    )
+    submitted(commands)
+    (store / "of-the-old-store").touch()
+    job = submitted(commands)
+    assert not (store / "of-the-old-store").exists()
+    assert job_of(store) == job
+    assert snapshot(store) == local(tmp_path, inputs)
+    assert temporary(store) == []
+
+
+def test_what_is_set_wrong_is_said(commands: Commands, tmp_path: Path) -> None:
+    inputs = write(tmp_path, 1)
+    wrong = {
+        "VIA_TRACKS_DIR": "VIA_TRACKS_DIR is no folder: /no/such",
+        "METADATA_CSV": "METADATA_CSV is no file: /no/such",
+        "TRACKS2ZARR": "TRACKS2ZARR is no command: /no/such",
+    }
+    for variable, message in wrong.items():
+        values = {**inputs, "TRACKS2ZARR": installed(), variable: "/no/such", "array": "0-0"}
+        edited(tmp_path, **values)
+        job = submitted(commands)
+        (log,) = tmp_path.glob(f"slurm_array.{job}-0.*.err")
+        assert f"error: {message}" in log.read_text()
+        assert not list(tmp_path.glob("*.zarr"))
+    edited(tmp_path, **inputs, array="0-0")
+    job = submitted(commands)
+    (log,) = tmp_path.glob(f"slurm_array.{job}-0.*.err")
+    assert "Neither TRACKS2ZARR nor GIT_REPOSITORY is set." in log.read_text()
+
+
+@pytest.mark.timeout(600)
+def test_the_environment_is_built_once(commands: Commands, tmp_path: Path) -> None:
+    """From a branch of a repository, by the first of three tasks; the next job finds it."""
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    for name in (
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "constraints.txt",
+        "hatch_build.py",
+        "src",
+    ):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, repository / name)
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-C", str(repository))
+    for words in (["init", "-qb", "chosen"], ["add", "-A"], ["commit", "-qm", "chosen version"]):
+        subprocess.run([*git, *words], check=True)
+    inputs = write(tmp_path, 3)
+    environments = tmp_path / "environments"
+    edited(
+        tmp_path,
+        **inputs,
+        array="0-2%9",
+        GIT_REPOSITORY=f"file://{repository}",
+        GIT_BRANCH="chosen",
+        PYTHON=sys.executable,
+        ENVIRONMENTS=str(environments),
+    )
+    jobs = [submitted(commands) for _ in range(2)]
+    for number, job in enumerate(jobs):
+        store = tmp_path / f"CrabTracks-slurm{job}.zarr"
+        assert tz.verify(store).ok, job
+        logs = [path.read_text() for path in (store / "logs").glob("*.err")]
+        assert sum("installing tracks2zarr chosen" in log for log in logs) == (number == 0)
+    folders = [path for path in environments.iterdir() if path.name not in {"jobs", ".lock"}]
+    assert len(folders) == 1
+    assert snapshot(tmp_path / f"CrabTracks-slurm{jobs[0]}.zarr") == local(tmp_path, inputs)
+
+
+def test_the_script_is_written_with_values(tmp_path: Path) -> None:
+    commands = Commands({}, tmp_path)
+    inputs = (SAMPLE / "tracks", SAMPLE / "loop-frames-ffmpeg.csv")
+    commands.run("script", *inputs, "my store.zarr", "--mem", "3G", "--time", "90")
+    text = (tmp_path / NAME).read_text()
+    assert "#SBATCH --array=0-1%9\n" in text
+    assert "#SBATCH --mem=3072M\n" in text
+    assert "#SBATCH --time=01:30:00\n" in text
+    assert f"VIA_TRACKS_DIR={inputs[0]}\n" in text
+    assert f"METADATA_CSV={inputs[1]}\n" in text
+    assert f"ZARR_STORE_OUTPUT='{tmp_path}/my store.zarr'\n" in text
+    assert f"TRACKS2ZARR={installed()}\n" in text
+    subprocess.run(["bash", "-n", tmp_path / NAME], check=True)
+    refused = commands.run("script", *inputs, status=1)
+    assert "The script exists" in refused.stderr
+    assert "--force" in refused.stderr
+    assert "FRAMES=clip\n" in text
+    assert "FRAME_REGEXP=''\n" in text
+    assert "INDIVIDUAL_DIM=individual\n" in text
+    how = (
+        "--frames",
+        "video",
+        "--frame-regexp",
+        r"_(\d+)\.png$",
+        "--individual-dim",
+        "individuals",
+    )
+    commands.run(
+        "script", *inputs, "--force", "--git-repository", "ssh://x/y", "--partition=a", *how
+    )
+    text = (tmp_path / NAME).read_text()
+    assert "FRAMES=video\n" in text
+    assert r"FRAME_REGEXP='_(\d+)\.png$'" in text
+    assert "INDIVIDUAL_DIM=individuals\n" in text
+    assert "GIT_REPOSITORY=ssh://x/y\n" in text
+    assert "TRACKS2ZARR=''\n" in text
+    assert "#SBATCH --partition=a\n" in text
+
+
+def test_a_script_reads_frames_as_it_is_told(commands: Commands, tmp_path: Path) -> None:
+    """The frame is the number in the middle of the images' names, not the last one."""
+    inputs = experiment(2).write(tmp_path / "input")
+    for file in inputs[0].iterdir():
+        file.write_text(re.sub(r"_(\d+)\.png", r"_\1_f7.png", file.read_text()))
+    how = ("--frame-regexp", r"_([0-9]+)_f7[.]png$", "--individual-dim", "individuals")
+    commands.run("script", *inputs, tmp_path / "out.zarr", *how)
+    submitted(commands)
+    plan = tz.plan(*inputs, frame_regexp=how[1], individual_dim="individuals")
+    assert tz.create(plan, tmp_path / "local.zarr").ok
+    assert snapshot(tmp_path / "out.zarr") == snapshot(tmp_path / "local.zarr")
+
+
+def test_what_could_not_be_installed_is_never_called_ready(tmp_path: Path) -> None:
+    """Neither the task that tries it nor the next one uses a half-installed environment."""
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    (repository / "constraints.txt").touch()
+    (repository / "pyproject.toml").write_text(
+        "[project]\nname = 'tracks2zarr'\nversion = '1'\n"
+        f"dependencies = ['absent @ file://{tmp_path}/absent']\n"
+    )
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-C", str(repository))
+    for words in (["init", "-qb", "main"], ["add", "-A"], ["commit", "-qm", "broken"]):
+        subprocess.run([*git, *words], check=True)
+    edited(
+        tmp_path,
+        **write(tmp_path, 1),
+        GIT_REPOSITORY=f"file://{repository}",
+        PYTHON=sys.executable,
+        ENVIRONMENTS=str(tmp_path / "environments"),
+    )
+    for task in ("0", "1"):
+        done = subprocess.run(
+            ["bash", tmp_path / NAME],
+            env={**os.environ, "SLURM_ARRAY_JOB_ID": "1", "SLURM_ARRAY_TASK_ID": task},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "tracks2zarr main could not be installed" in done.stderr
+        assert not list((tmp_path / "environments").rglob(".ready"))
+    assert not list(tmp_path.glob("*.zarr"))

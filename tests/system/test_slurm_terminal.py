@@ -1,0 +1,281 @@
+"""What a person sees of array jobs; the programs of SLURM are played by scripts."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import tracks2zarr as tz
+from support.array_jobs import experiment, name_of, temporary
+from support.commands import call, files_below
+from tracks2zarr.cli.slurm import show
+from tracks2zarr.common.problems import Problem
+from tracks2zarr.slurm import control
+from tracks2zarr.slurm.status import status
+from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
+from tracks2zarr.store import store_mode
+from tracks2zarr.store.store import State, Store
+
+type Inputs = tuple[Path, Path]
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Inputs:
+    return experiment(3).write(tmp_path / "input")
+
+
+@pytest.fixture
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what makes the only programs of SLURM, from lines of shell."""
+    folder = tmp_path / "programs"
+
+    def programs(**lines: str) -> None:
+        folder.mkdir(exist_ok=True)
+        for name, line in lines.items():
+            (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+            (folder / name).chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+
+    return programs
+
+
+def half_a_row(inputs: Inputs, number: int) -> Path:
+    """Break the last row of a tracks file, and return the file."""
+    file = inputs[0] / f"{name_of(number)}-Loop00_tracks.csv"
+    file.write_bytes(file.read_bytes() + b"half a row,")
+    return file
+
+
+# A refused submission.
+
+
+def test_a_refused_submission_leaves_nothing(
+    inputs: Inputs, play: Callable[..., None], tmp_path: Path
+) -> None:
+    play(sbatch="echo no such partition >&2; exit 1", scancel="")
+    before = files_below(tmp_path)
+    ended = call("slurm", "submit", *inputs, tmp_path / "new.zarr")
+    assert ended.status == 1
+    assert "no such partition" in ended.stderr
+    assert files_below(tmp_path) == before
+
+
+def test_a_last_job_that_is_refused_leaves_nothing(
+    inputs: Inputs, play: Callable[..., None], tmp_path: Path
+) -> None:
+    play(sbatch='case "$*" in *--hold*) echo 7;; *) exit 1;; esac', scancel="")
+    before = files_below(tmp_path)
+    for name in ("new.zarr", "new-{job}.zarr"):
+        assert call("slurm", "submit", *inputs, tmp_path / name).status == 1
+        assert files_below(tmp_path) == before
+
+
+def test_a_refused_submission_leaves_a_store_that_was_there(
+    inputs: Inputs, play: Callable[..., None], tmp_path: Path
+) -> None:
+    play(sbatch="exit 1", scancel="")
+    store = tmp_path / "old.zarr"
+    assert call("plan", *inputs, "--into", store).status == 0
+    plan = (store / ".tracks2zarr/plan.json").read_bytes()
+    assert call("slurm", "submit", *inputs, store, "--store-mode", "a").status == 1
+    assert (store / ".tracks2zarr/plan.json").read_bytes() == plan
+    assert temporary(store) == []
+
+
+@pytest.mark.parametrize("what", ["a file", "a plan", "a run"])
+def test_a_store_that_others_use_is_not_withdrawn(
+    what: str, inputs: Inputs, tmp_path: Path
+) -> None:
+    store = Store.at(tmp_path / "new.zarr")
+    assert call("plan", *inputs, "--into", store.path).status == 0
+    ours = store.plan_file.stat()
+    if what == "a run":
+        with store.run_lock():
+            store_mode.withdraw(store, ours)
+    else:
+        if what == "a file":
+            (store.path / "notes.txt").touch()
+        else:
+            assert call("plan", *inputs, "--into", store.path).status == 0
+        store_mode.withdraw(store, ours)
+    assert store.exists()
+    assert temporary(store.path) == []
+    if what == "a run":
+        store_mode.withdraw(store, ours)
+        assert not store.path.exists()
+
+
+# Status.
+
+
+def test_status_names_file_and_row(inputs: Inputs, tmp_path: Path) -> None:
+    file = half_a_row(inputs, 1)
+    n_rows = file.read_bytes().count(b"\n") + 1
+    store = tmp_path / "out.zarr"
+    assert call("plan", *inputs, "--into", store).status == 0
+    for number in range(3):
+        call("slurm", "task", store, number)
+    ended = call("slurm", "status", store, columns=80)
+    assert ended.status == 1
+    why = f"{name_of(1)}: A row has another number of fields."
+    assert f"{why}\n  in:  {file}, row {n_rows}, column filename\n" in ended.stdout
+    document = json.loads(call("slurm", "status", store, "--json").stdout)
+    found = {video["video"]: video["problems"] for video in document["videos"]}
+    assert found[name_of(0)] == []
+    assert [(p["file"], p["row"]) for p in found[name_of(1)]] == [(str(file), n_rows)]
+
+
+def test_what_many_videos_share_is_said_once(inputs: Inputs, tmp_path: Path) -> None:
+    store = tmp_path / "out.zarr"
+    assert call("plan", *inputs, "--into", store).status == 0
+    ended = call("slurm", "status", store)
+    assert f"{name_of(0)}, {name_of(1)}, {name_of(2)}: Not submitted.\n" in ended.stdout
+    assert ended.stdout.count("Not submitted.") == 1
+
+
+def test_a_store_without_a_plan(inputs: Inputs, play: Callable[..., None], tmp_path: Path) -> None:
+    store = tmp_path / "out.zarr"
+    assert tz.create(tz.plan(*inputs), store, workers=1).ok
+    (store / ".tracks2zarr/plan.json").unlink()
+    for programs, command in (({}, "create"), ({"sbatch": ""}, "slurm submit")):
+        play(**programs)
+        ended = call("slurm", "status", store)
+        assert ended.status == 1
+        assert ended.stdout.splitlines() == [
+            "The store has no plan: no video was submitted for it.",
+            f"next:  tracks2zarr {command} TRACKS_DIR METADATA_CSV {store} --store-mode a",
+        ]
+
+
+def test_what_to_type_next_where_there_is_no_slurm(
+    inputs: Inputs, play: Callable[..., None], tmp_path: Path
+) -> None:
+    store = tmp_path / "out.zarr"
+    assert call("plan", *inputs, "--into", store).status == 0
+    play()
+    by_hand = f"next:  tracks2zarr create TRACKS_DIR METADATA_CSV {store} --store-mode a\n"
+    assert by_hand in call("slurm", "status", store).stdout
+    play(sbatch="echo 7", scontrol="", squeue="", scancel="")
+    assert f"next:  tracks2zarr slurm rerun {store}\n" in call("slurm", "status", store).stdout
+    assert call("slurm", "rerun", store).status == 0
+    for program in ("sbatch", "squeue"):
+        (tmp_path / "programs" / program).unlink()
+    said = call("slurm", "status", store).stdout
+    assert f"next:  tracks2zarr slurm status {store}   (on the cluster's log-in node)\n" in said
+
+
+LONG_PATH = f"/{'a-long-name/' * 9}a.csv"
+
+
+def standing(n_videos: int, **states: int) -> StoreStatus:
+    """Return a status in which the last videos of the plan have some states, the others done."""
+    of = [State(name) for name, count in states.items() for _ in range(count)]
+    of = [State.DONE] * (n_videos - len(of)) + of
+    problem = Problem(kind="row-fields", what="A row is broken.", file=LONG_PATH, row=7)
+    return StoreStatus(
+        store=Path("/out.zarr"),
+        videos=tuple(
+            VideoStatus(
+                video=name_of(index),
+                index=index,
+                state=state,
+                why="A row is broken." if state is State.FAILED else None,
+                problems=(problem,) if state is State.FAILED else (),
+            )
+            for index, state in enumerate(of)
+        ),
+    )
+
+
+def on_screen(known: StoreStatus, height: int = 24) -> list[str]:
+    """Return the lines that are seen of a status that is watched."""
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - no file, and closed at once
+        console = Console(
+            file=nowhere, width=80, height=height, force_terminal=True, soft_wrap=True
+        )
+        lines = console.render_lines(show._fitted(known, console), pad=False)
+    assert len(lines) < height
+    return ["".join(segment.text for segment in line).rstrip() for line in lines]
+
+
+def test_what_is_watched_fits_the_terminal() -> None:
+    seen = on_screen(standing(40, failed=2, running=3, pending=5))
+    states = [line.split()[1] for line in seen if line.startswith("Video") and ":" not in line]
+    assert states[:10] == ["failed"] * 2 + ["running"] * 3 + ["pending"] * 5
+    rest = 40 - len(states)
+    assert f"... and {rest} more: {rest} done" in seen
+    assert "Video030, Video031: A row is broken." in seen
+    assert f"in:{LONG_PATH},row7" in "".join("".join(seen).split())  # over several lines
+    assert "40 videos: 30 done, 3 running, 5 pending, 2 failed" in seen
+    assert seen[-1].startswith("next:  ")
+
+
+def test_what_fits_is_watched_in_the_order_of_the_plan() -> None:
+    seen = on_screen(standing(4, failed=1))
+    assert [line.split()[0] for line in seen[1:5]] == [name_of(n) for n in range(4)]
+    assert not any("more" in line for line in seen)
+
+
+def test_the_smallest_terminals_show_the_counts() -> None:
+    assert on_screen(standing(40, failed=20), height=3)[0] == "40 videos: 20 done, 20 failed"
+
+
+# Waiting, cancelling, submitting again.
+
+
+@pytest.mark.parametrize("command", [["wait"], ["status", "--watch"]])
+def test_ctrl_c_says_that_the_jobs_go_on(
+    command: list[str], inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "out.zarr"
+    assert call("plan", *inputs, "--into", store).status == 0
+
+    def interrupted(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(control, "status", interrupted)
+    monkeypatch.setattr("tracks2zarr.slurm.status.status", interrupted)
+    ended = call("slurm", *command, store)
+    assert (ended.status, ended.stdout) == (130, "")
+    assert ended.stderr.splitlines() == [
+        "Interrupted. The jobs go on.",
+        f"next:  tracks2zarr slurm status {store}",
+    ]
+
+
+def test_cancelling_says_what_was_cancelled(
+    inputs: Inputs, play: Callable[..., None], tmp_path: Path
+) -> None:
+    count = tmp_path / "count"
+    play(
+        sbatch=f"echo x >> {count}; n=0; while read -r _; do n=$((n+1)); done < {count}; echo $n",
+        scontrol="",
+        squeue=f"[ ! -e {count} ] || printf '1|%s|PENDING|0:00||None\\n' 0 1 2 &&"
+        f" [ ! -e {count} ] || echo '2|N/A|PENDING|0:00||Dependency'",
+        scancel=f"/bin/rm {count}",
+    )
+    store = tmp_path / "out.zarr"
+    assert call("slurm", "submit", *inputs, store).status == 0
+    first, *_ = call("slurm", "cancel", store).stdout.splitlines()
+    assert first == "Cancelled 3 tasks (job 1) and the last job"
+    first, *_ = call("slurm", "cancel", store).stdout.splitlines()
+    assert first == "Nothing runs or waits."
+
+
+def test_a_rerun_that_keeps_going_says_what_it_left_out(
+    inputs: Inputs, play: Callable[..., None], tmp_path: Path
+) -> None:
+    store = tmp_path / "out.zarr"
+    assert call("plan", *inputs, "--into", store).status == 0
+    play(sbatch="echo 7", scontrol="", squeue="", scancel="")
+    (inputs[0] / f"{name_of(1)}-Loop00_tracks.csv").unlink()
+    assert call("slurm", "rerun", store).status == 1
+    ended = call("slurm", "rerun", store, "--keep-going")
+    assert ended.status == 1
+    assert f"{name_of(1)}-Loop00_tracks.csv" in ended.stderr
+    assert "what they concern was left out" in ended.stderr
+    assert "Submitted 2 tasks (job 7)" in ended.stdout
+    assert [v.job for v in status(store).videos] == ["7", None, "7"]

@@ -1,0 +1,256 @@
+"""The scan recognises rows of the tracker, and nothing that the slow road reads otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tracks2zarr.dataset.clip_boxes import ClipBoxes
+from tracks2zarr.native import library
+from tracks2zarr.tracks import via
+from tracks2zarr.tracks.compiled_reader import parse_clip
+from tracks2zarr.tracks.row_reader import read_clip
+from tracks2zarr.tracks.scan import scan
+
+HEADER = ",".join(via.HEADER) + "\n"
+#: What is found out of images later, on both roads.
+IMAGE_PROBLEMS = {"file-attributes", "frame-not-integer", "no-frame", "frame-outside-clip"}
+CELLS = ("frame_00000007.png", '{"clip":123}')
+RULE = via.FrameRule(10**7, 0, "clip", None)
+
+
+#: The wheel is tested without the compiled one; test_build.py says that the checkout has it.
+SCANNERS = ["compiled", "polars"] if library.compiled() else ["polars"]
+
+
+@pytest.fixture(params=SCANNERS, autouse=True)
+def _scanner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "polars":
+        monkeypatch.setattr(library, "compiled", lambda: None)
+
+
+def row(
+    frame: int = 7,
+    *,
+    x: str = "1.25",
+    y: str = "3.5",
+    width: str = "5",
+    height: str = "6",
+    track: str = "8",
+    confidence: str = "0.5",
+    count: str = "1",
+    attributes: str = '""clip"":123',
+) -> str:
+    """Return a row as the tracker writes it."""
+    return (
+        f'frame_{frame:08d}.png,8888,"{{{attributes}}}",{count},0,'
+        f'"{{""name"":""rect"",""x"":{x},""y"":{y},""width"":{width},""height"":{height}}}",'
+        f'"{{""track"":""{track}"", ""confidence"":""{confidence}""}}"\n'
+    )
+
+
+def n_recognised(text: str) -> int:
+    scanned = scan(text.encode())
+    return 0 if scanned is None else len(scanned.rows)
+
+
+def assert_same(ours: ClipBoxes, slow: ClipBoxes) -> None:
+    for name in ("frame", "track", "box", "confidence", "track_ids"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(slow, name), name)
+
+
+def assert_roads_agree(text: str, folder: Path) -> None:
+    """Check that both roads read a file alike, which has nothing wrong."""
+    path, columns = folder / "clip_tracks.csv", folder / "columns"
+    path.write_text(HEADER + text, newline="")
+    columns.mkdir(exist_ok=True)
+    slow = read_clip(path, RULE)
+    assert slow.problems == ()
+    assert_same(parse_clip(path, RULE, columns).boxes, slow.boxes)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        row(),
+        row(x="-0.25", y="0.0", width="1", height="4096"),
+        row(x="0", y="4095.123456789012", confidence="1"),
+        row(confidence="1e-05"),
+        row(track="9007199254740991"),
+        row(count="73"),
+        row().replace("\n", "\r\n"),
+        "a b;c" + row(),
+        row(attributes='""clip"":""ä""'),
+        row().replace("8888", ""),
+    ],
+)
+def test_rows_of_the_tracker_are_recognised(text: str, tmp_path: Path) -> None:
+    assert n_recognised(text) == 1
+    assert_roads_agree(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(row(x=x) for x in ("01.5", "+1.5", ".5", "1.", "1.5e3", "NaN", "inf", '""1""', "1 ", "")),
+        *(row(width=width) for width in ("05", "+5", "-5", "5.", "1e1", "")),
+        *(row(track=track) for track in ("-1", "1.0", "9007199254740992", "", "x")),
+        *(row(confidence=confidence) for confidence in ("inf", "x", "", "1e60")),
+        *(row(count=count) for count in ("0", "00", "", '"1"', "x")),
+        row(attributes='""clip"":123,""frame"":7'),
+        row().replace('""y""', '""z""'),
+        row().replace("rect", "oval"),
+        row().replace(", ", ","),
+        row().replace("png,", "p\rng,"),
+        "\ufeff" + row(),
+        '"' + row(),
+        'frame_00000007.png,8888,"{}",0,0,"{}","{}"\n',
+    ],
+)
+def test_other_rows_are_not(text: str) -> None:
+    assert n_recognised(text) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(row(width=width) for width in ("0", "5.0", "5.25", "99999999999")),
+        row(x="123456789012345678901234567890"),
+        row(y="0.00000000000000000000000000001"),
+        row(confidence="123456789e-30"),
+        row(confidence="5E-3"),
+        row(track="007"),
+    ],
+)
+def test_rows_that_may_be_recognised(text: str, tmp_path: Path) -> None:
+    assert_roads_agree(text, tmp_path)
+
+
+@pytest.mark.parametrize("gone", ["frame_00000007.png", "8888", '"{""clip"":123}"'])
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_empty_cell_of_an_image(gone: str, number: int) -> None:
+    """It is an image of its own; whether it may be is found out for all images together."""
+    lines = [row(7), row(7, track="9")]
+    lines[number] = lines[number].replace(gone, "")
+    scanned = scan("".join(lines).encode())
+    assert scanned is not None
+    names = [via.Image(*image) for image in scanned.found.images]
+    empty = via.Image(
+        *("" if cell == gone.replace('""', '"').strip('"') else cell for cell in CELLS)
+    )
+    assert names[number] == empty
+    assert names[1 - number] == via.Image(*CELLS)
+
+
+@pytest.mark.parametrize("line", ["\n", "a\n", "\r\n", "1234567890\n" * 2 + "\n"])
+def test_a_file_of_short_lines_takes_no_room_for_boxes(line: str) -> None:
+    assert scan(line.encode() * 100) is None or not n_recognised(line * 100)
+    if scanner := library.compiled():
+        assert library.recognise(line.encode() * 100, scanner) is None
+
+
+def test_a_blank_line_is_left_to_the_other_road(tmp_path: Path) -> None:
+    assert scan((row(1) + "\n" + row(2)).encode()) is None
+
+
+def test_others_keep_their_place(tmp_path: Path) -> None:
+    lines = [
+        row(1, track="1"),
+        row(1, track="2", confidence="nan"),
+        row(2, x="1.5e2"),
+        'frame_00000003.png,8888,"{""clip"":123}",0,0,"{}","{}"\n',
+        row(4),
+        row(5, width="5e0"),
+        row(6, y='""7""'),
+    ]
+    scanned = scan("".join(lines).encode())
+    assert scanned is not None
+    assert scanned.rows.tolist() == [0, 4]
+    assert scanned.other_rows.tolist() == [1, 2, 3, 5, 6]
+    assert scanned.others.decode() == "".join(lines[n] for n in (1, 2, 3, 5, 6))
+    assert_roads_agree("".join(lines), tmp_path)
+
+
+def test_a_row_within_quotes_is_none(tmp_path: Path) -> None:
+    inside = 'a"",' + row().replace('"', '""')
+    text = row(1) + f'"{inside}.png",8888,"{{}}",0,0,"{{}}","{{}}"\n' + row(2)
+    assert scan(text.encode()) is None or n_recognised(text) == 2
+    path = tmp_path / "clip_tracks.csv"
+    path.write_text(HEADER + text)
+    slow = read_clip(path, RULE)
+    if not slow.problems:
+        assert_roads_agree(text, tmp_path)
+
+
+def slips() -> Iterator[str]:
+    """Yield a row of the tracker with one slip: a character more, less, or another one."""
+    good = row()
+    for place in range(len(good) - 1):
+        yield good[:place] + good[place + 1 :]
+        for character in '"{}:,.-+e0 5_\t\x00é':
+            yield good[:place] + character + good[place:]
+            yield good[:place] + character + good[place + 1 :]
+
+
+def assert_numbers_are_read_as_python_does(texts: list[str]) -> None:
+    """Check each number where it is a coordinate, and where it is a confidence."""
+    scanned = scan("".join(row(x=text.lstrip("-"), confidence=text) for text in texts).encode())
+    assert scanned is not None
+    expected = [np.float32(float(texts[number])) for number in scanned.rows.tolist()]
+    np.testing.assert_array_equal(scanned.found.batch.confidence, expected)
+    np.testing.assert_array_equal(scanned.found.batch.corner[:, 0], np.abs(expected))
+    if library.compiled() is not None:
+        assert len(scanned.rows) == len(texts)
+
+
+@given(st.lists(st.floats(1e-4, 1e15) | st.floats(-1e15, -1e-4), min_size=1))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_numbers_are_rounded_as_python_rounds_them(numbers: list[float]) -> None:
+    assert_numbers_are_read_as_python_does([f"{number!r}" for number in numbers])
+
+
+def test_numbers_between_two_of_float32_are_rounded_as_python_rounds_them() -> None:
+    """Halfway, and as little above and below as 17 digits and a double can be."""
+    rng = np.random.default_rng(1)
+    lower = rng.uniform(1e-4, 5000, 3000).astype(np.float32)
+    middle = (lower.astype(float) + np.nextafter(lower, np.float32(np.inf)).astype(float)) / 2
+    texts = []
+    for number in middle.tolist():
+        near = number
+        for _ in range(4):
+            near = np.nextafter(near, 0.0)
+        for _ in range(8):
+            near = float(np.nextafter(near, np.inf))
+            texts.append(np.format_float_positional(near, unique=True, trim="0"))
+        exact = Decimal(number)
+        texts += [f"{exact:.17f}", f"{exact.next_minus():.18f}", f"{exact.next_plus():.18f}"]
+    short = [text for text in texts if sum(map(str.isdigit, text.lstrip("0."))) <= 19]
+    assert len(short) > 20_000
+    assert_numbers_are_read_as_python_does(short)
+
+
+@pytest.mark.slow
+def test_a_slip_is_read_as_on_the_slow_road_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "clip_tracks.csv"
+    n_read = 0
+    for text in set(slips()):
+        scanned = scan(text.encode())
+        if scanned is None or not len(scanned.rows):
+            continue
+        n_read += 1
+        path.write_text(HEADER + text, newline="")
+        slow = read_clip(path, RULE)
+        assert not slow.problems or {p.kind for p in slow.problems} <= IMAGE_PROBLEMS, repr(text)
+        found = scanned.found
+        centre = found.batch.corner + found.batch.size / np.float32(2)
+        box = np.concatenate([centre, found.batch.size], axis=1)
+        np.testing.assert_array_equal(box, slow.boxes.box, repr(text))
+        np.testing.assert_array_equal(found.batch.confidence, slow.boxes.confidence, text)
+        np.testing.assert_array_equal(found.batch.track, slow.boxes.track, text)
+    assert n_read > 100
