@@ -36,7 +36,6 @@ from tracks2zarr.store.unverified import Unverified
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 NOTEBOOKS_FOLDER = ROOT / "examples" / "notebooks"
-NOTEBOOKS = sorted(NOTEBOOKS_FOLDER.glob("*.md"))
 #: Not the copies of notebooks, which the build of the pages makes.
 WRITTEN = [
     page

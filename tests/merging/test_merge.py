@@ -375,9 +375,9 @@ def test_other_bytes_of_the_same_input_are_a_conflict(one: Path, tmp_path: Path)
     store = Store.at(two)
     receipt = store.read_receipt("A")
     assert receipt is not None
-    from tracks2zarr.common.files import content_of
+    from tracks2zarr.common.files import read_content
 
-    store.write_receipt(replace(receipt, content=content_of(two / "A")))
+    store.write_receipt(replace(receipt, content=read_content(two / "A")))
     assert refused(one, two) == ["merge-conflict"]
 
 

@@ -19,7 +19,7 @@ from support.experiments import Box, Clip, Experiment, Video
 from support.tree import cli_environment, run_cli, snapshot
 from tracks2zarr.common.files import make_folder, remove_if_empty
 from tracks2zarr.common.locks import LockedError, is_locked, locked
-from tracks2zarr.parallel.processes import Table, report_bytes, reporting
+from tracks2zarr.parallel.processes import ProgressTable, report_bytes, reporting_to
 from tracks2zarr.store.store import Store
 
 N_VIDEOS = 9
@@ -362,11 +362,11 @@ def test_a_folder_whose_name_something_else_has(tmp_path: Path, what: str) -> No
 
 def test_runs_in_threads_report_to_their_own(written: tuple[Path, Path], tmp_path: Path) -> None:
     """One that begins and ends within another leaves nothing behind that a third would meet."""
-    mine, other = Table(1), Table(1)
-    with ThreadPoolExecutor(1) as thread, reporting(mine):
+    mine, other = ProgressTable(1), ProgressTable(1)
+    with ThreadPoolExecutor(1) as thread, reporting_to(mine):
 
         def report() -> None:
-            with reporting(other):
+            with reporting_to(other):
                 inside.wait(10)
                 report_bytes(0, 5)
 

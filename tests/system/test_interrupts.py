@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tracks2zarr.parallel import interrupts
-from tracks2zarr.parallel.threads import mapped
+from tracks2zarr.parallel.threads import map_in_threads
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "examples" / "crab-loops"
@@ -35,10 +35,10 @@ def test_an_interruption_waits_until_it_is_asked_for() -> None:
     reached = []
 
     def run() -> None:
-        with interrupts.noted():
+        with interrupts.deferred():
             interrupt()
             reached.append(1)
-            interrupts.check()
+            interrupts.raise_deferred()
             reached.append(2)
 
     with pytest.raises(KeyboardInterrupt):
@@ -47,42 +47,42 @@ def test_an_interruption_waits_until_it_is_asked_for() -> None:
 
 
 def test_nothing_is_raised_without_one() -> None:
-    with interrupts.noted():
-        interrupts.check()
-    interrupts.check()
+    with interrupts.deferred():
+        interrupts.raise_deferred()
+    interrupts.raise_deferred()
 
 
 def test_the_end_of_the_block_raises_it() -> None:
     reached = []
 
     def run() -> None:
-        with interrupts.noted():
+        with interrupts.deferred():
             interrupt()
             reached.append(1)
 
     with pytest.raises(KeyboardInterrupt):
         run()
     assert reached == [1]
-    interrupts.check()  # once is enough
+    interrupts.raise_deferred()  # once is enough
 
 
 def test_it_is_raised_once() -> None:
-    with interrupts.noted():
+    with interrupts.deferred():
         interrupt()
         with pytest.raises(KeyboardInterrupt):
-            interrupts.check()
-        interrupts.check()
+            interrupts.raise_deferred()
+        interrupts.raise_deferred()
 
 
 def test_a_block_within_another() -> None:
     reached = []
 
     def run() -> None:
-        with interrupts.noted():
-            with interrupts.noted():
+        with interrupts.deferred():
+            with interrupts.deferred():
                 interrupt()
             reached.append(1)
-            interrupts.check()
+            interrupts.raise_deferred()
 
     with pytest.raises(KeyboardInterrupt):
         run()
@@ -92,7 +92,7 @@ def test_a_block_within_another() -> None:
 def test_what_is_not_handled_by_python_is_left_alone() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with interrupts.noted():
+        with interrupts.deferred():
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -102,9 +102,9 @@ def test_in_another_thread_nothing_changes() -> None:
     seen = []
 
     def look() -> None:
-        with interrupts.noted():
+        with interrupts.deferred():
             seen.append(signal.getsignal(signal.SIGINT))
-            interrupts.check()
+            interrupts.raise_deferred()
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -119,8 +119,8 @@ def test_threads_are_interrupted_between_two_items(n_items: int) -> None:
             interrupt()
             yield number
 
-    with pytest.raises(KeyboardInterrupt), interrupts.noted():
-        list(mapped(str, items()))
+    with pytest.raises(KeyboardInterrupt), interrupts.deferred():
+        list(map_in_threads(str, items()))
 
 
 #: Stands for the worst moment: within `wait`, when the locks of all futures are taken.

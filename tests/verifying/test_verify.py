@@ -81,11 +81,11 @@ def test_any_deleted_chunk(store: Path) -> None:
 
 def with_new_receipt(store: Path) -> None:
     """Make the receipt fit what lies in the group, so that the digest proves nothing."""
-    from tracks2zarr.common.files import content_of
+    from tracks2zarr.common.files import read_content
 
     path = store / ".tracks2zarr" / "receipts" / f"{VIDEO}.json"
     receipt = json.loads(path.read_text())
-    content = content_of(store / VIDEO)
+    content = read_content(store / VIDEO)
     receipt["content"] = {name: getattr(content, name) for name in ("digest", "files", "size")}
     path.write_text(json.dumps(receipt))
 

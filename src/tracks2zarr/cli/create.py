@@ -19,7 +19,7 @@ from tracks2zarr.cli.options import (
     quiet_option,
     yes_option,
 )
-from tracks2zarr.common.words import counted, first, size_text, time_text
+from tracks2zarr.common.words import count_text, first_lines, size_text, time_text
 
 if TYPE_CHECKING:
     from tracks2zarr.converting.creation import Summary
@@ -157,22 +157,22 @@ def summary_lines(summary: Summary) -> list[str]:
 
     done, skipped = summary.of(Result.DONE), summary.of(Result.SKIPPED)
     receipts = [outcome.receipt for outcome in (*done, *skipped) if outcome.receipt]
-    lines = [f"{counted(len(done), 'video')} converted"]
+    lines = [f"{count_text(len(done), 'video')} converted"]
     if skipped:
-        lines[0] += f", {counted(len(skipped), 'video')} done before"
+        lines[0] += f", {count_text(len(skipped), 'video')} done before"
     if receipts:
         clips = sum(len(receipt.clips) for receipt in receipts)
         boxes = sum(receipt.n_boxes for receipt in receipts)
         source = sum(receipt.plan.size for receipt in receipts)
         size = sum(receipt.content.size for receipt in receipts)
-        lines.append(f"{counted(clips, 'clip')}, {boxes:,} boxes")
+        lines.append(f"{count_text(clips, 'clip')}, {boxes:,} boxes")
         lines.append(
             f"{size_text(source)} of CSV in {size_text(size)} ({source / size:.1f} times smaller)"
         )
     converted = sum(outcome.receipt.plan.size for outcome in done if outcome.receipt)
     rate = size_text(converted / max(summary.seconds, 1e-3))
     lines.append(f"{time_text(summary.seconds)}" + (f", {rate}/s" if done else ""))
-    lines += first([f"not done: {v} ({state})" for v, state in summary.missing.items()])
+    lines += first_lines([f"not done: {v} ({state})" for v, state in summary.missing.items()])
     if receipts:
         lines.append("To open it:")
         lines.append("  import xarray as xr")

@@ -10,7 +10,7 @@ import click
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.completion import videos
 from tracks2zarr.cli.options import FOLDER, json_option
-from tracks2zarr.common.words import counted, size_text
+from tracks2zarr.common.words import count_text, size_text
 
 if TYPE_CHECKING:
     from tracks2zarr.store.overview import StoreInfo, VideoInfo
@@ -55,7 +55,7 @@ def _print_videos(found: StoreInfo) -> None:
         )
     show.out().print(table)
     done = sum(video.state == "done" for video in found.videos)
-    show.out().print(f"{done} of {counted(len(found.videos), 'video')} done")
+    show.out().print(f"{done} of {count_text(len(found.videos), 'video')} done")
     for video in found.videos:
         if video.why:
             _print_why(video)

@@ -9,8 +9,8 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import FOLDER
-from tracks2zarr.common.problems import shown
-from tracks2zarr.common.words import counted
+from tracks2zarr.common.problems import one_line
+from tracks2zarr.common.words import count_text
 
 if TYPE_CHECKING:
     from tracks2zarr.merging.merge import Merged
@@ -64,12 +64,14 @@ def _line(one: MergedVideo) -> str:
         "left": f"left, as it is {one.state}" + ("" if one.problem else "; the target has it"),
     }
     fate = words.get(one.fate, str(one.fate))
-    return shown(f"{one.video}: {fate} ({one.source.name})")
+    return one_line(f"{one.video}: {fate} ({one.source.name})")
 
 
 def _summary(merged: Merged) -> list[str]:
     from tracks2zarr.cli import show
 
-    logs = [f"{counted(merged.n_logs, 'log')} brought along"] if merged.n_logs else []
-    empty = [f"{shown(path)} holds no video any more; it can be removed" for path in merged.emptied]
+    logs = [f"{count_text(merged.n_logs, 'log')} brought along"] if merged.n_logs else []
+    empty = [
+        f"{one_line(path)} holds no video any more; it can be removed" for path in merged.emptied
+    ]
     return [*logs, *empty, *show.finalised_lines(merged.finalised)]

@@ -200,9 +200,9 @@ def may_replace(store: Path) -> bool:
     if not there.exists():
         return True
     if sys.stdin.isatty():
-        from tracks2zarr.common.words import counted
+        from tracks2zarr.common.words import count_text
 
-        held = counted(len(there.groups()), "video")
+        held = count_text(len(there.groups()), "video")
         try:
             return click.confirm(f"Replace {store}, which holds {held}?", err=True)
         except click.Abort:

@@ -10,7 +10,7 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import FOLDER, individual_dim_option, json_option, plan_options
-from tracks2zarr.common.words import counted, size_text
+from tracks2zarr.common.words import count_text, size_text
 
 
 @click.command("plan")
@@ -92,7 +92,7 @@ def _print_table(plan: Any) -> None:
     if len(plan.videos) > 1:
         show.add_row(
             table,
-            counted(len(plan.videos), "video"),
+            count_text(len(plan.videos), "video"),
             sum(len(video.clips) for video in plan.videos),
             sum(clip.n_frames for video in plan.videos for clip in video.clips),
             size_text(sum(video.size for video in plan.videos)),

@@ -20,8 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from tracks2zarr.common.problems import listed
-from tracks2zarr.common.words import counted, size_text
+from tracks2zarr.common.problems import comma_list
+from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.converting.one_video import Outcome, Result
 
 _WORDS = {
@@ -37,7 +37,7 @@ def outcome_line(outcome: Outcome) -> str:
     line = f"{outcome.video}: {_WORDS[outcome.result]}"
     receipt = outcome.receipt
     if receipt is not None:
-        line += f", {counted(len(receipt.clips), 'clip')}, {counted(receipt.n_boxes, 'box')}"
+        line += f", {count_text(len(receipt.clips), 'clip')}, {count_text(receipt.n_boxes, 'box')}"
         line = line.replace("boxs", "boxes")
     elif outcome.problems:
         line += f": {outcome.problems[0].what}"
@@ -65,7 +65,7 @@ class LineProgress:
     def begin(self, total_bytes: int, videos: Sequence[str]) -> None:
         """Print what there is to do."""
         self._n_videos = len(videos)
-        self._print(f"{counted(len(videos), 'video')}, {size_text(total_bytes)} of tracks files")
+        self._print(f"{count_text(len(videos), 'video')}, {size_text(total_bytes)} of tracks files")
 
     def update(self, done_bytes: int, running: Sequence[str]) -> None:
         """Print nothing."""
@@ -123,7 +123,7 @@ class BarProgress(LineProgress):
         self._running = running
 
     def _render(self) -> RenderableType:
-        running = Text(listed(self._running, limit=3), style="dim", no_wrap=True)
+        running = Text(comma_list(self._running, limit=3), style="dim", no_wrap=True)
         # the terminal writes ^C behind it, which must not begin a new line
         running.truncate(self._console.width - 4, overflow="ellipsis")
         return Group(self._bar, running)

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from tracks2zarr.cli.tables import UNLIMITED, Rows
-from tracks2zarr.common.problems import Problem, errors_of, printable, shown
-from tracks2zarr.common.words import counted
+from tracks2zarr.common.problems import Problem, errors_of, one_line, printable
+from tracks2zarr.common.words import count_text
 
 if TYPE_CHECKING:
     from tracks2zarr.store.root import Finalised
@@ -74,7 +74,7 @@ def print_problems(problems: Iterable[Problem]) -> None:
 def count_problems(problems: Sequence[Problem]) -> str:
     """Return the number of errors and warnings as text."""
     errors = len(errors_of(problems))
-    return f"{counted(errors, 'error')}, {counted(len(problems) - errors, 'warning')}"
+    return f"{count_text(errors, 'error')}, {count_text(len(problems) - errors, 'warning')}"
 
 
 def left_out(problems: Sequence[Problem]) -> int:
@@ -95,12 +95,12 @@ def path_text(path: Path) -> str:
 def finalised_lines(finalised: Finalised) -> list[str]:
     """Return what a root lists now as lines of text."""
     planned = len(finalised.done) + len(finalised.missing)
-    lines = [f"{len(finalised.done)} of {counted(planned, 'video')} listed"]
+    lines = [f"{len(finalised.done)} of {count_text(planned, 'video')} listed"]
     notes = finalised.unverified.items()
-    lines += [f"also listed: {shown(name)} ({printable(why)})" for name, why in notes]
-    lines += [f"also listed: {shown(n)} (not written by tracks2zarr)" for n in finalised.others]
-    lines += [f"not listed: {shown(n)} (in no plan of this store)" for n in finalised.unlisted]
-    lines += [f"missing: {shown(video)} ({state})" for video, state in finalised.missing.items()]
+    lines += [f"also listed: {one_line(name)} ({printable(why)})" for name, why in notes]
+    lines += [f"also listed: {one_line(n)} (not written by tracks2zarr)" for n in finalised.others]
+    lines += [f"not listed: {one_line(n)} (in no plan of this store)" for n in finalised.unlisted]
+    lines += [f"missing: {one_line(video)} ({state})" for video, state in finalised.missing.items()]
     return lines
 
 
@@ -119,6 +119,6 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    text = escape(shown(value))
+    text = escape(one_line(value))
     style = _STYLES.get(text)
     return f"[{style}]{text}[/]" if style else text

@@ -17,7 +17,7 @@ import orjson
 _TRIES = 100
 
 
-def write_whole(
+def write_atomically(
     path: Path, content: bytes, *, sync: bool = True, temporary: Path | None = None
 ) -> None:
     """Write a file so that at every moment it is the old one, or the new one in full.
@@ -101,7 +101,7 @@ def remove_if_empty(path: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class FolderContent:
     """What a folder holds: a digest over names and bytes, number of files, size in bytes."""
 
     digest: str
@@ -109,7 +109,7 @@ class Content:
     size: int
 
 
-def content_of(folder: Path) -> Content:
+def read_content(folder: Path) -> FolderContent:
     """Read all files of a folder and return its content.
 
     Equal folders have equal digests: it is the SHA-256 of a line a file, sorted by path,
@@ -123,10 +123,10 @@ def content_of(folder: Path) -> Content:
             size += file.tell()
         whole.update(f"{digest} {name}\n".encode())
         files += 1
-    return Content(f"sha256:{whole.hexdigest()}", files, size)
+    return FolderContent(f"sha256:{whole.hexdigest()}", files, size)
 
 
-def extent_of(folder: Path) -> tuple[int, int]:
+def count_files(folder: Path) -> tuple[int, int]:
     """Return the number of files in a folder and their size in bytes, without reading them."""
     sizes = [entry.stat(follow_symlinks=False).st_size for entry in _entries(folder)]
     return len(sizes), sum(sizes)

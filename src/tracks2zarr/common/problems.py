@@ -68,7 +68,7 @@ class Problem:
 
     def where(self) -> str:
         """Return the place as text: file, row, column; empty where none is known."""
-        parts = [shown(self.file)] if self.file is not None else []
+        parts = [one_line(self.file)] if self.file is not None else []
         if self.row is not None:
             parts.append(f"row {self.row}")
         if self.column is not None:
@@ -110,7 +110,7 @@ def errors_of(problems: Iterable[Problem]) -> list[Problem]:
     return [problem for problem in problems if problem.is_error]
 
 
-def shown(text: object) -> str:
+def one_line(text: object) -> str:
     """Return `text` as one printable line: control characters escaped, long text shortened."""
     limit = 200
     line = printable(str(text))
@@ -128,9 +128,9 @@ def _printable(character: str) -> str:
     return character
 
 
-def listed(items: Sequence[object], limit: int = 10) -> str:
+def comma_list(items: Sequence[object], limit: int = 10) -> str:
     """Return the first items as ``a, b, c and 4 more``."""
-    named = ", ".join(shown(item) for item in items[:limit])
+    named = ", ".join(one_line(item) for item in items[:limit])
     rest = len(items) - limit
     return f"{named} and {rest} more" if rest > 0 else named
 
@@ -173,4 +173,4 @@ def _number_at_end(name: str) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Return a question for the known name that is most like another one."""
     near = nearest(name, known)
-    return None if near is None else f"Did you mean '{shown(near)}'?"
+    return None if near is None else f"Did you mean '{one_line(near)}'?"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from tracks2zarr.common.problems import Problem, shown
+from tracks2zarr.common.problems import Problem, one_line
 
 
 def os_problem(error: OSError, file: Path | None = None) -> Problem:
@@ -62,7 +62,7 @@ def unexpected_problem(error: Exception) -> Problem:
     return Problem(
         kind="unexpected",
         what="Something went wrong that tracks2zarr does not know.",
-        found=shown(f"{type(error).__name__}: {error}"),
+        found=one_line(f"{type(error).__name__}: {error}"),
         expected="no such error",
         remedy="Please report it. --debug shows the traceback, and where a video failed, it is in"
         " .tracks2zarr/failures in the store.",

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def counted(number: int, noun: str) -> str:
+def count_text(number: int, noun: str) -> str:
     """Return a number with its noun.
 
-    >>> counted(1, "clip"), counted(1200, "clip")
+    >>> count_text(1, "clip"), count_text(1200, "clip")
     ('1 clip', '1,200 clips')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def first(lines: Sequence[str], limit: int = 10) -> list[str]:
+def first_lines(lines: Sequence[str], limit: int = 10) -> list[str]:
     """Return the first lines, and one with the number of the others.
 
-    >>> first(["a", "b", "c", "d"], limit=2)
+    >>> first_lines(["a", "b", "c", "d"], limit=2)
     ['a', 'b', '... and 2 more']
     """
     rest = len(lines) - limit

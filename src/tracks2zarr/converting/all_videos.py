@@ -20,7 +20,7 @@ from tracks2zarr.converting.one_video import (
     record_failure,
 )
 from tracks2zarr.parallel import interrupts
-from tracks2zarr.parallel.processes import Table, process_pool, reporting
+from tracks2zarr.parallel.processes import ProgressTable, process_pool, reporting_to
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.store import Store
@@ -105,7 +105,7 @@ class Run:
             )
             self._tasks.append(task)
             n_clips += len(video.clips)
-        self._table = Table(n_clips)
+        self._table = ProgressTable(n_clips)
         progress.begin(sum(video.size for video in plan.videos), [v.video for v in plan.videos])
 
     def in_order(self) -> tuple[Outcome, ...]:
@@ -127,7 +127,7 @@ class Run:
         """
         while tasks := [task for task in self._tasks if not self._has_ended(task)]:
             try:
-                with interrupts.noted():
+                with interrupts.deferred():
                     self._convert(tasks, executor, workers)
             except BrokenExecutor:
                 raise Tracks2ZarrError(workers_problem()) from None
@@ -149,7 +149,7 @@ class Run:
         if executor is not None:
             self._submit(executor, tasks)
         elif workers == 1:
-            with reporting(self._table):
+            with reporting_to(self._table):
                 for task in tasks:
                     self._table.on_report = partial(self._show, [task])
                     self._note(task, partial(convert_video, task))
@@ -175,7 +175,7 @@ class Run:
         try:
             while pending:
                 ended, pending = wait(pending, _POLL_SECONDS, FIRST_COMPLETED)
-                interrupts.check()
+                interrupts.raise_deferred()
                 for future in ended:
                     self._note(futures[future], future.result)
                 self._show(tasks)

@@ -12,14 +12,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from tracks2zarr.common.files import content_of
+from tracks2zarr.common.files import read_content
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.provenance import Clock, now, peak_memory, versions
 from tracks2zarr.common.system_problems import os_problem, unexpected_problem
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.parallel.processes import Stopped, report_bytes
-from tracks2zarr.parallel.threads import importing
+from tracks2zarr.parallel.threads import importing_in_background
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commit import Attempt, recover
 from tracks2zarr.store.group_mode import Action, Decision, Mode, decide
@@ -169,7 +169,7 @@ def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:
     attempt = Attempt.begin(store, task.plan.video, task.work_root)
     clock = Clock()
     try:
-        with clock.step("parse"), importing(*_IMPORTED):
+        with clock.step("parse"), importing_in_background(*_IMPORTED):
             clips = _bring_in_clips(attempt, task, decision)
         receipt = _write(attempt, decision.plan, clips, clock)
         attempt.commit(receipt)
@@ -277,7 +277,7 @@ def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ClipResult], clock
             problems += comparison.clip_differences(number, ClipBoxes.load(clip.folder))
         if problems:
             raise Tracks2ZarrError(problems)
-        content = content_of(attempt.group)
+        content = read_content(attempt.group)
     receipts = tuple(
         ClipReceipt(clip=clip.clip, digest=result.digest, n_individuals=len(ids), n_boxes=count)
         for clip, result, ids, count in zip(plan.clips, clips, tracks, counts, strict=True)

@@ -69,7 +69,7 @@ def _recorded(store: Store, task: VideoTask, place: Place) -> Outcome:
     video = task.plan.video
     attempt = begin_attempt(store, video, place)
     try:
-        with interrupts.noted():
+        with interrupts.deferred():
             outcome = convert_locked(store, task)
     except KeyboardInterrupt:
         why = "It was stopped by a signal: time limit, preemption or cancellation."

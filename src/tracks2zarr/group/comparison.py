@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
 from tracks2zarr.common.files import read_json
-from tracks2zarr.common.problems import ROWS_NAMED, Problem, shown
+from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line
 from tracks2zarr.dataset import schema
 from tracks2zarr.dataset.clip_boxes import ClipBoxes, Float32s, Int64s
 from tracks2zarr.group.shard import ShardReader
 from tracks2zarr.group.video_arrays import VideoArrays, escape_state
 from tracks2zarr.group.writer import box_shards, chunk_shapes
 from tracks2zarr.native.chunks import Block, differs
-from tracks2zarr.parallel.threads import mapped
+from tracks2zarr.parallel.threads import map_in_threads
 
 #: Array, frame and individual, value, expected value.
 type Difference = tuple[str, tuple[int, int], str, str]
@@ -54,7 +54,7 @@ class Comparison:
             found, wanted = (
                 ("there", "not there") if name in self._nodes else ("not there", "there")
             )
-            yield self._problem(f"The array '{shown(name)}'.", found, wanted)
+            yield self._problem(f"The array '{one_line(name)}'.", found, wanted)
         yield from self._of_listing()
         coordinates = self._arrays.coordinates()
         for variable in schema.VARIABLES:
@@ -90,8 +90,8 @@ class Comparison:
             kind="store-differs",
             what=f"The store differs from its source. {what}",
             file=str(self._path),
-            found=shown(found),
-            expected=shown(expected),
+            found=one_line(found),
+            expected=one_line(expected),
             remedy=_REMEDY,
             video=self._arrays.plan.video,
             clip=clip,
@@ -101,7 +101,7 @@ class Comparison:
         found, expected = dict(self._group.attrs), self._arrays.attributes()
         for name in sorted(found.keys() | expected.keys()):
             if found.get(name) != expected.get(name):
-                what = f"The attribute '{shown(name)}' of the group."
+                what = f"The attribute '{one_line(name)}' of the group."
                 yield self._problem(what, found.get(name), expected.get(name))
 
     def _of_listing(self) -> Iterator[Problem]:
@@ -116,7 +116,7 @@ class Comparison:
         }
         for name in sorted(own.keys() | listed_.keys()):
             if own.get(name) != listed_.get(name):
-                what = f"The metadata of the array '{shown(name)}' in the group."
+                what = f"The metadata of the array '{one_line(name)}' in the group."
                 yield self._problem(what, "other metadata", "those of the array")
 
     def _of_array(self, variable: schema.Variable, array: zarr.Array[Any]) -> Iterator[Problem]:
@@ -131,7 +131,7 @@ class Comparison:
         )
         for aspect, found, expected in checks:
             if found != expected:
-                what = f"The {aspect} of the array '{shown(array.basename)}'."
+                what = f"The {aspect} of the array '{one_line(array.basename)}'."
                 yield self._problem(what, found, expected)
 
     def _of_values(
@@ -143,10 +143,10 @@ class Comparison:
         differs = np.argwhere(found != expected)
         for place in differs[:ROWS_NAMED]:
             where = tuple(int(index) for index in place)
-            what = f"The coordinate '{shown(name)}' at {list(where)}."
+            what = f"The coordinate '{one_line(name)}' at {list(where)}."
             yield self._problem(what, found[where], expected[where], self._clip_at(array, where))
         if len(differs) > ROWS_NAMED:
-            what = f"The coordinate '{shown(name)}', in all."
+            what = f"The coordinate '{one_line(name)}', in all."
             yield self._problem(what, f"{len(differs)} values differ", "none")
 
     def _clip_at(self, array: zarr.Array[Any], where: tuple[int, ...]) -> str | None:
@@ -174,7 +174,7 @@ class Comparison:
         yield from self._of_samples(number, shards, arrays)
         count = 0
         differences = partial(_block_differences, boxes, self._chunk_shape, shards)
-        for found in mapped(differences, range(self._grid[0])):
+        for found in map_in_threads(differences, range(self._grid[0])):
             boxes.release()
             for name, (frame, individual), is_, should in found:
                 count += 1

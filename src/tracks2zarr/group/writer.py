@@ -18,7 +18,7 @@ from tracks2zarr.group.shard import ShardReader, ShardWriter, compressed, encode
 from tracks2zarr.group.video_arrays import VideoArrays, escape_state
 from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
 from tracks2zarr.native.chunks import Block
-from tracks2zarr.parallel.threads import mapped
+from tracks2zarr.parallel.threads import map_in_threads
 
 #: One-dimensional arrays longer than this are cut, so that no chunk is large.
 _MAX_CHUNK = 1 << 20
@@ -162,7 +162,7 @@ def write_boxes(path: Path, number: int, boxes: ClipBoxes, arrays: VideoArrays) 
             name: stack.enter_context(ShardWriter(shard_path(path, name, number), grid))
             for name, (grid, _) in box_chunks(layout, *extent).items()
         }
-        for chunks in mapped(encode, range(along_time)):
+        for chunks in map_in_threads(encode, range(along_time)):
             for name, place, encoded in chunks:
                 shards[name].write(place, encoded)
             boxes.release()

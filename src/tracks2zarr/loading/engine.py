@@ -24,7 +24,7 @@ from xarray.core import indexing
 
 from tracks2zarr.common.files import read_json
 from tracks2zarr.group.shard import ShardReader
-from tracks2zarr.parallel.threads import mapped
+from tracks2zarr.parallel.threads import map_in_threads
 
 #: What picks some of an axis: from an array, or from a chunk.
 type Picked = slice | NDArray[np.intp]
@@ -145,7 +145,7 @@ class Chunked:
                 memory.chunk = np.empty(self.chunk, np.float32)
             values[to] = shard.read(within, memory.chunk)[of]
 
-        for _ in mapped(read_one, stored):
+        for _ in map_in_threads(read_one, stored):
             pass
 
 

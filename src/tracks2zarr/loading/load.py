@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, did_you_mean, listed, shown
+from tracks2zarr.common.problems import (
+    Problem,
+    Tracks2ZarrError,
+    comma_list,
+    did_you_mean,
+    one_line,
+)
 from tracks2zarr.dataset.schema import CLIP_ID, INDIVIDUAL, TIME
 from tracks2zarr.store.overview import no_such_video
 from tracks2zarr.store.root import listed_in
@@ -217,8 +223,8 @@ def no_such_clip(store: Store, video: str, clip: str, clips: list[str]) -> Probl
         kind="no-such-clip",
         what="The video has no such clip.",
         file=str(store.group(video)),
-        found=f"'{shown(clip)}'",
-        expected=f"one of {listed(clips)}",
+        found=f"'{one_line(clip)}'",
+        expected=f"one of {comma_list(clips)}",
         remedy=did_you_mean(clip, clips) or "Correct the clip's id.",
         video=video,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, listed
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.store.store import Store, existing_store, inside_problem
 
 
@@ -50,9 +50,9 @@ def _target_problems(given: str | os.PathLike[str]) -> Iterator[Problem]:
     inside = sorted(os.listdir(store.path)) if store.path.is_dir() else []  # noqa: PTH208
     if store.path.is_dir() and not inside:
         return
-    found = f"a folder that holds {listed(inside, 5)}" if inside else "nothing there"
+    found = f"a folder that holds {comma_list(inside, 5)}" if inside else "nothing there"
     nearby = sorted(entry.name for entry in store.path.parent.glob("*.zarr"))
-    beside = f" Beside it there is {listed(nearby, 5)}." if nearby else ""
+    beside = f" Beside it there is {comma_list(nearby, 5)}." if nearby else ""
     yield Problem(
         kind="merge-target",
         what="There is no store to merge into.",

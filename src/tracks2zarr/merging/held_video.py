@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tracks2zarr.common.files import content_of
-from tracks2zarr.common.problems import Problem, listed
+from tracks2zarr.common.files import read_content
+from tracks2zarr.common.problems import Problem, comma_list
 from tracks2zarr.merging.older_groups import clip_ids, why_not
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
@@ -64,18 +64,18 @@ class Holding:
     def is_whole(self) -> bool:
         """Read the group, and tell whether it is what its receipt or its note says."""
         proof = self.note if self.state is State.UNKNOWN else self.receipt
-        return proof is not None and self.is_there and content_of(self.group) == proof.content
+        return proof is not None and self.is_there and read_content(self.group) == proof.content
 
     def is_changed(self) -> bool:
         """Read the group, and tell whether it is not what its receipt or its note says."""
         proof = self.note if self.state is State.UNKNOWN else self.receipt
         if proof is None or not os.path.lexists(self.group):
             return False
-        return content_of(self.group) != proof.content
+        return read_content(self.group) != proof.content
 
     def original(self) -> str:
         """Return the digest of a group of another workflow, as that left it."""
-        return self.note.original if self.note else content_of(self.group).digest
+        return self.note.original if self.note else read_content(self.group).digest
 
 
 def holding(
@@ -221,7 +221,7 @@ def _described(one: Holding) -> str:
         return "a group without a receipt"
     plan = one.receipt.plan
     when = one.receipt.finished[:16].replace("T", " ")
-    clips = listed([clip.clip for clip in plan.clips], 4)
+    clips = comma_list([clip.clip for clip in plan.clips], 4)
     return (
         f"{clips}, {one.receipt.n_boxes:,} boxes, '{plan.settings.individual_dim}',"
         f" finished {when} UTC, {one.receipt.content.digest[7:15]}"

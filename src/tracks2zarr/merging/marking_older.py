@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tracks2zarr.common.files import Content, content_of
+from tracks2zarr.common.files import FolderContent, read_content
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.common.provenance import now
@@ -21,7 +21,7 @@ from tracks2zarr.store.unverified import Unverified
 
 
 def noted(
-    there: Holding, group: Path, before: Content, dim: IndividualDim | None, attempt: str
+    there: Holding, group: Path, before: FolderContent, dim: IndividualDim | None, attempt: str
 ) -> Unverified:
     """Rename the dimension of a group where that is asked for, and return the note on it.
 
@@ -40,7 +40,7 @@ def noted(
     """
     if dim is not None:
         rename_individuals(group, dim)
-    after = before if dim is None else content_of(group)
+    after = before if dim is None else read_content(group)
     if there.note is not None:
         return replace(there.note, content=after, attempt=attempt)
     return Unverified(
@@ -86,7 +86,7 @@ def mark_older(store: Store, dim: IndividualDim | None) -> Iterator[Problem]:
 
 
 def _mark(there: Holding, dim: IndividualDim | None) -> None:
-    store, before = there.store, content_of(there.group)
+    store, before = there.store, read_content(there.group)
     if there.note is not None and there.note.content != before:
         return  # it was changed since; `verify` says so
     if dim is None or individual_dim(there.group) == dim:

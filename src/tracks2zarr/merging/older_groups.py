@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tracks2zarr.common.files import read_json, write_whole
+from tracks2zarr.common.files import read_json, write_atomically
 from tracks2zarr.common.names import why_unsafe
 from tracks2zarr.dataset import schema
 from tracks2zarr.dataset.schema import IndividualDim
@@ -116,7 +116,7 @@ def rename_individuals(folder: Path, dim: IndividualDim) -> None:
         (folder / old).rename(folder / dim)
     for path in list(_metadata_files(folder)):
         document = read_json(path.read_bytes())
-        write_whole(path, metadata_bytes(_renamed(document, old, dim)), sync=False)
+        write_atomically(path, metadata_bytes(_renamed(document, old, dim)), sync=False)
 
 
 def _renamed(document: dict[str, Any], old: str, new: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from tracks2zarr.common.files import content_of, write_whole
+from tracks2zarr.common.files import read_content, write_atomically
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.common.system_problems import os_problem
@@ -176,7 +176,7 @@ class Bringing:
 
     def _take(self, there: Holding) -> MergedVideo:
         """Copy a video, check the copy, put it into its place; then it leaves its source."""
-        video, before = there.video, content_of(there.group)
+        video, before = there.video, read_content(there.group)
         proof = there.note if there.state is State.UNKNOWN else there.receipt
         if proof is not None and proof.content != before:
             return self._ended(video, Fate.LEFT, State.MISSING, self._damaged(there))
@@ -184,7 +184,7 @@ class Bringing:
         attempt = Attempt.begin(self.target, video, self.target.temp)
         try:
             copy_folder(there.group, attempt.group, link=not self.copy)
-            if content_of(attempt.group) != before:
+            if read_content(attempt.group) != before:
                 raise OSError(errno.EIO, "the copy differs from the original", str(there.group))
             if there.state is State.UNKNOWN:
                 note = noted(there, attempt.group, before, self.individual_dim, attempt.name)
@@ -212,7 +212,7 @@ class Bringing:
         """Take along what tasks left of the video; it is there before the receipt is."""
         path = there.store.record_file(there.video)
         if path.is_file():
-            write_whole(self.target.record_file(there.video), path.read_bytes())
+            write_atomically(self.target.record_file(there.video), path.read_bytes())
 
     def _complete(self, there: Holding, here: Holding) -> None:
         """Do what a killed merge, or a move by hand, did not come to, where the group is there."""

@@ -13,12 +13,12 @@ type _Handler = Callable[[int, FrameType | None], object]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: What was done on a signal before signals were noted; empty while they are not.
 _handlers: dict[int, _Handler] = {}
-_noted: list[int] = []
+_deferred: list[int] = []
 
 
 @contextmanager
-def noted() -> Iterator[None]:
-    """Note interruptions while a block runs; `check` raises them, or else the end of the block.
+def deferred() -> Iterator[None]:
+    """Defer interruptions while a block runs: `raise_deferred` or the end of the block raises them.
 
     What a signal raises comes at any place. In the midst of a lock of `concurrent.futures`,
     it leaves the lock taken, and all of its threads wait for each other from then on.
@@ -38,14 +38,14 @@ def noted() -> Iterator[None]:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         finally:
-            late = _noted.copy()
-            _noted.clear()
+            late = _deferred.copy()
+            _deferred.clear()
             _handlers.clear()
         for number in late[:1]:
             handlers[number](number, None)
 
 
-def check() -> None:
+def raise_deferred() -> None:
     """Do what a signal was to do that was noted, if there was one; usually that raises.
 
     Raises
@@ -53,11 +53,11 @@ def check() -> None:
     KeyboardInterrupt
         As Ctrl-C does.
     """
-    if _noted and threading.current_thread() is threading.main_thread():
-        number = _noted[0]
-        _noted.clear()
+    if _deferred and threading.current_thread() is threading.main_thread():
+        number = _deferred[0]
+        _deferred.clear()
         _handlers[number](number, None)
 
 
 def _note(number: int, _frame: FrameType | None) -> None:
-    _noted.append(number)
+    _deferred.append(number)

@@ -26,7 +26,7 @@ class Stopped(BaseException):
     """The run was asked to stop; what is in progress is given up."""
 
 
-class Table:
+class ProgressTable:
     """Bytes read of each clip, and a flag to stop, shared by all workers.
 
     There are no locks in it, so a worker that is killed leaves nothing behind: each slot
@@ -71,7 +71,7 @@ class Table:
 
 
 #: The table that this process reports to, as a worker.
-_table: Table | None = None
+_table: ProgressTable | None = None
 #: The table that a thread reports to: several runs may go on in the threads of one process.
 _own = threading.local()
 
@@ -91,14 +91,14 @@ def report_bytes(slot: int, count: int) -> None:
     Stopped
         If the run is to stop.
     """
-    interrupts.check()
-    table: Table | None = getattr(_own, "table", None) or _table
+    interrupts.raise_deferred()
+    table: ProgressTable | None = getattr(_own, "table", None) or _table
     if table is not None:
         table.report(slot, count)
 
 
 @contextmanager
-def reporting(table: Table) -> Iterator[None]:
+def reporting_to(table: ProgressTable) -> Iterator[None]:
     """Let this thread report to a table."""
     before = getattr(_own, "table", None)
     _own.table = table
@@ -108,7 +108,7 @@ def reporting(table: Table) -> Iterator[None]:
         _own.table = before
 
 
-def process_pool(workers: int, table: Table) -> ProcessPoolExecutor:
+def process_pool(workers: int, table: ProgressTable) -> ProcessPoolExecutor:
     """Return a pool whose workers share the cores, report to a table and end with this process.
 
     Parameters
@@ -161,7 +161,7 @@ def _start(counts: Any, stop_flag: Any, threads: int) -> None:
     os.environ.setdefault(MAX_THREADS, str(threads))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing here uses them, but they spin
     global _table  # noqa: PLW0603 - a worker reports to one run
-    _table = Table(0)
+    _table = ProgressTable(0)
     _table.counts, _table.stop_flag = counts, stop_flag
 
 

@@ -18,7 +18,7 @@ _AHEAD = 1
 
 
 @contextmanager
-def importing(*modules: str) -> Iterator[None]:
+def importing_in_background(*modules: str) -> Iterator[None]:
     """Import modules in a thread while the block runs; zarr takes a third of a second."""
 
     def load() -> None:
@@ -35,7 +35,7 @@ def importing(*modules: str) -> Iterator[None]:
         thread.join()
 
 
-def mapped[Item, Result](
+def map_in_threads[Item, Result](
     function: Callable[[Item], Result], items: Iterable[Item]
 ) -> Iterator[Result]:
     """Apply a function to items, in threads, and yield the results in order.
@@ -52,19 +52,19 @@ def mapped[Item, Result](
     first = list(islice(coming, 2))
     if count == 1 or len(first) < 2:
         for item in chain(first, coming):
-            interrupts.check()
+            interrupts.raise_deferred()
             yield function(item)
         return
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(count) as pool:
         try:
             for item in chain(first, coming):
-                interrupts.check()
+                interrupts.raise_deferred()
                 pending.append(pool.submit(function, item))
                 if len(pending) > count + _AHEAD:
                     yield pending.popleft().result()
             while pending:
-                interrupts.check()
+                interrupts.raise_deferred()
                 yield pending.popleft().result()
         finally:
             for future in pending:

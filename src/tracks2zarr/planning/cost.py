@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tracks2zarr.parallel.cores import MOST_THREADS
 
-# All that follows was measured (tests/planning/test_cost.py holds it against whole processes), in bytes.
+# All that follows was measured, in bytes; tests/planning/test_cost.py measures whole processes.
 # What the C library keeps of freed memory differs by up to a half between systems: each figure lies
 # between the least and the most.
 

@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, closest, errors_of, listed, shown
+from tracks2zarr.common.problems import (
+    Problem,
+    Tracks2ZarrError,
+    closest,
+    comma_list,
+    errors_of,
+    one_line,
+)
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import IndividualDim
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, read_metadata
@@ -241,8 +248,8 @@ class _Match:
                     kind="file-without-row",
                     what="A tracks file has no row in the metadata CSV.",
                     file=str(self.folder / file.path),
-                    found=f"no row with the clip '{shown(file.clip_stem)}'",
-                    expected=f"a loop_clip_name '{shown(file.clip_stem)}' with an extension,"
+                    found=f"no row with the clip '{one_line(file.clip_stem)}'",
+                    expected=f"a loop_clip_name '{one_line(file.clip_stem)}' with an extension,"
                     f" in {self.metadata_csv}",
                     remedy="Add the row, or leave the file out with --pattern."
                     + (_closest(file.clip_stem, without_file) or _closest(file.clip_stem, known)),
@@ -263,7 +270,7 @@ class _Match:
                 file=str(self.metadata_csv),
                 row=rows[0].row,
                 column="loop_clip_name",
-                found=f"no file for {listed([row.clip_stem for row in rows])}",
+                found=f"no file for {comma_list([row.clip_stem for row in rows])}",
                 expected=f"<clip>_tracks.csv in {self.folder}",
                 remedy="Fetch or make the missing files, or leave --require-all out."
                 if require_all
@@ -289,8 +296,8 @@ class _Match:
                         file=str(self.metadata_csv),
                         row=row.row,
                         column="loop_START_frame_ffmpeg",
-                        found=f"'{shown(row.clip)}' starts at {row.first_frame + 1}, before"
-                        f" '{shown(furthest.clip)}' (row {furthest.row}) ends at"
+                        found=f"'{one_line(row.clip)}' starts at {row.first_frame + 1}, before"
+                        f" '{one_line(furthest.clip)}' (row {furthest.row}) ends at"
                         f" {furthest.last_frame + 1}",
                         expected="clips one after the other",
                         remedy="Check both rows; both clips are converted as they are.",
@@ -335,4 +342,4 @@ class _Match:
 
 def _closest(name: str, known: Iterable[str]) -> str:
     close = closest(name, known, cutoff=0.8)
-    return f" The nearest is '{shown(close)}'." if close else ""
+    return f" The nearest is '{one_line(close)}'." if close else ""

@@ -6,7 +6,7 @@ import math
 import re
 
 from tracks2zarr.common.names import RESERVED_NAMES, clip_id_of, why_unsafe
-from tracks2zarr.common.problems import shown
+from tracks2zarr.common.problems import one_line
 
 VIDEO = "video_name"
 CLIP = "loop_clip_name"
@@ -64,7 +64,7 @@ def clip_of(clip_stem: str, video: str) -> str:
             "clip-not-of-video",
             CLIP,
             "The clip's name does not begin with its video's name.",
-            f"'{shown(video)}-<clip id>' and an extension",
+            f"'{one_line(video)}-<clip id>' and an extension",
             f"Correct {CLIP} or {VIDEO} in this row.",
         )
     reason = why_unsafe(clip, is_group=False)
@@ -73,7 +73,7 @@ def clip_of(clip_stem: str, video: str) -> str:
             "unsafe-name",
             CLIP,
             f"The clip's id cannot be used as a name: {reason}.",
-            f"'{shown(video)}-<clip id>' and an extension",
+            f"'{one_line(video)}-<clip id>' and an extension",
             "Rename the clip.",
         )
     return clip

@@ -13,7 +13,7 @@ from typing import Any
 
 from tracks2zarr.common.csv_types import CsvReader
 from tracks2zarr.common.names import stem
-from tracks2zarr.common.problems import Problem, listed, shown
+from tracks2zarr.common.problems import Problem, comma_list, one_line
 from tracks2zarr.common.system_problems import found_instead
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.planning.metadata_cells import (
@@ -202,7 +202,7 @@ def _check_header(path: Path, header: list[str], problems: list[Problem]) -> boo
             )
         )
         return False
-    others = {name.strip().casefold(): shown(name) for name in header if name not in COLUMNS}
+    others = {name.strip().casefold(): one_line(name) for name in header if name not in COLUMNS}
     for column in COLUMNS:
         count = header.count(column)
         if count == 1:
@@ -217,7 +217,7 @@ def _check_header(path: Path, header: list[str], problems: list[Problem]) -> boo
             remedy = f"Rename {found} to '{column}'."
         else:
             what = f"The metadata CSV has no column '{column}'."
-            found = f"the columns {listed(header, 20)}"
+            found = f"the columns {comma_list(header, 20)}"
             remedy = "Add the column, or pass another metadata CSV."
         problems.append(
             Problem(
@@ -318,7 +318,7 @@ def _row_problem(
         file=str(path),
         row=row,
         column=bad.column,
-        found=f"'{shown(cells[bad.column])}'",
+        found=f"'{one_line(cells[bad.column])}'",
         expected=bad.expected,
         remedy=bad.remedy,
         video=name.video or None,
@@ -339,7 +339,7 @@ def _check_duplicates(path: Path, metadata: Metadata) -> None:
                     file=str(path),
                     row=row,
                     column=CLIP,
-                    found=f"'{shown(clip_stem)}', as in row {rows[0]}",
+                    found=f"'{one_line(clip_stem)}', as in row {rows[0]}",
                     expected="one row a clip",
                     remedy="Remove one of the two rows.",
                     video=metadata.names[row].video,

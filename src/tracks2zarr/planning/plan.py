@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from tracks2zarr.common.files import read_json
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, shown
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import ABSENT, SCHEMA_VERSION, IndividualDim
 from tracks2zarr.planning import cost
@@ -273,7 +273,7 @@ def _not_a_plan(file: str | None, found: str) -> Problem:
         kind="plan-format",
         what="This is not a plan that this version can read.",
         file=file,
-        found=shown(found),
+        found=one_line(found),
         expected=f"a plan of format {PLAN_FORMAT}",
         remedy="Use the version of tracks2zarr that wrote it, or make the store again.",
     )

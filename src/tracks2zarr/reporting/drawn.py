@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tracks2zarr.common.problems import Problem, shown
+from tracks2zarr.common.problems import Problem, one_line
 from tracks2zarr.reporting.figures import ImageSize, extent_of, report_images
 from tracks2zarr.reporting.sample import ClipSample, sample_clip
 from tracks2zarr.store.receipt import Receipt
@@ -88,7 +88,7 @@ def _unreadable(store: Path, receipt: Receipt, error: Exception) -> Problem:
         kind="not-drawn",
         what="The group of a video cannot be read, so it was not drawn.",
         file=str(store / receipt.video),
-        found=shown(f"{type(error).__name__}: {error}"),
+        found=one_line(f"{type(error).__name__}: {error}"),
         expected="the group that its receipt describes",
         remedy=f"Run 'tracks2zarr verify {store}', and convert the video again.",
         video=receipt.video,

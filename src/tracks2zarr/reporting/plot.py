@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracks2zarr.common.files import write_whole
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, listed
+from tracks2zarr.common.files import write_atomically
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.loading.load import check_finished, no_such_clip
 from tracks2zarr.reporting import PANEL_NAMES
 from tracks2zarr.reporting.figures import clip_figure, extent_of
@@ -79,7 +79,7 @@ def plot(
     with mpl.rc_context(STYLE):
         heading = f"{video}, {clip}" if title is None else title
         figure = clip_figure(sample, panels, extent_of([sample]), heading)
-        write_whole(file, _saved(figure, file.suffix[1:].lower(), dpi), sync=False)
+        write_atomically(file, _saved(figure, file.suffix[1:].lower(), dpi), sync=False)
     return file
 
 
@@ -105,7 +105,7 @@ def _check_format(file: Path) -> None:
                 what="There is no such format of pictures.",
                 file=str(file),
                 found=f"a name that ends with '{file.suffix}'" if file.suffix else "no ending",
-                expected=f"one that ends with {listed([f'.{name}' for name in formats], 30)}",
+                expected=f"one that ends with {comma_list([f'.{name}' for name in formats], 30)}",
                 remedy="Choose such a name: .png for screens, .pdf or .svg for papers.",
             )
         )

@@ -8,12 +8,12 @@ from concurrent.futures import BrokenExecutor, as_completed
 from functools import partial
 from pathlib import Path
 
-from tracks2zarr.common.files import write_whole
+from tracks2zarr.common.files import write_atomically
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.provenance import now
 from tracks2zarr.common.system_problems import workers_problem
 from tracks2zarr.parallel.cores import available_cores
-from tracks2zarr.parallel.processes import Table, process_pool
+from tracks2zarr.parallel.processes import ProgressTable, process_pool
 from tracks2zarr.reporting.drawn import VideoDrawn, draw_video
 from tracks2zarr.reporting.figures import ImageSize
 from tracks2zarr.reporting.page import page_of, rendered
@@ -77,7 +77,7 @@ def report(
     failures = [problem for video in failed for problem in there.read_failure(video)]
     page = page_of(known, receipts, drawn, made=now(), size=size, failures=failures)
     own = file.with_name(f".{file.name}.{os.getpid()}.new")  # two may write at the same time
-    write_whole(file, rendered(page).encode(), sync=False, temporary=own)
+    write_atomically(file, rendered(page).encode(), sync=False, temporary=own)
     return file
 
 
@@ -96,7 +96,7 @@ def _drawn(
     if count <= 1:
         yield from map(draw, order)
         return
-    table = Table(1)
+    table = ProgressTable(1)
     with process_pool(count, table) as pool:
         try:
             for future in as_completed([pool.submit(draw, receipt) for receipt in order]):

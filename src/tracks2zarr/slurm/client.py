@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, shown
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 
 #: Number of a task, or None for a job that is no array: in an array job, ``(job, number)``.
 type TaskId = tuple[str, int | None]
@@ -288,7 +288,7 @@ def _said(done: subprocess.CompletedProcess[str]) -> str:
     lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
     own = re.compile(r"^((sbatch|scancel|scontrol|squeue|sacct): )?(error: )?")
     said = "; ".join(dict.fromkeys(own.sub("", line) for line in lines if line.strip()))
-    return shown(said or f"exit status {done.returncode}")
+    return one_line(said or f"exit status {done.returncode}")
 
 
 def _refused(program: str, done: subprocess.CompletedProcess[str]) -> Problem:

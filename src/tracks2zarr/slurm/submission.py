@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tracks2zarr.common.files import write_whole
+from tracks2zarr.common.files import write_atomically
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import Record
@@ -167,7 +167,7 @@ def _array(fields: Mapping[str, Any]) -> ArrayJob:
 def write_submission(store: Store, submission: Submission) -> Path:
     """Write a submission into its store, and return the file; its first job names it."""
     path = store.submissions_folder / f"{submission.arrays[0].job}.json"
-    write_whole(path, submission.to_json().encode())
+    write_atomically(path, submission.to_json().encode())
     return path
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, listed
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.common.provenance import now
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.slurm import script
@@ -192,7 +192,7 @@ def _check_idle(store: Store, slurm: Slurm) -> None:
                 kind="store-queued",
                 what="Tasks for the store run or wait in the queue.",
                 file=str(store.path),
-                found=f"tasks for {listed(busy, 5)}",
+                found=f"tasks for {comma_list(busy, 5)}",
                 expected="no task of a store that is to be replaced",
                 remedy=f"Run 'tracks2zarr slurm cancel {store.path}' first.",
             )

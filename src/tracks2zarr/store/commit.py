@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tracks2zarr.common.files import (
-    content_of,
     make_folder,
+    read_content,
     remove_if_empty,
     remove_tree,
-    write_whole,
+    write_atomically,
 )
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.store.receipt import Receipt
@@ -102,7 +102,7 @@ class Attempt:
         target, aside = self.store.group(video), self.sibling / "aside"
         group = self._on_the_stores_disk(proof)
         if isinstance(proof, Unverified):
-            write_whole(self.sibling / _NOTE, proof.to_json().encode())
+            write_atomically(self.sibling / _NOTE, proof.to_json().encode())
         if target.exists():
             target.rename(aside)
         group.rename(target)
@@ -125,7 +125,7 @@ class Attempt:
             if error.errno != errno.EXDEV:
                 raise
             shutil.copytree(self.group, group)
-        if content_of(group) != proof.content:
+        if read_content(group) != proof.content:
             raise OSError(errno.EIO, "the copy differs from what was written", str(group))
         return group
 
@@ -196,7 +196,7 @@ def _is_committed(store: Store, video: str, folder: Path) -> bool:
             note = Unverified.from_json((folder / _NOTE).read_bytes())
         except (OSError, ValueError):
             return receipt is not None and receipt.attempt == folder.name
-        if not store.group(video).exists() or content_of(store.group(video)) != note.content:
+        if not store.group(video).exists() or read_content(store.group(video)) != note.content:
             return False
     store.write_note(note)  # an older receipt may be left
     return True

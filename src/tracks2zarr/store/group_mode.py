@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
-from tracks2zarr.common.problems import Problem, listed
+from tracks2zarr.common.problems import Problem, comma_list
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
@@ -117,7 +117,7 @@ def _without_proof(store: Store, plan: VideoPlan, lost: list[str]) -> Problem:
         kind="group-without-receipt",
         what="The store holds the video without its receipt, and with clips that would be lost.",
         file=str(store.group(plan.video)),
-        found=f"{listed(lost)}, of which the plan knows nothing",
+        found=f"{comma_list(lost)}, of which the plan knows nothing",
         expected="a receipt in .tracks2zarr, as a store has that was copied as a whole",
         remedy="Copy the store again, with .tracks2zarr; or replace the video: --group-mode w.",
         video=plan.video,
@@ -163,7 +163,7 @@ def _remedy(plan: VideoPlan, receipt: Receipt) -> str:
         add = "--group-mode a to add the clips that it lacks, "
     elif is_same:
         add = "--group-mode a to keep it as it is, "
-    replaced = f"replace it, which removes {listed(gone)}" if gone else "replace it"
+    replaced = f"replace it, which removes {comma_list(gone)}" if gone else "replace it"
     only = f"with --pattern '{glob.escape(plan.video)}-*' to leave the others as they are"
     return f"Pass --group-mode w to {replaced} ({only}), {add}or another store."
 
@@ -173,14 +173,14 @@ def _what_differs(plan: VideoPlan, receipt: Receipt) -> str:
     now = {clip.clip: clip for clip in plan.clips}
     said = []
     if added := sorted(now.keys() - then.keys()):
-        said.append(f"lacks {listed(added)}")
+        said.append(f"lacks {comma_list(added)}")
     if gone := sorted(then.keys() - now.keys()):
-        said.append(f"holds {listed(gone)}, too")
+        said.append(f"holds {comma_list(gone)}, too")
     both = sorted(now.keys() & then.keys())
     if changed := [c for c in both if now[c].content() != then[c].content()]:
-        said.append(f"other metadata for {listed(changed)}")
+        said.append(f"other metadata for {comma_list(changed)}")
     if changed := [c for c in both if not receipt.holds_source(now[c])]:
-        said.append(f"another tracks file for {listed(changed)}")
+        said.append(f"another tracks file for {comma_list(changed)}")
     if (plan.fps, plan.settings, plan.layout) != (
         receipt.plan.fps,
         receipt.plan.settings,
@@ -219,7 +219,7 @@ def _kept_although(store: Store, plan: VideoPlan, clips: list[ClipPlan]) -> Prob
         kind="clip-kept",
         what="Clips that the store holds are kept, although their input has changed.",
         file=str(store.group(plan.video)),
-        found=f"other input for {listed([clip.clip for clip in clips])}",
+        found=f"other input for {comma_list([clip.clip for clip in clips])}",
         expected="the input that they were made from",
         remedy="Pass --group-mode w to convert the video anew.",
         severity="warning",

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, did_you_mean, listed, shown
+from tracks2zarr.common.problems import (
+    Problem,
+    Tracks2ZarrError,
+    comma_list,
+    did_you_mean,
+    one_line,
+)
 from tracks2zarr.dataset.schema import ABSENT
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.receipt import Receipt
@@ -142,8 +148,8 @@ def no_such_video(store: Store, video: str, names: list[str]) -> Problem:
         kind="no-such-video",
         what="The store has no such video.",
         file=str(store.path),
-        found=f"'{shown(video)}'",
-        expected=f"one of {listed(names)}" if names else "a store that holds a video",
+        found=f"'{one_line(video)}'",
+        expected=f"one of {comma_list(names)}" if names else "a store that holds a video",
         remedy=did_you_mean(video, names) or "Correct the video's id.",
     )
 

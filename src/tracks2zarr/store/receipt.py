@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from tracks2zarr.common.files import Content, read_json
+from tracks2zarr.common.files import FolderContent, read_json
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan, digest_of_json, fields_of
 from tracks2zarr.tracks.files import digest_of
@@ -56,7 +56,7 @@ class Receipt:
 
     plan: VideoPlan
     clips: tuple[ClipReceipt, ...]
-    content: Content
+    content: FolderContent
     attempt: str
     started: str
     finished: str
@@ -147,7 +147,7 @@ class Receipt:
             receipt = cls(
                 plan=VideoPlan.from_dict(document["plan"]),
                 clips=tuple(ClipReceipt(**clip) for clip in document["clips"]),
-                content=Content(**document["content"]),
+                content=FolderContent(**document["content"]),
                 warnings=tuple(Problem.from_dict(problem) for problem in document["warnings"]),
                 **{name: document[name] for name in names},
             )

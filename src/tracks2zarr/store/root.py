@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tracks2zarr.common.files import read_json, write_whole
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, shown
+from tracks2zarr.common.files import read_json, write_atomically
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.store import OURS, State, Store, existing_store
@@ -52,8 +52,8 @@ def make_root(folder: Path, plan: Plan) -> None:
     plan
         What is to be done.
     """
-    write_whole(folder / OURS / "plan.json", Plan(plan.videos).to_json().encode())
-    write_whole(folder / "zarr.json", _root_bytes({}), temporary=folder / OURS / "zarr.json.new")
+    write_atomically(folder / OURS / "plan.json", Plan(plan.videos).to_json().encode())
+    write_atomically(folder / "zarr.json", _root_bytes({}), temporary=_new_root_file(folder))
 
 
 def finalise(store: str | os.PathLike[str]) -> Finalised:
@@ -80,7 +80,7 @@ def finalise(store: str | os.PathLike[str]) -> Finalised:
     with there.root_lock():
         finalised, content = _consolidate(there)
         if _bytes_at(there.root_file) != content:
-            write_whole(there.root_file, content, temporary=there.path / OURS / "zarr.json.new")
+            write_atomically(there.root_file, content, temporary=_new_root_file(there.path))
     return finalised
 
 
@@ -95,6 +95,11 @@ def listed_in(store: Store) -> set[str]:
     content = _bytes_at(store.root_file) or b"{}"
     nodes = read_json(content).get("consolidated_metadata", {}).get("metadata", {})
     return {name for name in nodes if "/" not in name}
+
+
+def _new_root_file(folder: Path) -> Path:
+    """Return where the root's metadata are written before they take their name."""
+    return folder / OURS / "zarr.json.new"
 
 
 def _bytes_at(path: Path) -> bytes | None:
@@ -158,7 +163,7 @@ def _unreadable(path: Path, error: Exception) -> Problem:
         kind="group-metadata",
         what="The metadata of a group cannot be read.",
         file=str(path),
-        found=shown(error),
+        found=one_line(error),
         expected="the metadata of a Zarr v3 group",
         remedy="Convert the video again, or remove the folder.",
     )

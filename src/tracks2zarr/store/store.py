@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tracks2zarr.common.files import content_of, extent_of, read_json, write_whole
+from tracks2zarr.common.files import count_files, read_content, read_json, write_atomically
 from tracks2zarr.common.locks import is_locked, locked
 from tracks2zarr.common.names import RESERVED_NAMES
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, did_you_mean, listed
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, did_you_mean
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.unverified import Unverified
@@ -185,7 +185,7 @@ class Store:
 
     def write_plan(self, plan: Plan) -> None:
         """Replace the plan."""
-        write_whole(self.plan_file, plan.to_json().encode())
+        write_atomically(self.plan_file, plan.to_json().encode())
 
     def read_receipt(self, video: str) -> Receipt | None:
         """Return a video's receipt, or None where there is none that can be read."""
@@ -196,7 +196,7 @@ class Store:
 
     def write_receipt(self, receipt: Receipt) -> None:
         """Write a video's receipt; the last step of its conversion."""
-        write_whole(self.receipt_file(receipt.plan.video), receipt.to_json().encode())
+        write_atomically(self.receipt_file(receipt.plan.video), receipt.to_json().encode())
 
     def read_note(self, video: str) -> Unverified | None:
         """Return what is known of a group of another workflow, or None where nothing is."""
@@ -207,7 +207,7 @@ class Store:
 
     def write_note(self, note: Unverified) -> None:
         """Write what is known of a group of another workflow; it has no receipt then."""
-        write_whole(self.note_file(note.video), note.to_json().encode())
+        write_atomically(self.note_file(note.video), note.to_json().encode())
         self.receipt_file(note.video).unlink(missing_ok=True)
 
     def unverified(self, video: str) -> Unverified | None:
@@ -217,7 +217,7 @@ class Store:
             return None
         content = note.content
         try:
-            fits = extent_of(self.group(video)) == (content.files, content.size)
+            fits = count_files(self.group(video)) == (content.files, content.size)
         except FileNotFoundError:
             return None  # it is being moved into another store
         return note if fits else None
@@ -234,7 +234,7 @@ class Store:
         """Record why an attempt at a video failed, and what else is known about the attempt."""
         document = {"video": video, **about, "problems": [p.as_dict() for p in problems]}
         text = json.dumps(document, indent=1) + "\n"
-        write_whole(self.failure_file(video), text.encode(), sync=False)
+        write_atomically(self.failure_file(video), text.encode(), sync=False)
 
     def groups(self) -> list[str]:
         """Return the names of all groups in the root, sorted; ours and others'."""
@@ -268,9 +268,9 @@ class Store:
         try:
             if not (folder / "zarr.json").is_file():
                 return False
-            if extent_of(folder) != (content.files, content.size):
+            if count_files(folder) != (content.files, content.size):
                 return False
-            return not read or content_of(folder) == content
+            return not read or read_content(folder) == content
         except FileNotFoundError:
             return False  # it is being replaced, or moved into another store
 
@@ -350,7 +350,7 @@ def inside_problem(store: Store) -> Problem | None:
         return None
     found, remedy = f"a folder within {outer}", f"Pass the store: {outer or store.path.parent}"
     if arrays:
-        found = f"the arrays {listed(arrays, 4)}"
+        found = f"the arrays {comma_list(arrays, 4)}"
     elif is_ours:
         found, remedy = f"a store within {outer}", "Move it out."
     return Problem(
@@ -380,7 +380,7 @@ def existing_store(path: str | os.PathLike[str]) -> Store:
     found = "nothing there"
     if given.is_dir():
         inside = sorted(entry.name for entry in given.iterdir())
-        found = f"a folder that holds {listed(inside, 5)}" if inside else "an empty folder"
+        found = f"a folder that holds {comma_list(inside, 5)}" if inside else "an empty folder"
     elif given.exists():
         found = "a file"
     nearby = sorted(entry.name for entry in given.parent.glob("*.zarr"))
@@ -392,6 +392,7 @@ def existing_store(path: str | os.PathLike[str]) -> Store:
             found=found,
             expected="a store that 'tracks2zarr create' made",
             remedy=did_you_mean(given.name, nearby)
-            or "Check the path." + (f" Beside it there is {listed(nearby, 5)}." if nearby else ""),
+            or "Check the path."
+            + (f" Beside it there is {comma_list(nearby, 5)}." if nearby else ""),
         )
     )

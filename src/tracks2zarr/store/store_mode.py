@@ -12,7 +12,7 @@ from typing import Protocol
 
 from tracks2zarr.common.files import remove_if_empty, remove_tree
 from tracks2zarr.common.locks import LockedError
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, listed
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.root import is_stale, make_root
@@ -126,7 +126,7 @@ def _not_a_store(store: Store) -> Iterator[Problem]:
         inside = sorted(entry.name for entry in store.path.iterdir())
         if not inside:
             return
-        found = f"a folder that holds {listed(inside, 5)}"
+        found = f"a folder that holds {comma_list(inside, 5)}"
     else:
         found = "a file"
     yield Problem(
@@ -144,7 +144,7 @@ def _exists(store: Store) -> Problem:
         kind="store-exists",
         what="The store exists.",
         file=str(store.path),
-        found=f"a Zarr store that holds {listed(store.groups(), 5) or 'no video'}",
+        found=f"a Zarr store that holds {comma_list(store.groups(), 5) or 'no video'}",
         expected="no store, or what a run of the same input and settings left unfinished",
         remedy="Pass --store-mode a to add to it, --store-mode w to replace it, or another path.",
     )

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
-from tracks2zarr.common.files import write_whole
+from tracks2zarr.common.files import write_atomically
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.common.provenance import now
 from tracks2zarr.store.store import Store
@@ -158,7 +158,7 @@ def read_record(store: Store, video: str) -> Record | None:
 
 def write_record(store: Store, record: Record) -> None:
     """Replace a video's record; whoever does holds the video's lock."""
-    write_whole(store.record_file(record.video), record.to_json().encode())
+    write_atomically(store.record_file(record.video), record.to_json().encode())
 
 
 def begin_attempt(store: Store, video: str, place: Place) -> AttemptRecord:

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Self
 
-from tracks2zarr.common.files import Content, read_json
-from tracks2zarr.common.problems import listed
+from tracks2zarr.common.files import FolderContent, read_json
+from tracks2zarr.common.problems import comma_list
 from tracks2zarr.planning.plan import fields_of
 
 #: The version of the note's JSON; a note of another one does not count.
@@ -47,7 +47,7 @@ class Unverified:
     """
 
     video: str
-    content: Content
+    content: FolderContent
     original: str
     origin: str
     noted: str
@@ -63,7 +63,7 @@ class Unverified:
         """Return in one line what a reader must know."""
         clips = [f"{clip.clip} ({clip.n_held} of {clip.n_frames})" for clip in self.renumbered]
         if clips:
-            frames = f"frames were left out and the others renumbered: {listed(clips)}"
+            frames = f"frames were left out and the others renumbered: {comma_list(clips)}"
         elif self.clips:
             frames = "no clip lacks a frame"
         else:
@@ -93,7 +93,7 @@ class Unverified:
             document = read_json(text)
             if document.pop("tracks2zarr_unverified") != NOTE_FORMAT:
                 raise ValueError("another format")
-            document["content"] = Content(**document["content"])
+            document["content"] = FolderContent(**document["content"])
             document["clips"] = tuple(ClipFrames(**clip) for clip in document["clips"])
             return cls(**document)
         except (KeyError, TypeError, AttributeError) as error:

@@ -17,7 +17,7 @@ import numpy as np
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.dataset.clip_boxes import ClipBoxes, Found, Spill
-from tracks2zarr.parallel.threads import mapped
+from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.tracks import row_reader, via
 from tracks2zarr.tracks.files import named_digest
 from tracks2zarr.tracks.row_problems import mixed_frames
@@ -101,7 +101,7 @@ def _parse_fast(
         on_bytes(len(header))
         if not via.is_header(via.split_header(header)):
             raise UnrecognisedError
-        for size, found in mapped(_find_boxes, _record_batches(file, hasher)):
+        for size, found in map_in_threads(_find_boxes, _record_batches(file, hasher)):
             images = ((name, same.setdefault(text, text)) for name, text in found.images)
             numbers = [number_of.setdefault(image, len(number_of)) for image in images]
             if len(found.batch.image):

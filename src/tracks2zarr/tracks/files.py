@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tracks2zarr.common.problems import Problem, listed, shown
+from tracks2zarr.common.problems import Problem, comma_list, one_line
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.tracks import via
 
@@ -127,7 +127,7 @@ def _pattern_problem(pattern: str) -> Problem | None:
         return Problem(
             kind="pattern",
             what="The pattern leaves the folder of tracks files.",
-            found=f"'{shown(pattern)}'",
+            found=f"'{one_line(pattern)}'",
             expected="a glob pattern relative to the folder, such as '*.csv' or '**/*.csv'",
             remedy="Correct --pattern.",
         )
@@ -147,8 +147,8 @@ def _nothing_matches(tracks_dir: Path, pattern: str) -> Problem:
         kind="no-tracks",
         what="No tracks file matches the pattern.",
         file=str(tracks_dir),
-        found=f"a folder that holds {listed(held)}" if held else "an empty folder",
-        expected=f"files that match '{shown(pattern)}'",
+        found=f"a folder that holds {comma_list(held)}" if held else "an empty folder",
+        expected=f"files that match '{one_line(pattern)}'",
         remedy="Check the folder, or pass another --pattern (quoted, so that the shell leaves it).",
     )
 
@@ -173,7 +173,7 @@ def _file_problem(path: Path, clip_stem: str) -> Problem | None:
         empty = path.stat().st_size == 0
         what = "A tracks file is empty." if empty else "A tracks file has another header."
         kind = "tracks-empty" if empty else "tracks-header"
-        found = "no header" if not header else shown(",".join(header))
+        found = "no header" if not header else one_line(",".join(header))
         remedy = "Export the tracks again, or leave the file out with --pattern."
     return _for_clip(
         Problem(
@@ -211,7 +211,7 @@ def _twice(tracks_dir: Path, files: list[TracksFile]) -> list[Problem]:
             kind="two-files",
             what="A clip has two tracks files.",
             file=str(tracks_dir / second.path),
-            found=f"'{shown(second.path)}' beside '{shown(several[0].path)}'",
+            found=f"'{one_line(second.path)}' beside '{one_line(several[0].path)}'",
             expected="one tracks file a clip",
             remedy="Remove one, or pass a --pattern that matches one of them.",
             clip=clip_stem,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tracks2zarr.common.problems import ROWS_NAMED, Problem, shown
+from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line
 from tracks2zarr.tracks import via
 
 
@@ -41,7 +41,7 @@ class RowProblems:
                     file=str(self.path),
                     row=line,
                     column=bad.column,
-                    found=shown(bad.found),
+                    found=one_line(bad.found),
                     expected=bad.expected,
                     remedy=remedy,
                 )
@@ -56,7 +56,7 @@ class RowProblems:
                 what=what,
                 file=str(self.path),
                 row=line,
-                found=shown(found),
+                found=one_line(found),
                 expected="a CSV file in UTF-8 with the columns " + ",".join(via.HEADER),
                 remedy="Export the tracks again.",
             )

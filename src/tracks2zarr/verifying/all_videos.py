@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, shown
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.system_problems import workers_problem
 from tracks2zarr.parallel import interrupts
 from tracks2zarr.parallel.cores import available_cores
-from tracks2zarr.parallel.processes import Table, process_pool
+from tracks2zarr.parallel.processes import ProgressTable, process_pool
 from tracks2zarr.planning.metadata_csv import read_metadata
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.root import is_stale
@@ -109,7 +109,7 @@ def verify(
         for video in plan.videos
     ]
     verdicts = {}
-    with interrupts.noted():
+    with interrupts.deferred():
         for verdict in _verdicts(tasks, workers):
             on_video(verdict)
             verdicts[verdict.video] = verdict
@@ -156,14 +156,14 @@ def _in_order[Item, Result](
     futures = [pool.submit(function, item) for item in items]
     for future in futures:
         while wait([future], _POLL_SECONDS).not_done:
-            interrupts.check()
+            interrupts.raise_deferred()
         yield future.result()
 
 
 @contextmanager
 def _workers(count: int) -> Iterator[Executor]:
     """Give worker processes, which stop when the block is left by an exception."""
-    table = Table(1)
+    table = ProgressTable(1)
     with process_pool(count, table) as pool:
         try:
             yield pool
@@ -187,7 +187,7 @@ def _unplanned(store: Store, planned: set[str]) -> Iterator[VideoVerdict]:
             kind="extra-group",
             what="The store holds a group that is in no plan.",
             file=str(store.group(name)),
-            found=f"the group '{shown(name)}'",
+            found=f"the group '{one_line(name)}'",
             expected="only videos of the plan",
             remedy="Move it away, or convert the video with tracks2zarr.",
             video=name,
@@ -219,7 +219,7 @@ def _root_problems(store: Store, plan: Plan) -> Iterator[Problem]:
                 kind="extra-file",
                 what="Something lies in the store that does not belong there.",
                 file=str(store.path / name),
-                found=shown(name),
+                found=one_line(name),
                 expected="groups, zarr.json and what tracks2zarr keeps",
                 remedy="Move it away.",
             )

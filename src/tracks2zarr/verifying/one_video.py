@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tracks2zarr.common.files import Content, content_of
-from tracks2zarr.common.problems import Problem, shown
+from tracks2zarr.common.files import FolderContent, read_content
+from tracks2zarr.common.problems import Problem, one_line
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.parallel.processes import report_bytes
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, read_metadata
@@ -185,7 +185,7 @@ def _problem(store: Store, video: str, kind: str, what: str, found: str) -> Prob
 def _content_problems(store: Store, proof: Receipt | Unverified) -> Iterator[Problem]:
     video, expected = proof.video, proof.content
     try:
-        found = content_of(store.group(video))
+        found = read_content(store.group(video))
     except OSError as error:
         yield _unreadable(store, video, error)
         return
@@ -201,7 +201,7 @@ def _content_problems(store: Store, proof: Receipt | Unverified) -> Iterator[Pro
         )
 
 
-def _content_text(content: Content) -> str:
+def _content_text(content: FolderContent) -> str:
     return f"{content.files} files, {content.size} bytes, {content.digest[:23]}…"
 
 
@@ -210,7 +210,7 @@ def _unreadable(store: Store, video: str, error: Exception) -> Problem:
         kind="group-unreadable",
         what="The group cannot be read.",
         file=str(store.group(video)),
-        found=shown(f"{type(error).__name__}: {error}"),
+        found=one_line(f"{type(error).__name__}: {error}"),
         expected="a group that zarr can read",
         remedy=_AGAIN,
         video=video,

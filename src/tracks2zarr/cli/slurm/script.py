@@ -65,7 +65,7 @@ def command(
     The values given are filled in; edit it, and submit it with sbatch. 'slurm submit' does
     all that it does, and more.
     """
-    from tracks2zarr.common.words import counted
+    from tracks2zarr.common.words import count_text
     from tracks2zarr.planning.matching import plan as make_plan
     from tracks2zarr.slurm.script import guide_script
 
@@ -89,7 +89,7 @@ def command(
     )
     output.write_text(text, encoding="utf-8")
     output.chmod(0o755)
-    said = counted(len(plan.videos), "video")
+    said = count_text(len(plan.videos), "video")
     click.echo(f"{output}: {said}\nnext:  sbatch {shlex.quote(str(output))}")
     return 0
 

@@ -17,9 +17,9 @@ from rich.text import Text
 
 from tracks2zarr.cli import show
 from tracks2zarr.cli.tables import UNLIMITED
-from tracks2zarr.common.files import write_whole
-from tracks2zarr.common.problems import listed
-from tracks2zarr.common.words import counted, size_text, time_text
+from tracks2zarr.common.files import write_atomically
+from tracks2zarr.common.problems import comma_list
+from tracks2zarr.common.words import count_text, size_text, time_text
 from tracks2zarr.store.store import State
 
 if TYPE_CHECKING:
@@ -52,21 +52,21 @@ def print_submitted(submitted: Submitted) -> None:
     for line in submitted.raised:
         console.print(line, markup=False, soft_wrap=True, style="yellow")
     if submitted.done:
-        console.print(f"{counted(len(submitted.done), 'video')} done already")
+        console.print(f"{count_text(len(submitted.done), 'video')} done already")
     if submitted.open:
-        count = counted(len(submitted.open), "video")
+        count = count_text(len(submitted.open), "video")
         console.print(f"{count} running or waiting already, left alone")
     if submission is None:
         console.print("Nothing was submitted.")
     else:
-        jobs = listed([array.job for array in submission.arrays])
-        tasks = counted(len(submitted.videos), "task")
+        jobs = comma_list([array.job for array in submission.arrays])
+        tasks = count_text(len(submitted.videos), "task")
         console.print(f"Submitted {tasks} (job {jobs}) and the last job {submission.last_job}")
         for request in dict.fromkeys(array.request for array in submission.arrays):
             if request is not None and request.minutes is not None:
                 console.print(
                     f"  each with {request.memory} MiB, {time_text(60 * request.minutes)},"
-                    f" {counted(request.cpus, 'core')}; at most {request.max_tasks} at a time"
+                    f" {count_text(request.cpus, 'core')}; at most {request.max_tasks} at a time"
                 )
     console.print(f"store: {submitted.store}", markup=False, soft_wrap=True)
     name = _quoted(submitted.store)
@@ -77,7 +77,7 @@ def print_cancelled(arrays: Mapping[str, int], last_job: bool) -> None:
     """Print what was cancelled, before its end is waited for."""
     said = []
     if arrays:
-        said = [f"{counted(sum(arrays.values()), 'task')} (job {listed([*arrays])})"]
+        said = [f"{count_text(sum(arrays.values()), 'task')} (job {comma_list([*arrays])})"]
     if last_job:
         said.append("the last job")
     line = f"Cancelled {' and '.join(said)}" if said else "Nothing runs or waits."
@@ -138,7 +138,7 @@ def _reasons(videos: Iterable[VideoStatus]) -> Iterator[str]:
     for same in alike.values():
         why, *where = _reason(same[0])
         if why:
-            yield f"{listed([video.video for video in same], 3)}: {why}"
+            yield f"{comma_list([video.video for video in same], 3)}: {why}"
             yield from where
 
 
@@ -147,7 +147,7 @@ def _reason(video: VideoStatus) -> Iterator[str]:
     yield video.why or ""
     where = video.problems[0].where() if video.problems else ""
     if where:
-        others = counted(len(video.problems) - 1, "other problem")
+        others = count_text(len(video.problems) - 1, "other problem")
         yield f"  in:  {where}" + (f" (and {others})" if video.problems[1:] else "")
     if video.log is not None:
         yield f"  log: {video.log}"
@@ -157,7 +157,7 @@ def _summary_lines(known: StoreStatus) -> list[str]:
     """Return how many videos there are of each state, and what to type next."""
     if not known.videos:
         return ["The store has no plan: no video was submitted for it.", *_next_lines(known)]
-    lines = [f"{counted(len(known.videos), 'video')}: {_counts(known.videos)}"]
+    lines = [f"{count_text(len(known.videos), 'video')}: {_counts(known.videos)}"]
     all_done = all(video.state is State.DONE for video in known.videos)
     if known.last_job is not None and not known.ok and (known.last_job.is_open or all_done):
         lines.append(f"last job, which lists and verifies: {known.last_job.state.lower()}")
@@ -220,7 +220,7 @@ def print_finished(finished: Finished) -> None:
     console.print("\n".join(lines), markup=False, soft_wrap=True)
     show.out().print(lines[-1])
     folder = finished.status.store / "logs"
-    write_whole(folder / "summary.txt", text.getvalue().encode())
+    write_atomically(folder / "summary.txt", text.getvalue().encode())
 
 
 def _verified(finished: Finished) -> str:
@@ -229,7 +229,7 @@ def _verified(finished: Finished) -> str:
         return "nothing was verified"
     good = sum(video.ok for video in verification.videos)
     how = "by digests" if verification.quick else "against their sources"
-    return f"{good} of {counted(len(verification.videos), 'video')} verified {how}"
+    return f"{good} of {count_text(len(verification.videos), 'video')} verified {how}"
 
 
 class Changes:
