@@ -26,7 +26,8 @@ from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.group import writer
 from tracks2zarr.group.video_arrays import VideoArrays
 from tracks2zarr.planning.plan import VideoPlan
-from tracks2zarr.tracks.compiled_reader import parse_clip
+from tracks2zarr.tracks.formats import format_named
+from tracks2zarr.tracks.reading import read_clip
 
 #: Frames and individuals of a chunk, and the level of compression.
 CANDIDATES = (
@@ -61,7 +62,8 @@ def _boxes(video: VideoPlan, number: int, folder: Path) -> ClipBoxes:
     clip = video.clips[number]
     columns = folder / str(number)
     columns.mkdir()
-    return parse_clip(clip.source_path, video.frame_rule(clip), columns).boxes
+    rule = video.frame_rule(clip)
+    return read_clip(format_named("via"), clip.source_path, rule, columns).boxes
 
 
 def _measure(plan: VideoPlan, boxes: list[ClipBoxes], path: Path, rounds: int) -> list[str]:

@@ -14,9 +14,10 @@ from benchmarks.generate import Experiment, write_experiment
 
 import tracks2zarr as tz
 from tracks2zarr.dataset import clip_boxes
+from tracks2zarr.dataset.batches import Batch
 from tracks2zarr.dataset.schema import BOX_VARIABLES
 from tracks2zarr.group import shard, writer
-from tracks2zarr.tracks import compiled_reader
+from tracks2zarr.tracks import reading
 
 
 class CountingFile(io.FileIO):
@@ -59,9 +60,9 @@ def test_each_byte_of_a_tracks_file_is_read_once(
     class CountedPath(type(Path())):  # type: ignore[misc]
         open = counted
 
-    parse_clip = compiled_reader.parse_clip
+    read_clip = reading.read_clip
     monkeypatch.setattr(
-        compiled_reader, "parse_clip", lambda path, *rest: parse_clip(CountedPath(path), *rest)
+        reading, "read_clip", lambda via, path, *rest: read_clip(via, CountedPath(path), *rest)
     )
     monkeypatch.setattr(CountingFile, "n_read", 0)
     create(sparse, tmp_path / "s.zarr")
@@ -115,11 +116,7 @@ def test_rows_that_are_not_in_order_are_sorted_on_disk(tmp_path: Path) -> None:
     with clip_boxes.Spill(tmp_path) as spill:
         for start in range(0, n, 10**5):
             rows = slice(start, start + 10**5)
-            spill.append(
-                clip_boxes.Batch(
-                    image[rows], track[rows], corner[rows], 0 * corner[rows], row[rows]
-                )
-            )
+            spill.append(Batch(image[rows], track[rows], corner[rows], 0 * corner[rows], row[rows]))
     tracemalloc.start()
     try:
         found = spill.boxes(np.arange(n_images, dtype=np.int32)[::-1])

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracks2zarr.dataset import schema
-from tracks2zarr.dataset.clip_boxes import ClipBoxes, Float32s
+from tracks2zarr.dataset.batches import Float32s
+from tracks2zarr.dataset.clip_boxes import ClipBoxes
 from tracks2zarr.native import library
 from tracks2zarr.native.chunks import Block
 

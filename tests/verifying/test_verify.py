@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -18,7 +17,6 @@ import tracks2zarr as tz
 from support.sample import SAMPLE
 from support.tree import run_cli, snapshot
 from tracks2zarr.verifying import all_videos
-from tracks2zarr.verifying import one_video as proving
 
 VIDEO = "04.09.2023-01-Right"
 OTHER = "06.09.2023-02-Left"
@@ -116,7 +114,10 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "a box too many": (change_array("confidence", (0, 0, 0), 0.5), "frame 0"),
     "a box after the clip": (change_array("position", (0, 95, 1, 0), 5.0), "frame 95"),
     "an individual too many": (change_array("shape", (0, 8, 0, 122), 5.0), "does not have"),
-    "escape_state": (change_array("escape_state", (0, 40), 0.0), "escape state from frame 40"),
+    "escape_state": (
+        change_array("escape_state", (0, 40), 0.0),
+        "escape state of clip Loop00 from frame 40",
+    ),
     "escape_state after the clip": (change_array("escape_state", (0, 60), 1.0), "frame 60"),
     "time": (change_array("time", (3,), 4), "'time' at [3]"),
     "track_id": (change_array("track_id", (0, 0), 99), "'track_id' at [0, 0]"),
@@ -289,13 +290,15 @@ def test_side_by_side(store: Path) -> None:
     assert sorted(verdicts) == [VIDEO, OTHER]
 
 
-@pytest.fixture
-def one_video(sample: Path, tmp_path: Path) -> Path:
-    """Return a store of one video."""
-    tracks, metadata = sample / "tracks", sample / "loop-frames-ffmpeg.csv"
-    plan = tz.plan(tracks, metadata, pattern="04*_tracks.csv")
-    assert tz.create(plan, tmp_path / "one.zarr", workers=1).ok
-    return tmp_path / "one.zarr"
+def kill_this_process(_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(all_videos, "verify_video", kill_this_process)
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        tz.verify(store, workers=2)
+    assert [problem.kind for problem in raised.value.problems] == ["workers"]
 
 
 def break_a_clip(sample: Path) -> None:
@@ -303,30 +306,8 @@ def break_a_clip(sample: Path) -> None:
     path.write_text(path.read_text().replace('""rect""', '""oval""', 1))
 
 
-@pytest.mark.parametrize("change", [lambda _: None, break_a_clip], ids=["sound", "broken"])
-def test_the_clips_of_one_video_are_read_side_by_side(
-    change: Callable[[Path], None], one_video: Path, sample: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    change(sample)
-    alone = tz.verify(one_video, workers=1)
-    monkeypatch.setattr(all_videos, "_WORTH_A_WORKER", 0)
-    prove = Mock(side_effect=proving.prove_video)
-    monkeypatch.setattr(all_videos, "prove_video", prove)
-    assert tz.verify(one_video, workers=2) == alone
-    (call,) = prove.call_args_list
-    assert len(call.args) == 2, "it was given what reads clips in workers"
-    assert alone.ok == (change is not break_a_clip)
-
-
-def kill_this_process(_: object) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_worker_that_is_killed_while_it_reads_a_clip(
-    one_video: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(all_videos, "_WORTH_A_WORKER", 0)
-    monkeypatch.setattr(all_videos, "read_source", kill_this_process)
-    with pytest.raises(tz.Tracks2ZarrError) as raised:
-        tz.verify(one_video, workers=2)
-    assert [problem.kind for problem in raised.value.problems] == ["workers"]
+def test_a_broken_source_is_named_by_its_row(store: Path, sample: Path) -> None:
+    break_a_clip(sample)
+    (video,) = (v for v in tz.verify(store, workers=1).videos if v.video == VIDEO)
+    assert {problem.kind for problem in video.problems} == {"source-changed", "not-rect"}
+    assert next(p.row for p in video.problems if p.kind == "not-rect") == 2

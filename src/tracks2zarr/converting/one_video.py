@@ -25,6 +25,7 @@ from tracks2zarr.store.commit import Attempt, recover
 from tracks2zarr.store.group_mode import Action, Decision, Mode, decide
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
+from tracks2zarr.tracks.formats import ReaderName
 
 #: What is imported while tracks files are read.
 _IMPORTED = ("tracks2zarr.group.writer", "tracks2zarr.group.comparison")
@@ -93,6 +94,7 @@ class ClipTask:
     group: Path
     kept_from: int | None = None
     digest: str = ""
+    reader: ReaderName | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class ClipResult:
 
     folder: Path
     digest: str
+    reader: ReaderName | None = None
     warnings: tuple[Problem, ...] = ()
     errors: tuple[Problem, ...] = ()
 
@@ -193,6 +196,9 @@ def _bring_in_clips(attempt: Attempt, task: VideoTask, decision: Decision) -> li
             group=group,
             kept_from=number_of[clip.clip] if clip.clip in kept else None,
             digest=(receipt.digest(clip.clip) or "") if receipt else "",
+            reader=receipt.clips[number_of[clip.clip]].reader
+            if receipt and clip.clip in number_of
+            else None,
         )
         for number, clip in enumerate(plan.clips)
     ]
@@ -219,8 +225,9 @@ def bring_in_clip(task: ClipTask) -> ClipResult:
         from tracks2zarr.group.reader import read_boxes
 
         read_boxes(task.group, task.kept_from).save(task.folder)
-        return ClipResult(task.folder, task.digest)
-    from tracks2zarr.tracks.compiled_reader import parse_clip
+        return ClipResult(task.folder, task.digest, task.reader)
+    from tracks2zarr.tracks import via
+    from tracks2zarr.tracks.reading import read_clip
 
     path = task.clip.source_path
     pointer = annex_problem(path)
@@ -228,7 +235,8 @@ def bring_in_clip(task: ClipTask) -> ClipResult:
         return ClipResult(task.folder, "", errors=(pointer,))
     before = path.stat()
     try:
-        parsed = parse_clip(
+        read = read_clip(
+            via,
             path,
             task.plan.frame_rule(task.clip),
             task.folder,
@@ -237,7 +245,7 @@ def bring_in_clip(task: ClipTask) -> ClipResult:
     except Tracks2ZarrError as error:  # the other clips are looked at all the same
         return ClipResult(task.folder, "", errors=error.problems)
     _check_unchanged(path, before, path.stat())
-    return ClipResult(parsed.folder, parsed.digest, parsed.warnings)
+    return ClipResult(read.folder, read.file.digest, read.file.reader, read.file.warnings)
 
 
 def _check_unchanged(path: Path, before: os.stat_result, after: os.stat_result) -> None:
@@ -279,7 +287,13 @@ def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ClipResult], clock
             raise Tracks2ZarrError(problems)
         content = read_content(attempt.group)
     receipts = tuple(
-        ClipReceipt(clip=clip.clip, digest=result.digest, n_individuals=len(ids), n_boxes=count)
+        ClipReceipt(
+            clip=clip.clip,
+            digest=result.digest,
+            n_individuals=len(ids),
+            n_boxes=count,
+            reader=result.reader,
+        )
         for clip, result, ids, count in zip(plan.clips, clips, tracks, counts, strict=True)
     )
     warnings = tuple(problem for clip in clips for problem in clip.warnings)

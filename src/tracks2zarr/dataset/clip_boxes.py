@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -13,10 +13,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
-type Bools = NDArray[np.bool_]
-type Int32s = NDArray[np.int32]
-type Int64s = NDArray[np.int64]
-type Float32s = NDArray[np.float32]
+from tracks2zarr.dataset.batches import Batch, Float32s, Int32s, Int64s, is_in_order
 
 #: The columns of a spill folder: dtype and values a box.
 _COLUMNS: dict[str, tuple[str, int]] = {
@@ -29,53 +26,6 @@ _COLUMNS: dict[str, tuple[str, int]] = {
 _ROWS_AT_ONCE = 1 << 20
 #: Track numbers below this are looked up in a table.
 _TABLE_TRACKS = 1 << 17
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Some boxes in the order of the file.
-
-    `image` (n,) int32 counts in the images that are known; `track` (n,) int64; `corner`
-    and `size` (n, 2) float32, pixels; `confidence` (n,) float32, NaN where absent.
-    """
-
-    image: Int32s
-    track: Int64s
-    corner: Float32s
-    size: Float32s
-    confidence: Float32s
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Some boxes, and the images that they are in: file name and file attributes."""
-
-    images: list[tuple[str, str]]
-    batch: Batch
-
-    def joined(self, other: Found, order: Int64s) -> Found:
-        """Return these boxes and others, in ascending order of (n,) `order`."""
-        by_row = np.argsort(order, kind="stable")
-        ours, theirs = self.batch, other.batch
-        theirs = replace(theirs, image=theirs.image + np.int32(len(self.images)))
-        columns = {
-            name: np.concatenate([getattr(ours, name), getattr(theirs, name)])[by_row]
-            for name in Batch.__slots__
-        }
-        return Found([*self.images, *other.images], Batch(**columns))
-
-
-@dataclass(frozen=True, slots=True)
-class Recognised:
-    """Rows that are as the tracker writes them, among some lines.
-
-    `is_known` (n_lines,) bool tells which lines these are, `images` has the cells of the
-    images that they are in, as bytes.
-    """
-
-    is_known: Bools
-    images: list[bytes]
-    batch: Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,17 +145,6 @@ def _order(frame: Int32s) -> Int64s | None:
     if not np.any(frame[1:] < frame[:-1]):
         return None
     return np.argsort(frame, kind="stable")
-
-
-def is_in_order(frame: Int32s | Int64s, track: Int64s) -> bool:
-    """Tell whether frames go up, and tracks go up, or down, in each, so that none is twice."""
-    if (frame[1:] < frame[:-1]).any():
-        return False
-    is_new_frame = frame[1:] != frame[:-1]
-    return any(
-        bool((is_new_frame | goes_on).all())
-        for goes_on in (track[1:] < track[:-1], track[1:] > track[:-1])
-    )
 
 
 def _bytes(name: str, values: NDArray[Any]) -> memoryview:

@@ -15,7 +15,8 @@ from zarr.storage import LocalStore
 from tracks2zarr.common.files import read_json
 from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line
 from tracks2zarr.dataset import schema
-from tracks2zarr.dataset.clip_boxes import ClipBoxes, Float32s, Int64s
+from tracks2zarr.dataset.batches import Float32s, Int64s
+from tracks2zarr.dataset.clip_boxes import ClipBoxes
 from tracks2zarr.group.shard import ShardReader
 from tracks2zarr.group.video_arrays import VideoArrays, escape_state
 from tracks2zarr.group.writer import box_shards, chunk_shapes

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracks2zarr.dataset import schema
-from tracks2zarr.dataset.clip_boxes import Float32s, Int64s
+from tracks2zarr.dataset.batches import Float32s, Int64s
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 
 

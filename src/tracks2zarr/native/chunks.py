@@ -8,7 +8,8 @@ from typing import Self
 import numpy as np
 
 from tracks2zarr.dataset import schema
-from tracks2zarr.dataset.clip_boxes import Bools, ClipBoxes, Float32s, Int64s
+from tracks2zarr.dataset.batches import Bools, Float32s, Int64s
+from tracks2zarr.dataset.clip_boxes import ClipBoxes
 from tracks2zarr.native import library
 
 

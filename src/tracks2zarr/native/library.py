@@ -9,13 +9,14 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tracks2zarr.dataset.clip_boxes import Batch, Recognised
+from tracks2zarr.dataset.batches import Batch
 
 SOURCES = sorted(Path(__file__).parent.glob("*.c"))
 LIBRARY = Path(__file__).with_name("libtracks2zarr.so")
@@ -53,43 +54,62 @@ def count_byte(text: bytes | memoryview, byte: int, scanner: ctypes.CDLL) -> int
     return int(scanner.count_byte(values.ctypes.data, len(values), byte))
 
 
-def recognise(records: bytes | memoryview, scanner: ctypes.CDLL) -> Recognised | None:
-    """Read the rows that are as the tracker writes them; another thread may do so, too.
+@dataclass(frozen=True, slots=True)
+class ScannedLines:
+    """What was recognised in some lines.
 
     Parameters
     ----------
-    records
+    kind
+        (n_lines,) uint8: `UNKNOWN`, `HAS_BOX` or `NO_BOX`.
+    images
+        The cells of the images that recognised lines are in, as bytes; `boxes.image` counts in
+        them.
+    boxes
+        Those of the lines that have one, in order.
+    """
+
+    kind: NDArray[np.uint8]
+    images: list[bytes]
+    boxes: Batch
+
+
+#: What a line is: not as the tracker writes it, a box, or a frame without boxes.
+UNKNOWN, HAS_BOX, NO_BOX = 0, 1, 2
+
+
+def scan_lines(text: bytes | memoryview, scanner: ctypes.CDLL) -> ScannedLines | None:
+    """Read the lines that are as the tracker writes them; another thread may do so, too.
+
+    Parameters
+    ----------
+    text
         Whole lines.
     scanner
-        The `library`.
+        The `compiled` library.
 
     Returns
     -------
-    Recognised
+    ScannedLines
         None where lines are so short that room for a box each would be a waste.
     """
-    text = np.frombuffer(records, np.uint8)
-    room = count_byte(records, ord("\n"), scanner) + 1
-    if room > 1 + len(text) // _LEAST_LINE:
+    values = np.frombuffer(text, np.uint8)
+    room = count_byte(text, ord("\n"), scanner) + 1
+    if room > 1 + len(values) // _LEAST_LINE:
         return None
-    is_known, counts = np.empty(room, np.bool_), np.empty(2, np.int64)
+    kind, counts = np.empty(room, np.uint8), np.empty(2, np.int64)
     images = np.empty((room, 2), np.int64)
-    batch = Batch(
+    boxes = Batch(
         image=np.empty(room, np.int32),
         track=np.empty(room, np.int64),
         corner=np.empty((room, 2), np.float32),
         size=np.empty((room, 2), np.float32),
         confidence=np.empty(room, np.float32),
     )
-    columns: list[NDArray[Any]] = [
-        batch.image,
-        batch.track,
-        batch.corner,
-        batch.size,
-        batch.confidence,
-    ]
-    outputs = [column.ctypes.data for column in (is_known, counts, images, *columns)]
-    n_lines = scanner.scan_rows(text.ctypes.data, len(text), *outputs)
-    n_rows, n_images = counts.tolist()
-    cells = [bytes(records[start:stop]) for start, stop in images[:n_images].tolist()]
-    return Recognised(is_known[:n_lines], cells, Batch(*(column[:n_rows] for column in columns)))
+    columns = boxes.image, boxes.track, boxes.corner, boxes.size, boxes.confidence
+    arrays: list[NDArray[Any]] = [kind, counts, images, *columns]
+    outputs = [array.ctypes.data for array in arrays]
+    n_lines = scanner.scan_rows(values.ctypes.data, len(values), *outputs)
+    n_boxes, n_images = counts.tolist()
+    cells = [bytes(text[start:stop]) for start, stop in images[:n_images].tolist()]
+    return ScannedLines(kind[:n_lines], cells, boxes.first(n_boxes))

@@ -2,8 +2,8 @@
  *
  * A row is recognised where each byte around its numbers is what the tracker writes, and
  * each number is written as JSON writes it and sure to be rounded as Python would round
- * it. Nothing is decided of any other row: it is handed on. `pieces.py` does the same with
- * polars where this is not compiled. No Python in here, so one library serves all versions.
+ * it. Nothing is decided of any other row: it is handed on. No Python in here, so one library
+ * serves all versions.
  */
 
 #include <stdbool.h>
@@ -152,10 +152,23 @@ typedef struct {
     int64_t track;
 } region;
 
-/* Read what stands behind the cells of an image, up to the end of the line. */
+/* What a line is. */
+enum { UNKNOWN, HAS_BOX, NO_BOX };
+
+static inline bool ends_line(cursor *c) {
+    return c->at == c->end || SKIP(c, "\n") || SKIP(c, "\r\n");
+}
+
+/* Read what stands behind the region_count of a frame without boxes, up to the end of the line. */
+static inline bool read_no_region(cursor *c) {
+    int64_t number;
+    return SKIP(c, ",") && whole(c, 9, &number) && SKIP(c, ",\"{}\",\"{}\"") && ends_line(c);
+}
+
+/* Read what stands behind the region_count of a frame with boxes, up to the end of the line. */
 static inline bool read_region(cursor *c, region *found) {
     int64_t number;
-    return whole(c, 9, &number) && number > 0 && SKIP(c, ",") && whole(c, 9, &number) &&
+    return SKIP(c, ",") && whole(c, 9, &number) &&
            SKIP(c, ",\"{\"\"name\"\":\"\"rect\"\",\"\"x\"\":") &&
            signed_amount(c, false, &found->x) && SKIP(c, ",\"\"y\"\":") &&
            signed_amount(c, false, &found->y) && SKIP(c, ",\"\"width\"\":") &&
@@ -163,8 +176,16 @@ static inline bool read_region(cursor *c, region *found) {
            amount(c, false, &found->height) && SKIP(c, "}\",\"{\"\"track\"\":\"\"") &&
            whole(c, 16, &found->track) && found->track < MOST_TRACK &&
            SKIP(c, "\"\", \"\"confidence\"\":\"\"") &&
-           signed_amount(c, true, &found->confidence) && SKIP(c, "\"\"}\"") &&
-           (c->at == c->end || SKIP(c, "\n") || SKIP(c, "\r\n"));
+           signed_amount(c, true, &found->confidence) && SKIP(c, "\"\"}\"") && ends_line(c);
+}
+
+/* Read what stands behind the cells of an image. */
+static inline uint8_t read_rest(cursor *c, region *found) {
+    int64_t n_regions;
+    const uint8_t *text = c->at;
+    if (!whole(c, 9, &n_regions)) return UNKNOWN;
+    if (n_regions > 0) return read_region(c, found) ? HAS_BOX : UNKNOWN;
+    return c->at == text + 1 && read_no_region(c) ? NO_BOX : UNKNOWN;
 }
 
 /* Return how often a byte is there. Lanes of one byte each, emptied before they overflow, are
@@ -187,28 +208,28 @@ int64_t count_byte(const uint8_t *text, int64_t n_bytes, uint8_t byte) {
 
 /* Read lines, and return how many there are.
  *
- * is_known (n_lines,)  1 for each line that is recognised, else 0
- * counts (2,)          how many lines are recognised, and how many images were found
+ * kind (n_lines,)      UNKNOWN, HAS_BOX or NO_BOX
+ * counts (2,)          how many boxes and how many images were found
  * images (n, 2)        where the cells of an image begin and end; a run of rows is one image
  * image, track, corner (n, 2), size (n, 2), confidence
- *                      of each row that is recognised
+ *                      of each box
  *
  * All have room for as many as there are lines.
  */
-int64_t scan_rows(const uint8_t *text, int64_t n_bytes, uint8_t *is_known, int64_t *counts,
+int64_t scan_rows(const uint8_t *text, int64_t n_bytes, uint8_t *kind, int64_t *counts,
                   int64_t *images, int32_t *image, int64_t *track, float *corner, float *size,
                   float *confidence) {
     cursor c = {text, text + n_bytes};
     const uint8_t *cells = NULL; /* those of the image of the row before */
-    int64_t length = 0, n_lines = 0, n_rows = 0, n_images = 0;
+    int64_t length = 0, n_lines = 0, n_boxes = 0, n_images = 0;
     for (; c.at < c.end; n_lines++) {
         const uint8_t *line = c.at;
         bool is_same = cells != NULL && skip(&c, (const char *)cells, length);
         bool has_image = is_same || skip_image(&c);
         int64_t image_length = c.at - line;
         region found;
-        is_known[n_lines] = has_image && read_region(&c, &found);
-        if (!is_known[n_lines]) {
+        kind[n_lines] = has_image ? read_rest(&c, &found) : UNKNOWN;
+        if (kind[n_lines] == UNKNOWN) {
             const uint8_t *end = memchr(line, '\n', (size_t)(c.end - line));
             c.at = end == NULL ? c.end : end + 1;
             continue;
@@ -220,16 +241,17 @@ int64_t scan_rows(const uint8_t *text, int64_t n_bytes, uint8_t *is_known, int64
             images[2 * n_images + 1] = line + length - 1 - text; /* without the comma */
             n_images++;
         }
-        image[n_rows] = (int32_t)(n_images - 1);
-        track[n_rows] = found.track;
-        corner[2 * n_rows] = found.x;
-        corner[2 * n_rows + 1] = found.y;
-        size[2 * n_rows] = found.width;
-        size[2 * n_rows + 1] = found.height;
-        confidence[n_rows] = found.confidence;
-        n_rows++;
+        if (kind[n_lines] == NO_BOX) continue;
+        image[n_boxes] = (int32_t)(n_images - 1);
+        track[n_boxes] = found.track;
+        corner[2 * n_boxes] = found.x;
+        corner[2 * n_boxes + 1] = found.y;
+        size[2 * n_boxes] = found.width;
+        size[2 * n_boxes + 1] = found.height;
+        confidence[n_boxes] = found.confidence;
+        n_boxes++;
     }
-    counts[0] = n_rows;
+    counts[0] = n_boxes;
     counts[1] = n_images;
     return n_lines;
 }

@@ -78,9 +78,9 @@ def predicted_memory(
 
 
 def _installed_reader() -> Reader:
-    from tracks2zarr.native import library  # numpy takes a while to import
+    from tracks2zarr.tracks import compiled_reader  # numpy takes a while to import
 
-    return POLARS if library.compiled() is None else COMPILED
+    return COMPILED if compiled_reader.is_available() else POLARS
 
 
 def _of_frames(size: int, n_frames: int) -> int:

@@ -14,7 +14,7 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import ABSENT, SCHEMA_VERSION, IndividualDim
 from tracks2zarr.planning import cost
-from tracks2zarr.tracks.via import FrameRule
+from tracks2zarr.tracks.frames import FrameRule
 
 #: The version of the plan's JSON; another one is refused.
 PLAN_FORMAT = 1

@@ -11,19 +11,26 @@ from tracks2zarr.common.files import FolderContent, read_json
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan, digest_of_json, fields_of
 from tracks2zarr.tracks.files import digest_of
+from tracks2zarr.tracks.formats import ReaderName
 
 #: The version of the receipt's JSON; a receipt of another one does not count.
-RECEIPT_FORMAT = 1
+RECEIPT_FORMAT = 2
+#: Those that can be read; in the first, clips have no `reader`.
+_READABLE_FORMATS = {1, RECEIPT_FORMAT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipReceipt:
-    """One clip as it was converted: the digest of its source, its individuals and boxes."""
+    """One clip as it was converted: the digest of its source, its individuals and boxes.
+
+    `reader` is the reader of its tracks file; None in receipts of version 0.1.
+    """
 
     clip: str
     digest: str
     n_individuals: int
     n_boxes: int
+    reader: ReaderName | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +148,7 @@ class Receipt:
         """
         try:
             document = read_json(text)
-            if document["tracks2zarr_receipt"] != RECEIPT_FORMAT:
+            if document["tracks2zarr_receipt"] not in _READABLE_FORMATS:
                 raise ValueError("another format")
             names = ("attempt", "started", "finished", "seconds", "peak_memory", "host", "versions")
             receipt = cls(

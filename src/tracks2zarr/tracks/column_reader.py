@@ -1,65 +1,192 @@
-"""Rows of any style from CSV to boxes: polars, for the CSV as for the JSON in its cells.
+"""The reader of rows of any style: polars, for the CSV as for the JSON in its cells.
 
-What is not recognised here is for the slow road (`tracks2zarr.tracks.row_reader`) to decide.
+It proves what the compiled reader read, and reads everything where nothing was compiled. What
+polars is not known to read as it is meant goes through the csv and json modules, a batch of
+records at once. A record that is not right is for the row reader, which names it.
 """
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
 import numpy as np
 import polars as pl
 
-from tracks2zarr.dataset.clip_boxes import Batch, Found, Int32s, Int64s
-from tracks2zarr.tracks import via
-from tracks2zarr.tracks.scan import UnrecognisedError
+from tracks2zarr.dataset.batches import Batch, ImageBatch, Int32s, Int64s
+from tracks2zarr.parallel.threads import map_in_threads
+from tracks2zarr.tracks import values
+from tracks2zarr.tracks.files import named_digest
+from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes, UnrecognisedError
+from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.images import Images
+from tracks2zarr.tracks.via import BOM, HEADER, is_header, split_header
+
+#: Bytes of CSV that are parsed at once; the JSON of more does not fit into a core's cache.
+BATCH_BYTES = 2 * 2**20
+#: Records with more bytes than this are not looked for.
+_MOST_BYTES = 32 * 2**20
 
 _BEFORE_QUOTED, _AFTER_QUOTED = np.zeros((2, 256), np.bool_)
 _BEFORE_QUOTED[[*b',\n"']] = True
 _AFTER_QUOTED[[*b',\r\n"']] = True
 
-_RAW = dict.fromkeys(via.HEADER, pl.String)
+_RAW = dict.fromkeys(HEADER, pl.String)
 _SHAPE = pl.Struct(dict.fromkeys(("name", "x", "y", "width", "height"), pl.String))
 _REGION = pl.Struct(dict.fromkeys(("track", "confidence"), pl.String))
 _BOX = ("x", "y", "width", "height")
+_KEYS = {"region_shape_attributes": ("name", *_BOX), "region_attributes": ("track", "confidence")}
 #: From here on, json_decode may have taken an integer for a float64.
 _EXACT_FLOAT = 2**53
 
 
-def decode(records: bytes) -> tuple[Found, Int64s]:
+def read_file(
+    path: Path,
+    rule: FrameRule,
+    take: TakeBoxes,
+    on_bytes: OnBytes,
+    *,
+    quotes_are_sound: bool = False,
+) -> ReadFile:
+    """Read a tracks file; see `tracks2zarr.tracks.formats.TracksReader`.
+
+    Parameters
+    ----------
+    path, rule, take, on_bytes
+        As there.
+    quotes_are_sound
+        Whether all quotes are known to stand where CSV has them, as another reader has seen to
+        that.
+
+    Raises
+    ------
+    UnrecognisedError
+        If a row is for the row reader to decide.
+    OSError
+        If the file cannot be read.
+    """
+    hasher, images = hashlib.sha256(), Images()
+    with path.open("rb") as file:
+        line = file.readline()
+        hasher.update(line)
+        on_bytes(len(line))
+        header, rest = _split_at_return(line)
+        if not is_header(split_header(header)):
+            raise UnrecognisedError
+        read = partial(_read_batch, quotes_are_sound=quotes_are_sound)
+        for size, found in map_in_threads(read, _records(file, hasher, rest)):
+            take(images.renumbered(found))
+            on_bytes(size)
+    frame_of_image, warnings = images.frames(path, rule)
+    return ReadFile("columns", named_digest(hasher), frame_of_image, warnings)
+
+
+def _split_at_return(line: bytes) -> tuple[bytes, bytes]:
+    """Split a line behind a carriage return that no line feed follows; it ends a line, too."""
+    place = line.find(b"\r") + 1
+    return (line[:place], line[place:]) if place and line[place:] != b"\n" else (line, b"")
+
+
+def _records(file: BinaryIO, hasher: hashlib._Hash, rest: bytes) -> Iterator[bytes]:
+    """Yield `rest` and whole records; a record may have line breaks within quotes."""
+    while block := file.read(BATCH_BYTES):
+        block += file.readline()
+        while _n_quotes(block) % 2 and (line := file.readline()):
+            if len(block) > _MOST_BYTES:
+                raise UnrecognisedError  # a quote that is never closed
+            block += line
+        hasher.update(block)
+        yield rest + block
+        rest = b""
+    if rest:
+        yield rest
+
+
+def _n_quotes(block: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord('"')))
+
+
+def _read_batch(records: bytes, *, quotes_are_sound: bool) -> tuple[int, ImageBatch]:
+    """Return the number of bytes, and the boxes of some records."""
+    return len(records), decode(records, quotes_are_sound=quotes_are_sound)[0]
+
+
+def decode(records: bytes, *, quotes_are_sound: bool = False) -> tuple[ImageBatch, Int64s]:
     """Read some records, each of which must be right.
 
     Parameters
     ----------
     records
-        Whole records, each with its line break.
+        Whole records, each with its line break; the last may have none.
+    quotes_are_sound
+        As for `read_file`.
 
     Returns
     -------
-    found, rows
-        The boxes; and (n,) int64, the record of each.
+    boxes, rows
+        The boxes, with their images; and (n,) int64, the record of each.
 
     Raises
     ------
     UnrecognisedError
         If there is a record that is not known to be right.
     """
-    if via.BOM in records or not _is_quoted_strictly(records):
-        raise UnrecognisedError  # polars would drop that
-    try:
-        raw = pl.read_csv(records, has_header=False, schema=_RAW)
-    except pl.exceptions.PolarsError:
-        raise UnrecognisedError from None
-    if any(raw[name].has_nulls() for name in _NEEDED):
-        raise UnrecognisedError
+    raw = _cells(records, quotes_are_sound=quotes_are_sound)
     image, images = _images(raw)
-    is_empty = raw.select(
-        (pl.col("region_shape_attributes") == "{}") & (pl.col("region_attributes") == "{}")
-    ).to_series()
-    _check_empty(raw.filter(is_empty))
-    has_box = ~is_empty.to_numpy()
+    has_box = _has_box(raw)
     raw = raw.filter(has_box)
-    if (raw["region_count"].str.strip_chars() == "0").any():
+    try:
+        boxes = _to_batch(image[has_box], _decoded(raw))
+    except UnrecognisedError:
+        boxes = _to_batch(image[has_box], _decoded_one_by_one(raw), are_exact=True)
+    return ImageBatch(images, boxes), np.flatnonzero(has_box)
+
+
+# ---- from text to cells
+
+
+def _cells(records: bytes, *, quotes_are_sound: bool) -> pl.DataFrame:
+    """Return the seven cells of each record, as text."""
+    try:
+        if not quotes_are_sound and not _is_quoted_strictly(records):
+            raise UnrecognisedError
+        if b"\xef" in records and BOM in records:
+            raise UnrecognisedError  # polars would drop that
+        if b"\r" in records and records.count(b"\r") != records.count(b"\r\n"):
+            raise UnrecognisedError  # to the csv module, this ends a line
+        raw = pl.read_csv(records, has_header=False, schema=_RAW)
+        if any(raw[name].has_nulls() for name in _NEEDED):
+            raise UnrecognisedError
+    except (pl.exceptions.PolarsError, UnrecognisedError):
+        return _cells_by_csv(records)
+    return raw
+
+
+_NEEDED = (
+    "filename",
+    "file_attributes",
+    "region_count",
+    "region_shape_attributes",
+    "region_attributes",
+)
+
+
+def _cells_by_csv(records: bytes) -> pl.DataFrame:
+    """Return the same by the csv module, which takes what polars would drop or refuse."""
+    try:
+        text = io.StringIO(records.decode(), newline="")
+        rows = [fields for fields in csv.reader(text, strict=True) if fields]
+    except (UnicodeDecodeError, csv.Error):
+        raise UnrecognisedError from None
+    if any(len(fields) != len(HEADER) for fields in rows):
         raise UnrecognisedError
-    return Found(images, _to_batch(image[has_box], _values(raw))), np.flatnonzero(has_box)
+    return pl.DataFrame(rows, schema=_RAW, orient="row")
 
 
 def _is_quoted_strictly(records: bytes) -> bool:
@@ -79,28 +206,33 @@ def _is_quoted_strictly(records: bytes) -> bool:
 
 
 def _images(raw: pl.DataFrame) -> tuple[Int32s, list[tuple[str, str]]]:
-    """Return (n,) int32, the number of the image of each row, and the distinct images."""
-    keys = ["filename", "file_attributes"]
-    distinct = raw.select(keys).unique(maintain_order=True).with_row_index("image")
-    joined = raw.select(keys).join(distinct, on=keys, how="left", maintain_order="left")
-    return joined["image"].cast(pl.Int32).to_numpy(), list(distinct.select(keys).iter_rows())
+    """Return (n,) int32, the number of the image of each row; and one image a run of rows."""
+    cells = raw.select("filename", "file_attributes")
+    is_new = cells.select(
+        pl.any_horizontal(pl.all() != pl.all().shift()).fill_null(value=True)
+    ).to_series()
+    return np.cumsum(is_new.to_numpy(), dtype=np.int32) - 1, cells.filter(is_new).rows()
 
 
-_NEEDED = (
-    "filename",
-    "file_attributes",
-    "region_count",
-    "region_shape_attributes",
-    "region_attributes",
-)
-
-
-def _check_empty(raw: pl.DataFrame) -> None:
-    if (raw["region_count"] != "0").any():
+def _has_box(raw: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return (n,) bool, which rows have a box; the others are frames without boxes."""
+    cells = pl.col("region_shape_attributes", "region_attributes")
+    # where there is a quote, there is a key; only cells without one are looked at closely
+    is_empty = raw.select(pl.all_horizontal(~cells.str.contains('"', literal=True))).to_series()
+    if is_empty.any():
+        is_empty = raw.select(pl.all_horizontal(cells.str.strip_chars() == "{}")).to_series()
+    counts = raw["region_count"].str.strip_chars()
+    if (counts.filter(~is_empty) == "0").any():
         raise UnrecognisedError
+    if any(values.to_integer(count) != 0 for count in counts.filter(is_empty).unique()):
+        raise UnrecognisedError
+    return ~is_empty.to_numpy()
 
 
-def _values(raw: pl.DataFrame) -> pl.DataFrame:
+# ---- from cells to values
+
+
+def _decoded(raw: pl.DataFrame) -> pl.DataFrame:
     """Return the values of the two columns of JSON, as text, one column a key."""
     try:
         shape = raw["region_shape_attributes"].str.json_decode(_SHAPE)
@@ -110,28 +242,28 @@ def _values(raw: pl.DataFrame) -> pl.DataFrame:
     # json_decode drops empty strings: then the rows would no longer belong together
     if not len(shape) == len(region) == len(raw):
         raise UnrecognisedError
-    values = pl.concat([shape.struct.unnest(), region.struct.unnest()], how="horizontal")
-    if not _is_one_object_a_row(raw, values):
+    found = pl.concat([shape.struct.unnest(), region.struct.unnest()], how="horizontal")
+    if not _is_one_object_a_row(raw, found):
         raise UnrecognisedError
-    return values
+    return found
 
 
-def _is_one_object_a_row(raw: pl.DataFrame, values: pl.DataFrame) -> bool:
+def _is_one_object_a_row(raw: pl.DataFrame, found: pl.DataFrame) -> bool:
     """Tell whether each row has one object, in which no key that counts is twice.
 
     json_decode reads all rows as one text, so that an object may begin in one row and end in
     another; and of a key that is twice it takes the first, where others take the last. Where
     a row has as many colons as values were found, all is well; else it is looked at closely.
     """
-    with_confidence = not values["confidence"].has_nulls()
-    for column, keys, found in (
+    with_confidence = not found["confidence"].has_nulls()
+    for column, keys, n_values in (
         ("region_shape_attributes", ("name", *_BOX), len(_BOX) + 1),
         ("region_attributes", ("track",), 2 if with_confidence else 0),
     ):
         text = raw[column]
         if not (text.str.starts_with("{") & text.str.ends_with("}")).all():
             return False
-        if (text.str.count_matches(":", literal=True) == found).all():
+        if (text.str.count_matches(":", literal=True) == n_values).all():
             continue
         if text.str.contains_any(["\\", "["]).any():
             return False  # a key may be written with escapes, a list may go on in another row
@@ -146,10 +278,72 @@ def _is_one_object_a_row(raw: pl.DataFrame, values: pl.DataFrame) -> bool:
     return True
 
 
-def _to_batch(image: Int32s, values: pl.DataFrame) -> Batch:
-    number = values.select(
-        *(pl.col(name).cast(pl.Float64, strict=False) for name in _BOX),
-        pl.col("confidence").cast(pl.Float64, strict=False),
+def _decoded_one_by_one(raw: pl.DataFrame) -> pl.DataFrame:
+    """Return the same values by the json module: numbers, and NaN where there is no confidence."""
+    rows = [
+        _object(shape, "region_shape_attributes") | _object(region, "region_attributes")
+        for shape, region in raw.select(*_KEYS).iter_rows()
+    ]
+    if any(row.get("name") != "rect" for row in rows):
+        raise UnrecognisedError
+    columns: dict[str, list[Any]] = {
+        name: [values.to_number(row.get(name)) for row in rows] for name in _BOX
+    }
+    columns["track"] = [values.to_integer(row.get("track")) for row in rows]
+    columns["confidence"] = [values.to_confidence(row.get("confidence")) for row in rows]
+    if any(None in column for column in columns.values()):
+        raise UnrecognisedError
+    if any(not 0 <= track < values.MAX_TRACK for track in columns["track"]):
+        raise UnrecognisedError
+    types = dict.fromkeys((*_BOX, "confidence"), pl.Float64()) | {"track": pl.Int64()}
+    return pl.DataFrame(columns, schema=types)
+
+
+def _object(text: str, column: str) -> dict[str, Any]:
+    """Return the values of the keys that count, each of which may be there once."""
+    try:
+        pairs = json.loads(text, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError):
+        raise UnrecognisedError from None
+    if not isinstance(pairs, _Pairs):
+        raise UnrecognisedError
+    known = [(key, value) for key, value in pairs if key in _ALL_KEYS]
+    if len({key for key, _ in known}) < len(known):
+        raise UnrecognisedError
+    return {key: value for key, value in known if key in _KEYS[column]}
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The keys and values of a JSON object."""
+
+
+_ALL_KEYS = {key for keys in _KEYS.values() for key in keys}
+
+
+def _to_batch(image: Int32s, found: pl.DataFrame, *, are_exact: bool = False) -> Batch:
+    """Return boxes from values, which are text unless `are_exact`."""
+    number = found if are_exact else _numbers(found)
+    edges = number.select(_BOX).to_numpy()
+    confidence = number["confidence"].fill_null(np.nan).to_numpy(writable=True)
+    is_sound = (
+        (np.abs(edges) < values.MAX_NUMBER).all()  # NaN is not
+        and (edges[:, 2:] >= 0).all()
+        and not (np.abs(confidence) >= values.MAX_NUMBER).any()
+        and (number["track"] >= 0).all()
+        and (are_exact or (number["track"] < _EXACT_FLOAT).all())
+    )
+    if not is_sound:
+        raise UnrecognisedError
+    edges = edges.astype(np.float32)
+    confidence[np.isnan(confidence)] = np.nan  # which may have had a sign
+    track = number["track"].to_numpy()
+    return Batch(image, track, edges[:, :2], edges[:, 2:], confidence.astype(np.float32))
+
+
+def _numbers(found: pl.DataFrame) -> pl.DataFrame:
+    """Return the numbers that stand as text in columns; null where there is no confidence."""
+    number = found.select(
+        *(pl.col(name).cast(pl.Float64, strict=False) for name in (*_BOX, "confidence")),
         _track(),
         is_rect=pl.col("name").eq_missing("rect").all(),
         confidence_lost=(
@@ -161,21 +355,7 @@ def _to_batch(image: Int32s, values: pl.DataFrame) -> Batch:
         raise UnrecognisedError
     if any(number[name].has_nulls() for name in (*_BOX, "track")):
         raise UnrecognisedError
-    edges = number.select(_BOX).to_numpy()
-    confidence = number["confidence"].fill_null(np.nan).to_numpy(writable=True)
-    sound = (
-        (np.abs(edges) < via.MAX_NUMBER).all()  # NaN is not
-        and (edges[:, 2:] >= 0).all()
-        and not (np.abs(confidence) >= via.MAX_NUMBER).any()
-        and (number["track"] >= 0).all()
-        and (number["track"] < _EXACT_FLOAT).all()
-    )
-    if not sound:
-        raise UnrecognisedError
-    edges = edges.astype(np.float32)
-    confidence[np.isnan(confidence)] = np.nan  # which may have had a sign
-    track = number["track"].to_numpy()
-    return Batch(image, track, edges[:, :2], edges[:, 2:], confidence.astype(np.float32))
+    return number
 
 
 def _track() -> pl.Expr:

@@ -1,121 +1,74 @@
-"""The fast road from a tracks CSV to boxes, batch by batch.
+"""The fast reader: rows as the lab's tracker writes them, recognised by compiled code.
 
-It recognises rows that are right, and nothing else. At the first row that it does not
-recognise, the whole file goes the slow road (`tracks2zarr.tracks.row_reader`), which decides: it
-names each offending row, or finds that all is well.
+Text is the same in all such rows, and digits are between. Other rows go to the column reader, a
+batch's at once; what that does not recognise either is for the row reader to decide.
+
+Rows are told apart by their line breaks, though a record may have one within quotes. What
+is recognised is a record all the same: it begins outside quotes if each line before it has
+an even number of them. Recognised lines have: their cells of an image are read as CSV, and
+the rest is known. `_other_lines` sees to the others. Where batches are cut is a guess from the
+number of quotes; where it is wrong, as after ``a"b``, a batch has an odd line or a quote where CSV
+has none, and another reader decides.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
-from tracks2zarr.dataset.clip_boxes import ClipBoxes, Found, Spill
+from tracks2zarr.dataset.batches import ImageBatch, Int64s
+from tracks2zarr.native import library
 from tracks2zarr.parallel.threads import map_in_threads
-from tracks2zarr.tracks import row_reader, via
 from tracks2zarr.tracks.files import named_digest
-from tracks2zarr.tracks.row_problems import mixed_frames
-from tracks2zarr.tracks.scan import UnrecognisedError, count_byte, scan
+from tracks2zarr.tracks.formats import OnBytes, ReaderName, ReadFile, TakeBoxes, UnrecognisedError
+from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.images import Images
+from tracks2zarr.tracks.via import BOM, is_header, split_header
 
 #: Bytes of CSV that are parsed at once: twice as much takes more memory, and no less time.
 BATCH_BYTES = 8 * 2**20
+#: The cells of an image: file name, size, attributes.
+_N_CELLS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedClip:
-    """Where the columns of a clip's boxes lie, and the digest of the bytes that they come from."""
-
-    folder: Path
-    digest: str
-    warnings: tuple[Problem, ...] = ()
-
-    @property
-    def boxes(self) -> ClipBoxes:
-        """The boxes, read from the folder as they are used."""
-        return ClipBoxes.load(self.folder)
+def is_available() -> bool:
+    """Tell whether the library was compiled when the package was installed."""
+    return library.compiled() is not None
 
 
-def parse_clip(
-    path: Path,
-    rule: via.FrameRule,
-    folder: Path,
-    on_bytes: Callable[[int], None] = lambda _: None,
-) -> ParsedClip:
-    """Read the boxes of a clip from its tracks file, and check every row.
-
-    Parameters
-    ----------
-    path
-        The tracks CSV.
-    rule
-        How frames are found, and which there are.
-    folder
-        An empty folder for the columns; the boxes are read from there as long as they are used.
-    on_bytes
-        Called with the number of bytes that were read since the last call.
-
-    Returns
-    -------
-    ParsedClip
-        Boxes in ascending order of frame.
+def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
+    """Read a tracks file; see `tracks2zarr.tracks.formats.TracksReader`.
 
     Raises
     ------
-    Tracks2ZarrError
-        If any row breaks the format; the first rows of each kind of problem are named.
+    UnrecognisedError
+        If the library was not compiled, or a row is for the row reader to decide.
     OSError
-        If the file cannot be read or the columns cannot be written.
+        If the file cannot be read.
     """
-    try:
-        return _parse_fast(path, rule, folder, on_bytes)
-    except UnrecognisedError:
-        return _parse_slow(path, rule, folder, on_bytes)
-
-
-def _parse_slow(
-    path: Path, rule: via.FrameRule, folder: Path, on_bytes: Callable[[int], None]
-) -> ParsedClip:
-    # these bytes were counted before, as far as the fast road came: only stopping matters
-    slow = row_reader.read_clip(path, rule, lambda _: on_bytes(0))
-    if slow.problems:
-        raise Tracks2ZarrError(slow.problems)
-    slow.boxes.save(folder)
-    return ParsedClip(folder, slow.digest, slow.warnings)
-
-
-def _parse_fast(
-    path: Path, rule: via.FrameRule, folder: Path, on_bytes: Callable[[int], None]
-) -> ParsedClip:
-    hasher = hashlib.sha256()
-    number_of: dict[tuple[str, str], int] = {}
-    same: dict[str, str] = {}  # attributes that images have in common are kept once
-    with path.open("rb") as file, Spill(folder) as spill:
+    if not is_available():
+        raise UnrecognisedError
+    hasher, images = hashlib.sha256(), Images()
+    name: ReaderName = "compiled"
+    with path.open("rb") as file:
         header = file.readline()
         hasher.update(header)
         on_bytes(len(header))
-        if not via.is_header(via.split_header(header)):
+        if not is_header(split_header(header)):
             raise UnrecognisedError
-        for size, found in map_in_threads(_find_boxes, _record_batches(file, hasher)):
-            images = ((name, same.setdefault(text, text)) for name, text in found.images)
-            numbers = [number_of.setdefault(image, len(number_of)) for image in images]
-            if len(found.batch.image):
-                image = np.array(numbers, np.int32)[found.batch.image]
-                spill.append(replace(found.batch, image=image))
-            on_bytes(size)
-    frames = via.frames_of([via.Image(*pair) for pair in number_of], rule)
-    if frames.bad:
-        raise UnrecognisedError
-    boxes = spill.boxes(np.array(frames.of_image, np.int32))
-    if boxes.first_duplicate() is not None:
-        raise UnrecognisedError
-    warnings = (mixed_frames(path),) if frames.mixed else ()
-    return ParsedClip(folder, named_digest(hasher), warnings)
+        for batch in map_in_threads(_read_batch, _record_batches(file, hasher)):
+            if batch.by_columns:
+                name = "columns"
+            take(images.renumbered(batch.found))
+            on_bytes(batch.size)
+    frame_of_image, warnings = images.frames(path, rule)
+    return ReadFile(name, named_digest(hasher), frame_of_image, warnings)
 
 
 def _record_batches(file: BufferedReader, hasher: hashlib._Hash) -> Iterator[memoryview]:
@@ -130,7 +83,7 @@ def _record_batches(file: BufferedReader, hasher: hashlib._Hash) -> Iterator[mem
             break
         hasher.update(read)
         size = len(rest) + len(read)
-        if _has_lone_return(data, size):
+        if has_lone_return(data, size):
             raise UnrecognisedError  # to the csv module, this ends a line
         cut = _last_record_end(data, size)
         if size - cut > 2 * BATCH_BYTES:
@@ -142,7 +95,7 @@ def _record_batches(file: BufferedReader, hasher: hashlib._Hash) -> Iterator[mem
         yield memoryview(rest)
 
 
-def _has_lone_return(data: bytearray, size: int) -> bool:
+def has_lone_return(data: bytes | bytearray, size: int) -> bool:
     """Tell whether there is a carriage return without a line break; the last byte may be one."""
     count = data.count(b"\r", 0, size) if data.find(b"\r", 0, size) >= 0 else 0
     return count > 0 and count != data.count(b"\r\n", 0, size) + data.endswith(b"\r", 0, size)
@@ -150,8 +103,10 @@ def _has_lone_return(data: bytearray, size: int) -> bool:
 
 def _last_record_end(data: bytearray, size: int) -> int:
     """Return the place behind the last line break that is not within quotes; 0 for none."""
+    scanner = library.compiled()
+    assert scanner is not None
     cut = data.rfind(b"\n", 0, size) + 1
-    within_quotes = count_byte(memoryview(data)[:cut], ord('"')) % 2
+    within_quotes = library.count_byte(memoryview(data)[:cut], ord('"'), scanner) % 2
     while cut and within_quotes:
         before = data.rfind(b"\n", 0, cut - 1) + 1
         within_quotes ^= data.count(b'"', before, cut) % 2
@@ -159,15 +114,108 @@ def _last_record_end(data: bytearray, size: int) -> int:
     return cut
 
 
-def _find_boxes(records: memoryview) -> tuple[int, Found]:
-    """Return the number of bytes, and the boxes of some records."""
-    scanned = scan(records)
+@dataclass(frozen=True, slots=True)
+class _ReadBatch:
+    """The boxes of some records, how many bytes they are, and whether polars read any."""
+
+    found: ImageBatch
+    size: int
+    by_columns: bool
+
+
+def _read_batch(records: memoryview) -> _ReadBatch:
+    scanned = scan_records(records)
     if scanned is not None and not scanned.others:
-        return len(records), scanned.found
+        return _ReadBatch(scanned.found, len(records), by_columns=False)
     from tracks2zarr.tracks.column_reader import decode
 
     if scanned is None:
-        return len(records), decode(bytes(records))[0]
+        return _ReadBatch(decode(bytes(records))[0], len(records), by_columns=True)
     other, rows_of = decode(scanned.others)
     order = np.concatenate([scanned.rows, scanned.other_rows[rows_of]])
-    return len(records), scanned.found.joined(other, order)
+    return _ReadBatch(scanned.found.joined(other, order), len(records), by_columns=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedRecords:
+    """What was found in some records.
+
+    Parameters
+    ----------
+    found
+        The boxes of the rows that were recognised.
+    rows
+        (n,) int64, which rows these are.
+    others
+        The lines that were not recognised, in order.
+    other_rows
+        (m,) int64, which rows those are.
+    """
+
+    found: ImageBatch
+    rows: Int64s
+    others: bytes
+    other_rows: Int64s
+
+
+def scan_records(records: bytes | memoryview) -> ScannedRecords | None:
+    """Read the rows that are as the tracker writes them.
+
+    Parameters
+    ----------
+    records
+        Whole lines, the last of which may have no line break; no carriage return but
+        before one, or at the end.
+
+    Returns
+    -------
+    ScannedRecords
+        None where nothing can be told: a line may be a part of a record.
+    """
+    scanner = library.compiled()
+    if scanner is None or records[: len(BOM)] == BOM:
+        return None
+    scanned = library.scan_lines(records, scanner)
+    if scanned is None:
+        return None
+    images = _image_cells(scanned.images)
+    if images is None:
+        return None
+    others, other_rows = b"", np.flatnonzero(scanned.kind == library.UNKNOWN)
+    if len(other_rows):
+        lines = _other_lines(bytes(records), len(scanned.kind), other_rows)
+        if lines is None:
+            return None
+        others = b"".join(lines)
+    rows = np.flatnonzero(scanned.kind == library.HAS_BOX)
+    return ScannedRecords(ImageBatch(images, scanned.boxes), rows, others, other_rows)
+
+
+def _other_lines(records: bytes, n_rows: int, rows: Int64s) -> list[bytes] | None:
+    """Return some of the lines; None where one may be a part of a record only."""
+    lines = records.split(b"\n")
+    if len(lines) - (not lines[-1]) != n_rows:
+        return None  # a line is empty
+    some = [lines[row] + b"\n" for row in rows.tolist()]
+    is_whole = all(line.strip() and line.count(b'"') % 2 == 0 for line in some)
+    return some if is_whole else None
+
+
+def _image_cells(cells: list[bytes]) -> list[tuple[str, str]] | None:
+    """Return names and attributes from the first three fields of rows; None where one has others.
+
+    A quote that is not closed makes one record of several texts: then their number differs.
+    """
+    try:
+        texts = [text.decode() for text in cells]
+    except UnicodeDecodeError:
+        return None
+    if any("\r" in text or "\ufeff" in text for text in texts):
+        return None
+    try:
+        records = list(csv.reader(texts, strict=True))
+    except csv.Error:
+        return None
+    if len(records) != len(texts) or any(len(fields) != _N_CELLS for fields in records):
+        return None
+    return [(name, attributes) for name, _, attributes in records]

@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from tracks2zarr.common.problems import Problem, comma_list, one_line
@@ -155,38 +155,25 @@ def _nothing_matches(tracks_dir: Path, pattern: str) -> Problem:
 
 def _file_problem(path: Path, clip_stem: str) -> Problem | None:
     """Return what is wrong with a file that can be known from its first bytes."""
-    pointer = annex_problem(path)
-    if pointer:
-        return _for_clip(pointer, clip_stem)
     try:
-        if not path.is_file():  # a pipe would be waited for
-            raise OSError("no file")
-        _check_is_text(path.name)
-        header = via.read_header(path)
+        problem = annex_problem(path) or _header_problem(path)
     except OSError as error:
-        found = error.strerror or str(error)
-        what, kind = "A tracks file cannot be read.", "tracks-unreadable"
-        remedy = "Check the file and its permissions."
-    else:
-        if via.is_header(header):
-            return None
-        empty = path.stat().st_size == 0
-        what = "A tracks file is empty." if empty else "A tracks file has another header."
-        kind = "tracks-empty" if empty else "tracks-header"
-        found = "no header" if not header else one_line(",".join(header))
-        remedy = "Export the tracks again, or leave the file out with --pattern."
-    return _for_clip(
-        Problem(
-            kind=kind,
-            what=what,
+        problem = Problem(
+            kind="tracks-unreadable",
+            what="A tracks file cannot be read.",
             file=str(path),
-            row=1 if kind == "tracks-header" else None,
-            found=found,
+            found=error.strerror or str(error),
             expected=",".join(via.HEADER),
-            remedy=remedy,
-        ),
-        clip_stem,
-    )
+            remedy="Check the file and its permissions.",
+        )
+    return None if problem is None else replace(problem, clip=clip_stem)
+
+
+def _header_problem(path: Path) -> Problem | None:
+    if not path.is_file():  # a pipe would be waited for
+        raise OSError("no file")
+    _check_is_text(path.name)
+    return via.header_problem(path)
 
 
 def _check_is_text(name: str) -> None:
@@ -195,11 +182,6 @@ def _check_is_text(name: str) -> None:
         name.encode()
     except UnicodeEncodeError:
         raise OSError("a name that is not UTF-8") from None
-
-
-def _for_clip(problem: Problem, clip_stem: str) -> Problem:
-    fields = problem.as_dict() | {"clip": clip_stem}
-    return Problem.from_dict(fields)
 
 
 def _twice(tracks_dir: Path, files: list[TracksFile]) -> list[Problem]:

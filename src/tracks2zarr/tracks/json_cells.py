@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from tracks2zarr.tracks import via
+from tracks2zarr.common.problems import Problem
+from tracks2zarr.tracks import values
 from tracks2zarr.tracks.row_problems import BadRowError
 
 _KEYS = ("name", "x", "y", "width", "height", "track", "confidence")
@@ -27,17 +28,27 @@ def read_box(text: str) -> tuple[float, float, float, float]:
     shape = _object(text, column)
     if shape.get("name") != "rect":
         raise BadRowError(
-            "not-rect", "A region is not a rectangle.", column,
-            f"name {shape.get('name')!r}", "name 'rect'",
-        )  # fmt: skip
+            Problem(
+                kind="not-rect",
+                what="A region is not a rectangle.",
+                column=column,
+                found=f"name {shape.get('name')!r}",
+                expected="name 'rect'",
+            )
+        )
     get = shape.get
     x, y = _number(get("x"), "x", column), _number(get("y"), "y", column)
     width, height = _number(get("width"), "width", column), _number(get("height"), "height", column)
     if width < 0 or height < 0:
         raise BadRowError(
-            "negative-size", "A box has a negative size.", column,
-            f"width {width:g}, height {height:g}", "0 or more",
-        )  # fmt: skip
+            Problem(
+                kind="negative-size",
+                what="A box has a negative size.",
+                column=column,
+                found=f"width {width:g}, height {height:g}",
+                expected="0 or more",
+            )
+        )
     return x, y, width, height
 
 
@@ -52,20 +63,29 @@ def read_region(text: str) -> tuple[int, float]:
     column = "region_attributes"
     region = _object(text, column)
     value = region.get("track")
-    track = via.to_integer(value)
-    if track is None or not 0 <= track < via.MAX_TRACK:
+    track = values.to_integer(value)
+    if track is None or not 0 <= track < values.MAX_TRACK:
         raise BadRowError(
-            "track", "The track of a box is not a track number.", column,
-            f"track {value!r}" if value is not None else "no track",
-            "an integer from 0 to 2**63 - 1, or a string of one",
-        )  # fmt: skip
+            Problem(
+                kind="track",
+                what="The track of a box is not a track number.",
+                column=column,
+                found=f"track {value!r}" if value is not None else "no track",
+                expected="an integer from 0 to 2**63 - 1, or a string of one",
+            )
+        )
     value = region.get("confidence")
-    confidence = via.to_confidence(value)
-    if confidence is None or abs(confidence) >= via.MAX_NUMBER:
+    confidence = values.to_confidence(value)
+    if confidence is None or abs(confidence) >= values.MAX_NUMBER:
         raise BadRowError(
-            "confidence", "The confidence of a box is not a number.", column,
-            f"confidence {value!r}", "a finite number, a string of one, NaN, null, or none",
-        )  # fmt: skip
+            Problem(
+                kind="confidence",
+                what="The confidence of a box is not a number.",
+                column=column,
+                found=f"confidence {value!r}",
+                expected="a finite number, a string of one, NaN, null, or none",
+            )
+        )
     return track, confidence
 
 
@@ -74,12 +94,18 @@ def _object(text: str, column: str) -> dict[str, Any]:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         try:
-            value = via.loads(text)  # with the literal NaN, perhaps
+            value = values.loads(text)  # with the literal NaN, perhaps
         except ValueError:
             value = None
     if not isinstance(value, dict):
         raise BadRowError(
-            "json", "A cell is no JSON object.", column, text or "an empty cell", "a JSON object"
+            Problem(
+                kind="json",
+                what="A cell is no JSON object.",
+                column=column,
+                found=text or "an empty cell",
+                expected="a JSON object",
+            )
         )
     if text.count(":") != len(value):
         _check_keys(text, column)
@@ -92,9 +118,14 @@ def _check_keys(text: str, column: str) -> None:
     twice = [key for key in _KEYS if keys.count(key) > 1]
     if twice:
         raise BadRowError(
-            "json-key-twice", "A key is twice in a JSON object.", column,
-            text, f"one '{twice[0]}'",
-        )  # fmt: skip
+            Problem(
+                kind="json-key-twice",
+                what="A key is twice in a JSON object.",
+                column=column,
+                found=text,
+                expected=f"one '{twice[0]}'",
+            )
+        )
 
 
 def _number(value: object, key: str, column: str) -> float:
@@ -104,12 +135,16 @@ def _number(value: object, key: str, column: str) -> float:
     elif kind is int and -_EXACT < value < _EXACT:  # type: ignore[operator]
         number = float(value)  # type: ignore[arg-type]
     else:
-        number = via.to_number(value)
+        number = values.to_number(value)
     # NaN is not between them
-    if number is None or not -via.MAX_NUMBER < number < via.MAX_NUMBER:
+    if number is None or not -values.MAX_NUMBER < number < values.MAX_NUMBER:
         raise BadRowError(
-            "not-a-number", f"The {key} of a box is not a number that float32 can hold.", column,
-            f"{key} {value!r}" if value is not None else f"no {key}",
-            "a finite number, or a string of one",
-        )  # fmt: skip
+            Problem(
+                kind="not-a-number",
+                what=f"The {key} of a box is not a number that float32 can hold.",
+                column=column,
+                found=f"{key} {value!r}" if value is not None else f"no {key}",
+                expected="a finite number, or a string of one",
+            )
+        )
     return number

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line
-from tracks2zarr.tracks import via
+from tracks2zarr.tracks.via import HEADER
+
+_REMEDY = "Export the tracks again."
 
 
 class BadRowError(Exception):
-    """A row that breaks the format."""
+    """A row that breaks the format.
 
-    def __init__(self, kind: str, what: str, column: str, found: object, expected: str) -> None:
-        super().__init__(what)
-        self.kind, self.what, self.column = kind, what, column
-        self.found, self.expected = found, expected
+    Parameters
+    ----------
+    problem
+        What is wrong, without file and row.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.what)
+        self.problem = problem
 
 
 class RowProblems:
@@ -29,21 +37,18 @@ class RowProblems:
     def __bool__(self) -> bool:
         return bool(self._first)
 
-    def add(self, line: int, bad: BadRowError, remedy: str = "Export the tracks again.") -> None:
+    def add(self, line: int, problem: Problem) -> None:
         """Add what is wrong with the row on a line."""
-        first = self._first.setdefault(bad.kind, [])
-        self._count[bad.kind] = self._count.get(bad.kind, 0) + 1
+        first = self._first.setdefault(problem.kind, [])
+        self._count[problem.kind] = self._count.get(problem.kind, 0) + 1
         if len(first) < ROWS_NAMED:
             first.append(
-                Problem(
-                    kind=bad.kind,
-                    what=bad.what,
+                replace(
+                    problem,
                     file=str(self.path),
                     row=line,
-                    column=bad.column,
-                    found=one_line(bad.found),
-                    expected=bad.expected,
-                    remedy=remedy,
+                    found=one_line(problem.found),
+                    remedy=problem.remedy or _REMEDY,
                 )
             )
 
@@ -57,12 +62,12 @@ class RowProblems:
                 file=str(self.path),
                 row=line,
                 found=one_line(found),
-                expected="a CSV file in UTF-8 with the columns " + ",".join(via.HEADER),
-                remedy="Export the tracks again.",
+                expected="a CSV file in UTF-8 with the columns " + ",".join(HEADER),
+                remedy=_REMEDY,
             )
         ]
 
-    def listed(self) -> Iterator[Problem]:
+    def all(self) -> Iterator[Problem]:
         """Yield the problems of each kind, then how many more there are of it."""
         for kind, first in self._first.items():
             yield from first

@@ -1,4 +1,4 @@
-"""The slow road from a tracks CSV to boxes: the csv module and orjson, row by row.
+"""The reader that names bad rows: the csv module and orjson, row by row.
 
 It names every row that breaks the format, and proves what the column reader read.
 """
@@ -9,7 +9,7 @@ import csv
 import hashlib
 import io
 from array import array
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,74 +17,63 @@ from typing import Any
 import numpy as np
 
 from tracks2zarr.common.csv_types import CsvReader
-from tracks2zarr.common.problems import Problem
-from tracks2zarr.dataset.clip_boxes import ClipBoxes, Int64s, is_in_order
-from tracks2zarr.tracks import via
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.dataset.batches import Batch, Int32s, is_in_order
+from tracks2zarr.tracks import values
 from tracks2zarr.tracks.files import named_digest
+from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes
+from tracks2zarr.tracks.frames import FrameRule, Image, frames_of
 from tracks2zarr.tracks.json_cells import read_box, read_region
 from tracks2zarr.tracks.row_problems import BadRowError, RowProblems, mixed_frames, not_utf8
+from tracks2zarr.tracks.via import HEADER, is_header
 
 _EMPTY = "{}"
-# the module's own limit, 128 KiB, is less than the fast road takes: up to four of its batches
+#: Boxes that are handed on at once.
+_BATCH_BOXES = 1 << 18
+# the module's own limit, 128 KiB, is less than other readers take: up to four of their batches
 csv.field_size_limit(64 * 2**20)
 
 
-@dataclass(frozen=True, slots=True)
-class ReadClip:
-    """The boxes of a clip, the digest of the bytes that they come from, and the problems.
-
-    Where there are problems, the boxes are not to be used.
-    """
-
-    boxes: ClipBoxes
-    digest: str
-    problems: tuple[Problem, ...]
-    warnings: tuple[Problem, ...]
-
-
-def read_clip(
-    path: Path, rule: via.FrameRule, on_bytes: Callable[[int], None] = lambda _: None
-) -> ReadClip:
-    """Read the boxes of a clip from its tracks file, row by row.
-
-    Parameters
-    ----------
-    path
-        The tracks CSV.
-    rule
-        How frames are found, and which there are.
-    on_bytes
-        Called with the number of bytes that were read since the last call.
-
-    Returns
-    -------
-    ReadClip
-        Boxes in ascending order of frame, or all problems: of each kind the first ten
-        rows, and how many there are.
+def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
+    """Read a tracks file row by row; see `tracks2zarr.tracks.formats.TracksReader`.
 
     Raises
     ------
+    Tracks2ZarrError
+        If any row breaks the format: of each kind of problem the first ten rows, and how many
+        there are.
     OSError
         If the file cannot be read.
     """
-    columns, problems, digest = _Columns(), RowProblems(path), ""
+    rows, problems, digest = _Rows(take), RowProblems(path), ""
     try:
         with path.open("rb", buffering=0) as raw:
             hashed = _HashedReader(raw, on_bytes)
             text = io.TextIOWrapper(io.BufferedReader(hashed, 1 << 20), "utf-8-sig", newline="")
-            _read_rows(csv.reader(text, strict=True), columns, problems)
+            _read_rows(csv.reader(text, strict=True), rows, problems)
             digest = named_digest(hashed.hasher)
     except UnicodeDecodeError:
         problems.add_file_problem(*not_utf8(path))
-    boxes = _finish(columns, rule, problems)
-    warnings = (mixed_frames(path),) if columns.mixed else ()
-    return ReadClip(boxes, digest, tuple(problems.listed()), warnings)
+    frames = frames_of([Image(*pair) for pair in rows.number_of], rule)
+    for line, image in zip(rows.row_line, rows.row_image, strict=True):
+        if image in frames.bad:
+            problems.add(line, frames.bad[image])
+    frame_of_image = np.array(frames.of_image, np.int32) if not frames.bad else _NO_FRAMES
+    if not problems:
+        _name_duplicates(rows, frame_of_image, problems)
+    if problems:
+        raise Tracks2ZarrError(problems.all())
+    warnings = (mixed_frames(path),) if frames.mixed else ()
+    return ReadFile("rows", digest, frame_of_image, warnings)
+
+
+_NO_FRAMES = np.empty(0, np.int32)
 
 
 class _HashedReader(io.RawIOBase):
     """A raw file whose bytes are hashed as they are read."""
 
-    def __init__(self, raw: io.FileIO, on_bytes: Callable[[int], None]) -> None:
+    def __init__(self, raw: io.FileIO, on_bytes: OnBytes) -> None:
         self._raw = raw
         self._on_bytes = on_bytes
         self.hasher = hashlib.sha256()
@@ -100,9 +89,10 @@ class _HashedReader(io.RawIOBase):
 
 
 @dataclass(slots=True)
-class _Columns:
-    """What was read so far: one entry a box, and one a row for its image."""
+class _Rows:
+    """What was read so far: where each row and each box stands, and boxes not yet handed on."""
 
+    take: TakeBoxes
     number_of: dict[tuple[str, str], int] = field(default_factory=dict)
     row_line: array[int] = field(default_factory=lambda: array("q"))
     row_image: array[int] = field(default_factory=lambda: array("i"))
@@ -112,14 +102,39 @@ class _Columns:
     # to each of them Python gives the nearest float32
     box: array[float] = field(default_factory=lambda: array("f"))
     confidence: array[float] = field(default_factory=lambda: array("f"))
-    mixed: bool = False
+
+    def add_box(self, line: int, image: int, box: Sequence[float], confidence: float) -> None:
+        """Add a box but for its track, which `track` has already."""
+        self.line.append(line)
+        self.image.append(image)
+        self.box.extend(box)
+        self.confidence.append(confidence)
+        if len(self.confidence) == _BATCH_BOXES:
+            self.hand_on()
+
+    def hand_on(self) -> None:
+        """Hand on the boxes that were not yet."""
+        count = len(self.confidence)
+        if not count:
+            return
+        box = np.array(self.box, np.float32).reshape(-1, 4)
+        self.take(
+            Batch(
+                image=np.array(self.image[-count:], np.int32),
+                track=np.array(self.track[-count:], np.int64),
+                corner=box[:, :2],
+                size=box[:, 2:],
+                confidence=np.array(self.confidence, np.float32),
+            )
+        )
+        self.box, self.confidence = array("f"), array("f")
 
 
-def _read_rows(reader: CsvReader, columns: _Columns, problems: RowProblems) -> None:
+def _read_rows(reader: CsvReader, rows: _Rows, problems: RowProblems) -> None:
     line = 1
     try:
         header = next(reader, [])
-        if not via.is_header(header):
+        if not is_header(header):
             problems.add_file_problem(
                 1, "tracks-header", "A tracks file has another header.", ",".join(header)
             )
@@ -128,94 +143,87 @@ def _read_rows(reader: CsvReader, columns: _Columns, problems: RowProblems) -> N
         for fields in reader:
             if fields:
                 try:
-                    _read_row(line, fields, columns)
+                    _read_row(line, fields, rows)
                 except BadRowError as bad:
-                    problems.add(line, bad)
+                    problems.add(line, bad.problem)
             line = reader.line_num + 1
+        rows.hand_on()
     except csv.Error as error:
         problems.add_file_problem(
             line, "tracks-csv", "A tracks file cannot be read as CSV.", str(error)
         )
 
 
-def _read_row(line: int, fields: list[str], columns: _Columns) -> None:
-    """Add the box of a row, if it has one, to the columns."""
-    if len(fields) != len(via.HEADER):
+def _read_row(line: int, fields: list[str], rows: _Rows) -> None:
+    """Add a row, and the box that it has, if it has one."""
+    if len(fields) != len(HEADER):
         raise BadRowError(
-            "row-fields", "A row has another number of fields.", "filename",
-            f"{len(fields)} fields", f"{len(via.HEADER)} fields",
-        )  # fmt: skip
+            Problem(
+                kind="row-fields",
+                what="A row has another number of fields.",
+                column="filename",
+                found=f"{len(fields)} fields",
+                expected=f"{len(HEADER)} fields",
+            )
+        )
     filename, _, file_attributes, count, _, shape_text, region_text = fields
-    numbers = columns.number_of
+    numbers = rows.number_of
     image = numbers.setdefault((filename, file_attributes), len(numbers))
-    columns.row_line.append(line)
-    columns.row_image.append(image)
+    rows.row_line.append(line)
+    rows.row_image.append(image)
     if shape_text.strip() == _EMPTY and region_text.strip() == _EMPTY:
-        if via.to_integer(count) != 0:
-            raise BadRowError(
-                "row-without-box", "A row has no box.", "region_shape_attributes",
-                f"{_EMPTY} and a region_count of {count}", "a box, or a region_count of 0",
-            )  # fmt: skip
+        _check_no_box(count)
         return
     if count.strip() == "0":
         raise BadRowError(
-            "box-in-empty-frame", "A row of a frame without boxes has a box.", "region_count",
-            count, "1 or more, or '{}' as region_shape_attributes and region_attributes",
-        )  # fmt: skip
-    x, y, width, height = read_box(shape_text)
+            Problem(
+                kind="box-in-empty-frame",
+                what="A row of a frame without boxes has a box.",
+                column="region_count",
+                found=count,
+                expected="1 or more, or '{}' as region_shape_attributes and region_attributes",
+            )
+        )
+    box = read_box(shape_text)
     track, confidence = read_region(region_text)
-    columns.line.append(line)
-    columns.image.append(image)
-    columns.track.append(track)
-    columns.box.extend((x, y, width, height))
-    columns.confidence.append(confidence)
+    rows.track.append(track)
+    rows.add_box(line, image, box, confidence)
 
 
-def _finish(columns: _Columns, rule: via.FrameRule, problems: RowProblems) -> ClipBoxes:
-    """Find frames, and look for boxes that are there twice."""
-    images = [via.Image(*pair) for pair in columns.number_of]
-    frames = via.frames_of(images, rule)
-    columns.mixed = frames.mixed
-    if frames.bad:
-        _name_bad_images(columns, frames.bad, problems)
-    image = np.asarray(columns.image, np.int64)
-    frame = np.array([*frames.of_image, 0], np.int64)[image] if not frames.bad else image
-    box = np.asarray(columns.box, np.float32).reshape(-1, 4)
-    track = np.asarray(columns.track, np.int64)
-    if not problems:
-        _name_duplicates(columns, frame, track, problems)
-    centre = box[:, :2] + box[:, 2:] / np.float32(2)
-    return ClipBoxes.from_arrays(
-        frame.astype(np.int32),
-        track,
-        np.concatenate([centre, box[:, 2:]], axis=1),
-        np.asarray(columns.confidence, np.float32),
-    )
+def _check_no_box(count: str) -> None:
+    """Check the number of regions of a row without a box."""
+    if values.to_integer(count) != 0:
+        raise BadRowError(
+            Problem(
+                kind="row-without-box",
+                what="A row has no box.",
+                column="region_shape_attributes",
+                found=f"{_EMPTY} and a region_count of {count}",
+                expected="a box, or a region_count of 0",
+            )
+        )
 
 
-def _name_bad_images(
-    columns: _Columns, bad: dict[int, via.BadImage], problems: RowProblems
-) -> None:
-    for line, image in zip(columns.row_line, columns.row_image, strict=True):
-        if image in bad:
-            why = bad[image]
-            row = BadRowError(why.kind, why.what, why.column, why.found, why.expected)
-            problems.add(line, row, why.remedy)
-
-
-def _name_duplicates(
-    columns: _Columns, frame: Int64s, track: Int64s, problems: RowProblems
-) -> None:
+def _name_duplicates(rows: _Rows, frame_of_image: Int32s, problems: RowProblems) -> None:
     """Name each row whose frame and track another row before it has."""
+    if not rows.image:
+        return
+    frame = frame_of_image[np.asarray(rows.image, np.int64)]
+    track = np.asarray(rows.track, np.int64)
     if is_in_order(frame, track):
         return
     order = np.lexsort((track, frame))
     same = (frame[order][1:] == frame[order][:-1]) & (track[order][1:] == track[order][:-1])
     for position in np.flatnonzero(same):
         before, after = int(order[position]), int(order[position + 1])
-        found = f"track {track[after]} in frame {frame[after]}, as in row {columns.line[before]}"
-        row = BadRowError(
-            "duplicate-box", "A track has two boxes in one frame.", "region_attributes",
-            found, "one box a track and frame",
-        )  # fmt: skip
-        problems.add(columns.line[after], row)
+        problems.add(
+            rows.line[after],
+            Problem(
+                kind="duplicate-box",
+                what="A track has two boxes in one frame.",
+                column="region_attributes",
+                found=f"track {track[after]} in frame {frame[after]},"
+                f" as in row {rows.line[before]}",
+                expected="one box a track and frame",
+            ),
+        )

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,13 @@ from tracks2zarr.store.root import is_stale
 from tracks2zarr.store.store import State, Store, existing_store
 from tracks2zarr.tracks.files import folder_problem
 from tracks2zarr.verifying.one_video import (
-    ProofTask,
+    VideoToVerify,
     VideoVerdict,
-    prove_video,
-    read_source,
     unverified_verdict,
+    verify_video,
 )
 
 _POLL_SECONDS = 0.2
-#: Bytes of tracks files that take longer to read than a worker to start.
-_WORTH_A_WORKER = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +95,7 @@ def verify(
     _check_places(tracks_dir, metadata)
     plan = there.read_plan()
     tasks = [
-        ProofTask(
+        VideoToVerify(
             store=there.path,
             plan=video,
             quick=quick,
@@ -131,22 +127,14 @@ def _check_places(
         raise Tracks2ZarrError(read_metadata(Path(metadata)).problems)
 
 
-def _verdicts(tasks: list[ProofTask], workers: int | None) -> Iterator[VideoVerdict]:
-    """Yield the verdict on each video, of several of them, or on one whose clips are shared out."""
-    cores = workers or available_cores()
-    if cores == 1 or all(task.quick for task in tasks):
-        yield from map(prove_video, tasks)
-    elif len(tasks) > 1:
-        with _workers(min(cores, len(tasks))) as pool:
-            yield from _in_order(pool, prove_video, tasks)
-    else:
-        (task,) = tasks
-        count = min(cores, len(task.plan.clips))
-        if count == 1 or task.plan.size < _WORTH_A_WORKER:
-            yield prove_video(task)
-            return
-        with _workers(count) as pool:
-            yield prove_video(task, partial(_in_order, pool, read_source))
+def _verdicts(tasks: list[VideoToVerify], workers: int | None) -> Iterator[VideoVerdict]:
+    """Yield the verdict on each video; the clips of a single one are read by threads."""
+    count = min(workers or available_cores(), len(tasks))
+    if count <= 1 or all(task.quick for task in tasks):
+        yield from map(verify_video, tasks)
+        return
+    with _workers(count) as pool:
+        yield from _in_order(pool, verify_video, tasks)
 
 
 def _in_order[Item, Result](

@@ -1,4 +1,4 @@
-"""The scan recognises rows of the tracker, and nothing that the slow road reads otherwise."""
+"""The compiled reader recognises rows of the tracker, and nothing that others read otherwise."""
 
 from __future__ import annotations
 
@@ -11,28 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from support.readers import problems_of, read_as_create_does, read_with
 from tracks2zarr.dataset.clip_boxes import ClipBoxes
 from tracks2zarr.native import library
-from tracks2zarr.tracks import via
-from tracks2zarr.tracks.compiled_reader import parse_clip
-from tracks2zarr.tracks.row_reader import read_clip
-from tracks2zarr.tracks.scan import scan
+from tracks2zarr.tracks import column_reader, row_reader, via
+from tracks2zarr.tracks.column_reader import decode
+from tracks2zarr.tracks.compiled_reader import scan_records
+from tracks2zarr.tracks.frames import FrameRule, Image
 
 HEADER = ",".join(via.HEADER) + "\n"
-#: What is found out of images later, on both roads.
+#: What is found out of images later, by all readers.
 IMAGE_PROBLEMS = {"file-attributes", "frame-not-integer", "no-frame", "frame-outside-clip"}
 CELLS = ("frame_00000007.png", '{"clip":123}')
-RULE = via.FrameRule(10**7, 0, "clip", None)
-
-
-#: The wheel is tested without the compiled one; test_build.py says that the checkout has it.
-SCANNERS = ["compiled", "polars"] if library.compiled() else ["polars"]
-
-
-@pytest.fixture(params=SCANNERS, autouse=True)
-def _scanner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "polars":
-        monkeypatch.setattr(library, "compiled", lambda: None)
+RULE = FrameRule(10**7, 0, "clip", None)
 
 
 def row(
@@ -56,8 +47,8 @@ def row(
 
 
 def n_recognised(text: str) -> int:
-    scanned = scan(text.encode())
-    return 0 if scanned is None else len(scanned.rows)
+    scanned = scan_records(text.encode())
+    return 0 if scanned is None else len(text.splitlines()) - len(scanned.other_rows)
 
 
 def assert_same(ours: ClipBoxes, slow: ClipBoxes) -> None:
@@ -65,14 +56,14 @@ def assert_same(ours: ClipBoxes, slow: ClipBoxes) -> None:
         np.testing.assert_array_equal(getattr(ours, name), getattr(slow, name), name)
 
 
-def assert_roads_agree(text: str, folder: Path) -> None:
-    """Check that both roads read a file alike, which has nothing wrong."""
-    path, columns = folder / "clip_tracks.csv", folder / "columns"
+def assert_readers_agree(text: str, folder: Path) -> None:
+    """Check that all readers read a file alike, which has nothing wrong."""
+    path = folder / "clip_tracks.csv"
     path.write_text(HEADER + text, newline="")
-    columns.mkdir(exist_ok=True)
-    slow = read_clip(path, RULE)
-    assert slow.problems == ()
-    assert_same(parse_clip(path, RULE, columns).boxes, slow.boxes)
+    by_rows = read_with(row_reader, path, RULE)
+    for other in (read_with(column_reader, path, RULE), read_as_create_does(path, RULE)):
+        assert_same(other.boxes, by_rows.boxes)
+        assert other.file.digest == by_rows.file.digest
 
 
 @pytest.mark.parametrize(
@@ -84,6 +75,7 @@ def assert_roads_agree(text: str, folder: Path) -> None:
         row(confidence="1e-05"),
         row(track="9007199254740991"),
         row(count="73"),
+        'frame_00000007.png,8888,"{}",0,0,"{}","{}"\n',
         row().replace("\n", "\r\n"),
         "a b;c" + row(),
         row(attributes='""clip"":""ä""'),
@@ -92,7 +84,7 @@ def assert_roads_agree(text: str, folder: Path) -> None:
 )
 def test_rows_of_the_tracker_are_recognised(text: str, tmp_path: Path) -> None:
     assert n_recognised(text) == 1
-    assert_roads_agree(text, tmp_path)
+    assert_readers_agree(text, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +94,7 @@ def test_rows_of_the_tracker_are_recognised(text: str, tmp_path: Path) -> None:
         *(row(width=width) for width in ("05", "+5", "-5", "5.", "1e1", "")),
         *(row(track=track) for track in ("-1", "1.0", "9007199254740992", "", "x")),
         *(row(confidence=confidence) for confidence in ("inf", "x", "", "1e60")),
-        *(row(count=count) for count in ("0", "00", "", '"1"', "x")),
+        *(row(count=count) for count in ("00", "", '"1"', "x")),
         row(attributes='""clip"":123,""frame"":7'),
         row().replace('""y""', '""z""'),
         row().replace("rect", "oval"),
@@ -110,7 +102,10 @@ def test_rows_of_the_tracker_are_recognised(text: str, tmp_path: Path) -> None:
         row().replace("png,", "p\rng,"),
         "\ufeff" + row(),
         '"' + row(),
-        'frame_00000007.png,8888,"{}",0,0,"{}","{}"\n',
+        'frame_00000007.png,8888,"{}",1,0,"{}","{}"\n',
+        'frame_00000007.png,8888,"{}",00,0,"{}","{}"\n',
+        'frame_00000007.png,8888,"{}",0,0,"{}","{ }"\n',
+        row(count="0"),
     ],
 )
 def test_other_rows_are_not(text: str) -> None:
@@ -129,7 +124,7 @@ def test_other_rows_are_not(text: str) -> None:
     ],
 )
 def test_rows_that_may_be_recognised(text: str, tmp_path: Path) -> None:
-    assert_roads_agree(text, tmp_path)
+    assert_readers_agree(text, tmp_path)
 
 
 @pytest.mark.parametrize("gone", ["frame_00000007.png", "8888", '"{""clip"":123}"'])
@@ -138,25 +133,24 @@ def test_an_empty_cell_of_an_image(gone: str, number: int) -> None:
     """It is an image of its own; whether it may be is found out for all images together."""
     lines = [row(7), row(7, track="9")]
     lines[number] = lines[number].replace(gone, "")
-    scanned = scan("".join(lines).encode())
+    scanned = scan_records("".join(lines).encode())
     assert scanned is not None
-    names = [via.Image(*image) for image in scanned.found.images]
-    empty = via.Image(
-        *("" if cell == gone.replace('""', '"').strip('"') else cell for cell in CELLS)
-    )
+    names = [Image(*image) for image in scanned.found.images]
+    empty = Image(*("" if cell == gone.replace('""', '"').strip('"') else cell for cell in CELLS))
     assert names[number] == empty
-    assert names[1 - number] == via.Image(*CELLS)
+    assert names[1 - number] == Image(*CELLS)
 
 
 @pytest.mark.parametrize("line", ["\n", "a\n", "\r\n", "1234567890\n" * 2 + "\n"])
 def test_a_file_of_short_lines_takes_no_room_for_boxes(line: str) -> None:
-    assert scan(line.encode() * 100) is None or not n_recognised(line * 100)
-    if scanner := library.compiled():
-        assert library.recognise(line.encode() * 100, scanner) is None
+    assert scan_records(line.encode() * 100) is None or not n_recognised(line * 100)
+    scanner = library.compiled()
+    assert scanner is not None
+    assert library.scan_lines(line.encode() * 100, scanner) is None
 
 
-def test_a_blank_line_is_left_to_the_other_road(tmp_path: Path) -> None:
-    assert scan((row(1) + "\n" + row(2)).encode()) is None
+def test_a_blank_line_is_left_to_another_reader(tmp_path: Path) -> None:
+    assert scan_records((row(1) + "\n" + row(2)).encode()) is None
 
 
 def test_others_keep_their_place(tmp_path: Path) -> None:
@@ -169,23 +163,22 @@ def test_others_keep_their_place(tmp_path: Path) -> None:
         row(5, width="5e0"),
         row(6, y='""7""'),
     ]
-    scanned = scan("".join(lines).encode())
+    scanned = scan_records("".join(lines).encode())
     assert scanned is not None
     assert scanned.rows.tolist() == [0, 4]
-    assert scanned.other_rows.tolist() == [1, 2, 3, 5, 6]
-    assert scanned.others.decode() == "".join(lines[n] for n in (1, 2, 3, 5, 6))
-    assert_roads_agree("".join(lines), tmp_path)
+    assert scanned.other_rows.tolist() == [1, 2, 5, 6]
+    assert scanned.others.decode() == "".join(lines[n] for n in (1, 2, 5, 6))
+    assert_readers_agree("".join(lines), tmp_path)
 
 
 def test_a_row_within_quotes_is_none(tmp_path: Path) -> None:
     inside = 'a"",' + row().replace('"', '""')
     text = row(1) + f'"{inside}.png",8888,"{{}}",0,0,"{{}}","{{}}"\n' + row(2)
-    assert scan(text.encode()) is None or n_recognised(text) == 2
+    assert scan_records(text.encode()) is None or n_recognised(text) == 2
     path = tmp_path / "clip_tracks.csv"
     path.write_text(HEADER + text)
-    slow = read_clip(path, RULE)
-    if not slow.problems:
-        assert_roads_agree(text, tmp_path)
+    if not problems_of(row_reader, path, RULE):
+        assert_readers_agree(text, tmp_path)
 
 
 def slips() -> Iterator[str]:
@@ -200,13 +193,14 @@ def slips() -> Iterator[str]:
 
 def assert_numbers_are_read_as_python_does(texts: list[str]) -> None:
     """Check each number where it is a coordinate, and where it is a confidence."""
-    scanned = scan("".join(row(x=text.lstrip("-"), confidence=text) for text in texts).encode())
+    records = "".join(row(x=text.lstrip("-"), confidence=text) for text in texts).encode()
+    scanned = scan_records(records)
     assert scanned is not None
-    expected = [np.float32(float(texts[number])) for number in scanned.rows.tolist()]
-    np.testing.assert_array_equal(scanned.found.batch.confidence, expected)
-    np.testing.assert_array_equal(scanned.found.batch.corner[:, 0], np.abs(expected))
-    if library.compiled() is not None:
-        assert len(scanned.rows) == len(texts)
+    assert len(scanned.rows) == len(texts)
+    expected = [np.float32(float(text)) for text in texts]
+    for boxes in (scanned.found.boxes, decode(records)[0].boxes):
+        np.testing.assert_array_equal(boxes.confidence, expected)
+        np.testing.assert_array_equal(boxes.corner[:, 0], np.abs(expected))
 
 
 @given(st.lists(st.floats(1e-4, 1e15) | st.floats(-1e15, -1e-4), min_size=1))
@@ -236,21 +230,23 @@ def test_numbers_between_two_of_float32_are_rounded_as_python_rounds_them() -> N
 
 
 @pytest.mark.slow
-def test_a_slip_is_read_as_on_the_slow_road_or_not_at_all(tmp_path: Path) -> None:
+def test_a_slip_is_read_as_by_the_row_reader_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "clip_tracks.csv"
     n_read = 0
     for text in set(slips()):
-        scanned = scan(text.encode())
+        scanned = scan_records(text.encode())
         if scanned is None or not len(scanned.rows):
             continue
         n_read += 1
         path.write_text(HEADER + text, newline="")
-        slow = read_clip(path, RULE)
-        assert not slow.problems or {p.kind for p in slow.problems} <= IMAGE_PROBLEMS, repr(text)
-        found = scanned.found
-        centre = found.batch.corner + found.batch.size / np.float32(2)
-        box = np.concatenate([centre, found.batch.size], axis=1)
-        np.testing.assert_array_equal(box, slow.boxes.box, repr(text))
-        np.testing.assert_array_equal(found.batch.confidence, slow.boxes.confidence, text)
-        np.testing.assert_array_equal(found.batch.track, slow.boxes.track, text)
+        kinds = {problem.kind for problem in problems_of(row_reader, path, RULE)}
+        assert kinds <= IMAGE_PROBLEMS, repr(text)
+        if kinds:
+            continue
+        ours, theirs = scanned.found.boxes, read_with(row_reader, path, RULE).boxes
+        centre = ours.corner + ours.size / np.float32(2)
+        box = np.concatenate([centre, ours.size], axis=1)
+        np.testing.assert_array_equal(box, theirs.box, repr(text))
+        np.testing.assert_array_equal(ours.confidence, theirs.confidence, text)
+        np.testing.assert_array_equal(ours.track, theirs.track, text)
     assert n_read > 100

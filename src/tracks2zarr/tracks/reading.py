@@ -1,0 +1,84 @@
+"""The boxes of a clip from its tracks file: by the fastest reader that knows its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tracks2zarr.dataset.clip_boxes import ClipBoxes, Spill
+from tracks2zarr.tracks.formats import (
+    OnBytes,
+    ReadFile,
+    TracksFormat,
+    TracksReader,
+    UnrecognisedError,
+    reader_named,
+)
+from tracks2zarr.tracks.frames import FrameRule
+
+
+@dataclass(frozen=True, slots=True)
+class ReadClip:
+    """A clip as it was read: where the columns of its boxes lie, and what the reader found."""
+
+    folder: Path
+    file: ReadFile
+
+    @property
+    def boxes(self) -> ClipBoxes:
+        """The boxes, read from the folder as they are used."""
+        return ClipBoxes.load(self.folder)
+
+
+def read_clip(
+    tracks_format: TracksFormat,
+    path: Path,
+    rule: FrameRule,
+    folder: Path,
+    on_bytes: OnBytes = lambda _: None,
+) -> ReadClip:
+    """Read the boxes of a clip from its tracks file, and check every row.
+
+    Parameters
+    ----------
+    tracks_format
+        The format of the file.
+    path
+        The tracks file.
+    rule
+        How frames are found, and which frames the clip has.
+    folder
+        An empty folder for the columns; the boxes are read from there as they are used.
+    on_bytes
+        Called with the number of bytes that were read since the last call.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If any row breaks the format; the first rows of each kind of problem are named.
+    OSError
+        If the file cannot be read or the columns cannot be written.
+    """
+    *fast, last = tracks_format.READERS
+    count = on_bytes
+    for name in fast:
+        try:
+            return _read_with(reader_named(tracks_format, name), path, rule, folder, count)
+        except UnrecognisedError:
+            count = _stop_only(on_bytes)
+    return _read_with(reader_named(tracks_format, last), path, rule, folder, count)
+
+
+def _read_with(
+    reader: TracksReader, path: Path, rule: FrameRule, folder: Path, on_bytes: OnBytes
+) -> ReadClip:
+    with Spill(folder) as spill:
+        file = reader.read_file(path, rule, spill.append, on_bytes)
+    if spill.boxes(file.frame_of_image).first_duplicate() is not None:
+        raise UnrecognisedError
+    return ReadClip(folder, file)
+
+
+def _stop_only(on_bytes: OnBytes) -> OnBytes:
+    """Count no byte twice: of what is read again, only that it may be stopped matters."""
+    return lambda _: on_bytes(0)

@@ -1,0 +1,227 @@
+"""The sources of a video, read again and compared with its group."""
+
+from __future__ import annotations
+
+import glob
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.unfetched import annex_problem
+from tracks2zarr.dataset.batches import Int64s
+from tracks2zarr.parallel.processes import report_bytes
+from tracks2zarr.planning.metadata_csv import ClipRow, read_metadata
+from tracks2zarr.planning.plan import ClipPlan, VideoPlan
+from tracks2zarr.store.receipt import Receipt
+from tracks2zarr.tracks.files import digest_of
+from tracks2zarr.tracks.formats import UnrecognisedError
+from tracks2zarr.verifying.source_boxes import Source, read_source, read_source_by_rows
+from tracks2zarr.verifying.stored_group import StoredGroup
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSources:
+    """Where the sources of a finished video lie now, and the group that was made from them.
+
+    Parameters
+    ----------
+    group
+        The folder of the group.
+    receipt
+        The video's receipt.
+    tracks_dir, metadata_csv
+        Where the sources lie; None for where they lay when they were converted.
+    """
+
+    group: Path
+    receipt: Receipt
+    tracks_dir: Path | None
+    metadata_csv: Path | None
+
+    @property
+    def plan(self) -> VideoPlan:
+        """The plan by which the video was converted."""
+        return self.receipt.plan
+
+    @property
+    def metadata(self) -> Path:
+        """The metadata CSV."""
+        return self.metadata_csv or Path(self.plan.metadata_csv)
+
+    def path(self, clip: ClipPlan) -> Path:
+        """Return the tracks file of a clip."""
+        return clip.source_path if self.tracks_dir is None else self.tracks_dir / clip.source
+
+    def command(self) -> str:
+        """Return the whole command that converts the video again."""
+        plan, settings = self.plan, self.plan.settings
+        folders = {str(PurePosixPath(clip.source).parent) for clip in plan.clips}
+        below = "" if folders == {"."} else f"{folders.pop()}/" if len(folders) == 1 else "**/"
+        words = [
+            *("tracks2zarr", "create"),
+            str(self.tracks_dir or plan.clips[0].tracks_dir),
+            *(str(self.metadata), str(self.group.parent)),
+            *("--pattern", f"{below}{glob.escape(plan.video)}-*.csv"),
+            *(() if settings.frames == "clip" else ("--frames", settings.frames)),
+            *(() if settings.frame_regexp is None else ("--frame-regexp", settings.frame_regexp)),
+            *(
+                ()
+                if settings.individual_dim == "individual"
+                else ("--individual-dim", settings.individual_dim)
+            ),
+            *("--store-mode", "a", "--group-mode", "w"),
+        ]
+        return shlex.join(words)
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what the group has otherwise than its sources; absent sources are warnings."""
+        yield from self._metadata_problems()
+        missing = [path for path in map(self.path, self.plan.clips) if not _is_there(path)]
+        if missing:
+            yield _absent(self.plan.video, missing[0], "--tracks-dir", len(missing))
+        remedy = f"Convert the video again: {self.command()}"
+        stored = StoredGroup(self.group, self.plan, remedy)
+        track_ids: dict[int, Int64s] = {}
+        for number, clip in enumerate(self.plan.clips):
+            if self.path(clip) not in missing:
+                compared = self._compare_clip(stored, number)
+                yield from compared.problems
+                if compared.track_ids is not None:
+                    track_ids[number] = compared.track_ids
+        yield from stored.differences(track_ids)
+
+    # ---- tracks files
+
+    def _compare_clip(self, stored: StoredGroup, number: int) -> _ComparedClip:
+        """Read a clip's source by another reader than the one that made the group, and compare.
+
+        Where the column reader does not know a row or finds a difference, the row reader
+        decides: it names the row.
+        """
+        clip, read_by = self.plan.clips[number], self.receipt.clips[number].reader
+        path, rule = self.path(clip), self.plan.frame_rule(clip)
+        by_rows = partial(read_source_by_rows, path, rule, _report)
+        by_another = partial(read_source, path, rule, read_by, _report)
+        try:
+            found = self._compared(stored, number, by_another)
+        except UnrecognisedError:
+            if read_by == "rows":
+                return _ComparedClip((_one_reader_only(self.plan, clip, path),))
+            return self._compared(stored, number, by_rows)
+        if found.problems and found.reader == "columns" and read_by != "rows":
+            return self._compared(stored, number, by_rows)
+        return found
+
+    def _compared(
+        self, stored: StoredGroup, number: int, read: Callable[[], Source]
+    ) -> _ComparedClip:
+        clip = self.plan.clips[number]
+        try:
+            source = read()
+        except Tracks2ZarrError as error:
+            digest = digest_of(self.path(clip))
+            return _ComparedClip((*self._changed(number, digest), *error.problems))
+        with source.boxes as boxes:
+            differences = stored.clip_differences(number, boxes)
+            problems = (*self._changed(number, source.digest), *differences)
+            return _ComparedClip(problems, source.reader, boxes.track_ids)
+
+    def _changed(self, number: int, digest: str) -> Iterator[Problem]:
+        clip, expected = self.plan.clips[number], self.receipt.clips[number].digest
+        if digest != expected:
+            yield Problem(
+                kind="source-changed",
+                what="A tracks file is not the one that was converted.",
+                file=str(self.path(clip)),
+                found=f"{digest[:23]}…",
+                expected=f"{expected[:23]}…",
+                remedy=f"Bring the file back, or convert the video again: {self.command()}",
+                video=self.plan.video,
+                clip=clip.clip,
+            )
+
+    # ---- the metadata CSV
+
+    def _metadata_problems(self) -> Iterator[Problem]:
+        """Yield what the metadata CSV says otherwise than the plan."""
+        if not _is_there(self.metadata):
+            yield _absent(self.plan.video, self.metadata, "--metadata")
+            return
+        rows = read_metadata(self.metadata).rows
+        row_of = {row.clip: row for row in rows if row.video == self.plan.video}
+        for clip in self.plan.clips:
+            row = row_of.get(clip.clip)
+            found = "no sound row for the clip" if row is None else _extent_text(row, row.fps)
+            expected = _extent_text(clip, self.plan.fps)
+            if found != expected:
+                yield Problem(
+                    kind="metadata-changed",
+                    what="The metadata CSV says otherwise than when the clip was converted.",
+                    file=str(self.metadata),
+                    row=None if row is None else row.row,
+                    found=found,
+                    expected=expected,
+                    remedy=f"Bring the file back, or convert the video again: {self.command()}",
+                    video=self.plan.video,
+                    clip=clip.clip,
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class _ComparedClip:
+    """What was found of a clip; reader and track numbers where its source could be read."""
+
+    problems: tuple[Problem, ...]
+    reader: str | None = None
+    track_ids: Int64s | None = None
+
+
+def _report(count: int) -> None:
+    """Report bytes that were read; this is where an interrupted run ends."""
+    report_bytes(0, count)
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether the content of a source is there; a git-annex pointer has none."""
+    return path.is_file() and annex_problem(path) is None
+
+
+def _absent(video: str, path: Path, option: str, count: int = 1) -> Problem:
+    pointer = annex_problem(path)
+    found, remedy = "no file", f"Say with {option} where it lies now."
+    if pointer is not None:
+        found, remedy = pointer.found or found, pointer.remedy or remedy
+    return Problem(
+        kind="source-absent",
+        what="A source is not there, so the store cannot be held against it.",
+        file=str(path),
+        found=f"{found}, and so {count - 1} more of the video" if count > 1 else found,
+        expected="the file that was converted",
+        remedy=remedy,
+        severity="warning",
+        video=video,
+    )
+
+
+def _one_reader_only(plan: VideoPlan, clip: ClipPlan, path: Path) -> Problem:
+    return Problem(
+        kind="one-reader-only",
+        what="Only one reader can read a tracks file, so nothing proves its clip.",
+        file=str(path),
+        found="rows that the other readers do not know",
+        expected="rows that two readers read alike",
+        remedy="Export the tracks again, and convert the video again.",
+        severity="warning",
+        video=plan.video,
+        clip=clip.clip,
+    )
+
+
+def _extent_text(clip: ClipPlan | ClipRow, fps: float) -> str:
+    return (
+        f"frames {clip.first_frame} to {clip.last_frame}, escape {clip.escape_frame}"
+        f" {clip.escape_type}, {fps!r} fps"
+    )
