@@ -143,7 +143,9 @@ def test_code_blocks_run(
     shutil.copytree(SAMPLE, folder / SAMPLE.name)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HOME", str(tmp_path))  # where libraries keep their settings
-    monkeypatch.setenv("PATH", os.pathsep.join([str(commands_folder()), os.environ["PATH"]]))
+    commands = Path(sys.executable).parent
+    assert (commands / "tracks2zarr").exists(), "the commands are not installed beside python"
+    monkeypatch.setenv("PATH", os.pathsep.join([str(commands), os.environ["PATH"]]))
     for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
     document = parse(page)
@@ -151,13 +153,6 @@ def test_code_blocks_run(
     for example in document:
         with contextlib.suppress(SkipTest):
             example.evaluate()
-
-
-def commands_folder() -> Path:
-    """Return the folder of the commands of the environment that runs the tests."""
-    folder = Path(sys.executable).parent
-    assert (folder / "tracks2zarr").exists(), "the commands are not installed beside python"
-    return folder
 
 
 def test_blocks_that_do_not_run_say_why() -> None:
