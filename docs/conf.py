@@ -13,6 +13,7 @@ release = version = version_of("tracks2zarr")
 
 extensions = [
     "command_table",
+    "module_table",
     "myst_nb",
     "notebooks",
     "schema_table",
