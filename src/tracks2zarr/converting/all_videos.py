@@ -24,6 +24,7 @@ from tracks2zarr.parallel.processes import ProgressTable, process_pool, reportin
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.store import Store
+from tracks2zarr.store.video_state import receipt_if_done
 
 _POLL_SECONDS = 0.2
 _SIGNAL_SECONDS = 0.05
@@ -212,7 +213,7 @@ class Run:
             time.sleep(_SIGNAL_SECONDS)
             if self._interrupted or not self._table.has_begun(task.slot):
                 return  # a new pool does it, or the next run
-            receipt = Store(task.store).standing(task.plan)[1]
+            receipt = receipt_if_done(Store(task.store), task.plan)
             if receipt is not None:  # it was done, and its worker could not say so any more
                 outcome = Outcome(video, Result.DONE, receipt=receipt)
             else:

@@ -22,8 +22,9 @@ from tracks2zarr.store.commit import recover_all
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.joining import join
 from tracks2zarr.store.root import finalise
-from tracks2zarr.store.store import State, Store
+from tracks2zarr.store.store import Store
 from tracks2zarr.store.store_mode import opened
+from tracks2zarr.store.video_state import State
 
 #: Below this size a pool of processes takes longer to start than the work in one process.
 _SMALL_BYTES = 32 * 2**20

@@ -15,9 +15,11 @@ from tracks2zarr.common.problems import (
     one_line,
 )
 from tracks2zarr.dataset.schema import CLIP_ID, INDIVIDUAL, TIME
+from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.overview import no_such_video
 from tracks2zarr.store.root import listed_in
-from tracks2zarr.store.store import Store, existing_store
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.video_state import state_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -189,7 +191,7 @@ def check_finished(store: Store, video: str) -> None:
     if video not in names and video not in planned:
         raise Tracks2ZarrError(no_such_video(store, video, sorted({*names, *planned})))
     if store.is_ours(video):
-        state = store.state(planned[video]) if video in planned else "a group without a receipt"
+        state = state_of(store, planned[video]) if video in planned else "a group without a receipt"
         raise Tracks2ZarrError(
             Problem(
                 kind="video-unfinished",

@@ -8,7 +8,8 @@ from itertools import combinations
 from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
-from tracks2zarr.store.store import Store, existing_store, inside_problem
+from tracks2zarr.store.existing import existing_store, inside_problem
+from tracks2zarr.store.store import Store
 
 
 def check_stores(

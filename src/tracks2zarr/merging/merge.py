@@ -13,23 +13,26 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.dataset.schema import IndividualDim
 from tracks2zarr.merging.checks import check_stores
-from tracks2zarr.merging.copying import bring_logs
-from tracks2zarr.merging.held_video import (
-    Holding,
-    PlanView,
-    Relation,
-    conflict,
-    holdings,
-    plans_of,
-    relation,
-)
+from tracks2zarr.merging.copying import copy_logs
+from tracks2zarr.merging.leaving_source import MovedVideos
 from tracks2zarr.merging.marking_older import mark_older
-from tracks2zarr.merging.one_video import Bringing, MergedVideo, OnConflict
+from tracks2zarr.merging.one_video import MergedVideo, OnConflict, VideoMerger
+from tracks2zarr.merging.problems import conflict
+from tracks2zarr.merging.two_stores import (
+    Match,
+    PlanView,
+    can_move,
+    compare,
+    plans_of,
+    videos_of,
+)
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.commit import recover_all
+from tracks2zarr.store.paths import OURS
 from tracks2zarr.store.root import Finalised, finalise
-from tracks2zarr.store.store import OURS, Store
+from tracks2zarr.store.store import Store
 from tracks2zarr.store.store_mode import opened
+from tracks2zarr.store.video_state import VideoInStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,30 +160,30 @@ class _Merging:
 
         Nor may two sources differ where one of them would replace the other.
         """
-        have = holdings(self.target) if self.target.exists() else {}
+        have = videos_of(self.target) if self.target.exists() else {}
         problems = []
         for source in self.sources:
-            for video, there in holdings(source).items():
-                if not there.can_move:
+            for video, there in videos_of(source).items():
+                if not can_move(there):
                     continue
                 other = have.get(video)
-                how = Relation.NEW if other is None else relation(there, other)
-                if other is not None and how is Relation.CONFLICT:
+                match = Match.NEW if other is None else compare(there, other)
+                if other is not None and match is Match.CONFLICT:
                     if not self._settles(other):
                         problems.append(conflict(there, other, self._remedy(other)))
                     if self.on_conflict == "skip":
                         continue
-                if how is not Relation.SAME:
+                if match is not Match.SAME:
                     have[video] = there
         if problems:
             raise Tracks2ZarrError(problems)
 
-    def _settles(self, other: Holding) -> bool:
-        """Tell whether what was asked for settles a conflict with this holding."""
+    def _settles(self, other: VideoInStore) -> bool:
+        """Tell whether what was asked for settles a conflict with this video."""
         in_target = other.store == self.target
         return self.on_conflict == "skip" or (self.on_conflict == "replace" and in_target)
 
-    def _remedy(self, other: Holding) -> str:
+    def _remedy(self, other: VideoInStore) -> str:
         if other.store == self.target:
             return "Pass --on-conflict skip to keep the target's, or --on-conflict replace."
         return "Merge them one by one, or pass --on-conflict skip to take the first."
@@ -215,25 +218,26 @@ class _Merging:
 
     def _merge_source(self, source: Store) -> None:
         self._join(source)
-        bringing = Bringing(
+        merger = VideoMerger(
             source=source,
             target=self.target,
             copy=self.copy,
             on_conflict=self.on_conflict,
             individual_dim=self.individual_dim,
-            planned_there=PlanView(source),
-            planned_here=PlanView(self.target),
+            source_plan=PlanView(source),
+            target_plan=PlanView(self.target),
+            moved=MovedVideos(source),
         )
-        videos = list(holdings(source))
+        videos = list(videos_of(source))
         try:
             for video in videos:
-                one = bringing.bring(video)
+                one = merger.merge(video)
                 self.videos.append(one)
                 self.on_video(one)
         finally:
-            bringing.tidy()
+            merger.moved.forget()
         if not any(source.is_running(video) for video in videos):
-            self._bring_logs(source)
+            self._copy_logs(source)
 
     def _join(self, source: Store) -> None:
         """Add to the target's plan what it lacks of the source's."""
@@ -248,9 +252,9 @@ class _Merging:
             if lacks:
                 self.target.write_plan(plan.joined(Plan(tuple(lacks))))
 
-    def _bring_logs(self, source: Store) -> None:
+    def _copy_logs(self, source: Store) -> None:
         try:
             with self.target.root_lock():
-                self.n_logs += bring_logs(source, self.target, move=not self.copy)
+                self.n_logs += copy_logs(source, self.target, move=not self.copy)
         except OSError as error:
             self.problems.append(os_problem(error, source.path))

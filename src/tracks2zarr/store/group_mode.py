@@ -82,8 +82,7 @@ def decide(store: Store, plan: VideoPlan, mode: Mode, *, since: str) -> Decision
 
 def _without_receipt(store: Store, plan: VideoPlan, mode: Mode) -> Decision:
     """Decide for a video without a valid receipt: unfinished, or made by somebody else."""
-    there = (store.group(plan.video) / "zarr.json").exists()
-    if not there or mode == "w":
+    if not store.has_group(plan.video) or mode == "w":
         return Decision(Action.WRITE, plan)
     if store.is_ours(plan.video):
         lost = sorted(_clips_on_disk(store, plan.video) - {clip.clip for clip in plan.clips})

@@ -16,8 +16,10 @@ from tracks2zarr.common.problems import (
 )
 from tracks2zarr.dataset.schema import ABSENT
 from tracks2zarr.planning.plan import VideoPlan
+from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.store.store import State, Store, existing_store
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.video_state import State, video_in_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,11 +157,12 @@ def no_such_video(store: Store, video: str, names: list[str]) -> Problem:
 
 
 def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
-    note = store.unverified(video)
+    found = video_in_store(store, video, plan)
+    note, state = found.note, found.state
     if plan is None:
         why = note.why() if note else "not in the plan of this store"
         return VideoInfo(video=video, state=State.UNKNOWN, why=why)
-    state, receipt = store.standing(plan)
+    receipt = found.receipt if state is State.DONE else None
     failure = store.read_failure(video) if state is State.FAILED else []
     return VideoInfo(
         video=video,
@@ -169,7 +172,7 @@ def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
         n_individuals=receipt.n_individuals if receipt else None,
         n_boxes=receipt.n_boxes if receipt else None,
         size=receipt.content.size if receipt else None,
-        why=failure[0].what if failure else note.why() if note and not receipt else None,
+        why=failure[0].what if failure else note.why() if note else None,
         where=failure[0].where() if failure else None,
     )
 

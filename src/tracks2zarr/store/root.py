@@ -12,8 +12,11 @@ from tracks2zarr.common.files import read_json, write_atomically
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
 from tracks2zarr.planning.plan import Plan
-from tracks2zarr.store.store import OURS, State, Store, existing_store
+from tracks2zarr.store.existing import existing_store
+from tracks2zarr.store.paths import OURS
+from tracks2zarr.store.store import Store
 from tracks2zarr.store.unverified import Unverified
+from tracks2zarr.store.video_state import State, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ def _bytes_at(path: Path) -> bytes | None:
 
 def _consolidate(store: Store) -> tuple[Finalised, bytes]:
     """Return what is finished, and the bytes of the root's metadata that list it."""
-    states = {video.video: store.state(video) for video in store.read_plan().videos}
+    states = {video.video: state_of(store, video) for video in store.read_plan().videos}
     done = [video for video, state in states.items() if state is State.DONE]
     groups = store.groups()
     notes = {name: note for name in groups if (note := _note(store, name, states.get(name)))}

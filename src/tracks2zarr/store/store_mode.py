@@ -14,9 +14,11 @@ from tracks2zarr.common.files import remove_if_empty, remove_tree
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.planning.plan import Plan
+from tracks2zarr.store.existing import inside_problem
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.root import is_stale, make_root
-from tracks2zarr.store.store import State, Store, inside_problem
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.video_state import State, state_of
 
 _REPLACED = ".replaced"
 _NEW = ".new"
@@ -97,7 +99,7 @@ def is_unfinished(store: Store, plan: Plan) -> bool:
     then = {video.video: video.fingerprint() for video in there.videos}
     if then != {video.video: video.fingerprint() for video in plan.videos}:
         return False
-    return is_stale(store) or any(store.state(v) is not State.DONE for v in there.videos)
+    return is_stale(store) or any(state_of(store, v) is not State.DONE for v in there.videos)
 
 
 def _misplaced(store: Store, plan: Plan) -> Iterator[Problem]:

@@ -15,8 +15,9 @@ from tracks2zarr.parallel.processes import report_bytes
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.store.store import State, Store
+from tracks2zarr.store.store import Store
 from tracks2zarr.store.unverified import Unverified
+from tracks2zarr.store.video_state import State, state_of
 from tracks2zarr.tracks import row_reader
 from tracks2zarr.tracks.via import FrameRule
 
@@ -103,12 +104,12 @@ def prove_video(
     """
     store, video = Store(task.store), task.plan.video
     note = store.unverified(video)
-    if note is not None and store.state(task.plan) is State.UNKNOWN:
+    if note is not None and state_of(store, task.plan) is State.UNKNOWN:
         return unverified_verdict(store, note)
     receipt = store.read_receipt(video)
     problem = _receipt_problem(store, task.plan, receipt)
     if problem is not None or receipt is None:
-        state = store.state(task.plan)
+        state = state_of(store, task.plan)
         why = (problem,) if problem else ()
         return VideoVerdict(video, State.FAILED if state is State.DONE else state, why)
     problems = tuple(_content_problems(store, receipt))

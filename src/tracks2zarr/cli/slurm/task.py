@@ -123,7 +123,7 @@ def _number(index: int | None, variable: str) -> int:
 
 
 def _entered(store: Path) -> AbstractContextManager[None]:
-    from tracks2zarr.store.store import existing_store
+    from tracks2zarr.store.existing import existing_store
 
     return existing_store(store).run_lock()
 
