@@ -19,8 +19,7 @@ from tracks2zarr.converting.one_video import Outcome, Result
 from tracks2zarr.parallel.cores import available_cores
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.commit import recover_all
-from tracks2zarr.store.group_mode import Mode
-from tracks2zarr.store.joining import join
+from tracks2zarr.store.group_mode import Mode, join
 from tracks2zarr.store.root import finalise
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.store_mode import opened
@@ -141,7 +140,7 @@ def create(
     made_work_root = not work_root.exists()
     with opened(target, plan, store_mode):
         since = now()
-        join(target, plan, group_mode, since=since)
+        joined = join(target, plan, group_mode, since=since)
         run = Run(
             target,
             plan,
@@ -149,6 +148,7 @@ def create(
             work_root=work_root,
             group_mode=group_mode,
             since=since,
+            decisions=joined.decisions,
         )
         interrupted = False
         try:

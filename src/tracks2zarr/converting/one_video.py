@@ -56,6 +56,8 @@ class VideoTask:
         What to do where the video is there.
     since
         When the run began (UTC, ISO 8601).
+    decision
+        What was decided for the video when its plan was joined; None where nothing was.
     slot
         The place of the first clip in the run's table of progress.
     """
@@ -65,6 +67,7 @@ class VideoTask:
     plan: VideoPlan
     group_mode: Mode
     since: str
+    decision: Decision | None = None
     slot: int = 0
 
 
@@ -136,7 +139,9 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
     try:
         report_bytes(task.slot, 0)
         recover(store, video, {task.work_root})
-        decision = decide(store, task.plan, task.group_mode, since=task.since)
+        decision = decide(
+            store, task.plan, task.group_mode, since=task.since, earlier=task.decision
+        )
         if decision.action is Action.REFUSE:
             raise Tracks2ZarrError(_problems_of(decision))
         if decision.action is Action.SKIP:

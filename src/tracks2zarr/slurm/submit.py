@@ -17,8 +17,7 @@ from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.queueing import Held, Wishes, add_last_job, held
 from tracks2zarr.slurm.status import settled_status
 from tracks2zarr.slurm.submission import Submission
-from tracks2zarr.store.group_mode import Mode
-from tracks2zarr.store.joining import join
+from tracks2zarr.store.group_mode import Mode, join
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.store_mode import opened, withdraw
 

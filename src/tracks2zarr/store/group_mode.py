@@ -1,14 +1,17 @@
-"""What is to be done for a video, given what the store holds of it."""
+"""What is to be done for each video of a plan, given what the store holds of it."""
 
 from __future__ import annotations
 
 import glob
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
-from tracks2zarr.common.problems import Problem, comma_list
-from tracks2zarr.planning.plan import ClipPlan, VideoPlan
+from tracks2zarr.common.files import folder_stamp
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
+from tracks2zarr.planning.plan import ClipPlan, Plan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
 
@@ -38,15 +41,96 @@ class Decision:
         The receipt of the group whose clips are kept, with the ids of these clips.
     problem
         Why it is refused, or what the user should know.
+    seen
+        A digest of what the store held when that was decided: the receipt, and the stamp of
+        the group. While they are the same, the decision stands.
     """
 
     action: Action
     plan: VideoPlan
     kept: tuple[Receipt, frozenset[str]] | None = None
     problem: Problem | None = None
+    seen: str = ""
 
 
-def decide(store: Store, plan: VideoPlan, mode: Mode, *, since: str) -> Decision:
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What is to be done for each video of a plan that was joined to its store's.
+
+    Parameters
+    ----------
+    decisions
+        By video; those that a living process is at work on are not among them.
+    """
+
+    decisions: Mapping[str, Decision]
+
+    def videos_to_write(self) -> list[str]:
+        """Return the videos that there is work to do for, sorted."""
+        return sorted(v for v, d in self.decisions.items() if d.action is Action.WRITE)
+
+    def refused(self) -> list[Problem]:
+        """Return why videos are refused."""
+        refused = [d for d in self.decisions.values() if d.action is Action.REFUSE]
+        return [decision.problem for decision in refused if decision.problem]
+
+
+def join(store: Store, plan: Plan, mode: Mode, *, since: str, keep_going: bool = False) -> Joined:
+    """Add a plan to its store's; refuse what the group mode forbids, all of it at once.
+
+    Parameters
+    ----------
+    store
+        The store.
+    plan
+        What is to be done.
+    mode
+        What to do where a video is there.
+    since
+        When the run began (UTC, ISO 8601).
+    keep_going
+        Whether to join the other videos although some are refused; for those, the store's
+        plan stays as it is.
+
+    Returns
+    -------
+    Joined
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If any video is refused, unless `keep_going`; the plan is not joined then.
+    """
+    # groups are read before the lock is taken, since other runs wait for it
+    decisions = _decide_all(store, plan, mode, since, {})
+    with store.root_lock():
+        joined = Joined(_decide_all(store, plan, mode, since, decisions))
+        if joined.refused() and not keep_going:
+            raise Tracks2ZarrError(joined.refused())
+        decided = joined.decisions
+        effective = [
+            decided[video.video].plan if video.video in decided else video
+            for video in plan.videos
+            if video.video not in decided or decided[video.video].action is not Action.REFUSE
+        ]
+        store.write_plan(store.read_plan().joined(Plan(tuple(effective))))
+    return joined
+
+
+def _decide_all(
+    store: Store, plan: Plan, mode: Mode, since: str, earlier: Mapping[str, Decision]
+) -> dict[str, Decision]:
+    """Decide for the videos of a plan that no living process is at work on."""
+    return {
+        video.video: decide(store, video, mode, since=since, earlier=earlier.get(video.video))
+        for video in plan.videos
+        if not store.is_running(video.video)
+    }
+
+
+def decide(
+    store: Store, plan: VideoPlan, mode: Mode, *, since: str, earlier: Decision | None = None
+) -> Decision:
     """Decide what is to be done for a video.
 
     Parameters
@@ -60,11 +144,30 @@ def decide(store: Store, plan: VideoPlan, mode: Mode, *, since: str) -> Decision
     since
         When the run began (UTC, ISO 8601): with ``w``, a group that another run finished
         later than this is not replaced again.
+    earlier
+        What was decided before by the same plan, mode and `since`. It stands, and no group is
+        read, unless the receipt or the group has changed since.
 
     Returns
     -------
     Decision
     """
+    seen = _seen(store, plan.video)  # before it is read: what changes meanwhile is noticed
+    if earlier is not None and earlier.seen == seen:
+        return earlier
+    return replace(_decide(store, plan, mode, since), seen=seen)
+
+
+def _seen(store: Store, video: str) -> str:
+    """Return a digest of a video's receipt and of the stamp of its group."""
+    try:
+        receipt = store.receipt_file(video).read_bytes()
+    except OSError:
+        receipt = b""
+    return f"{hashlib.sha256(receipt).hexdigest()} {folder_stamp(store.group(video))}"
+
+
+def _decide(store: Store, plan: VideoPlan, mode: Mode, since: str) -> Decision:
     receipt = store.read_receipt(plan.video)
     if receipt is None:
         return _without_receipt(store, plan, mode)
