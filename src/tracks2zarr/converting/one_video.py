@@ -7,10 +7,9 @@ import socket
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from tracks2zarr.common.files import read_content
 from tracks2zarr.common.locks import LockedError
@@ -160,7 +159,7 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
     except Exception as error:  # a bug, or a library's: the other videos go on
         problems = (unexpected_problem(error),)
         about["traceback"] = traceback.format_exc()
-    problems = tuple(_of_video(problem, video) for problem in problems)
+    problems = tuple(replace(p, video=p.video or video) for p in problems)
     record_failure(store, video, list(problems), about)
     return Outcome(video, Result.FAILED, problems=problems)
 
@@ -301,11 +300,6 @@ def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ClipResult], clock
         versions=versions(),
         warnings=warnings,
     )
-
-
-def _of_video(problem: Problem, video: str) -> Problem:
-    fields: dict[str, Any] = problem.as_dict()
-    return Problem.from_dict({"video": video} | fields)
 
 
 def _memory_problem(plan: VideoPlan) -> Problem:

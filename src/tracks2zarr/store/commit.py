@@ -24,7 +24,6 @@ from tracks2zarr.common.files import (
     read_content,
     remove_if_empty,
     remove_tree,
-    write_atomically,
 )
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.store.attempts import attempt_name, attempts_in, video_of_attempt
@@ -103,7 +102,7 @@ class Attempt:
         target, aside = self.store.group(video), self.sibling / "aside"
         group = self._on_the_stores_disk(proof)
         if isinstance(proof, Unverified):
-            write_atomically(self.sibling / _NOTE, proof.to_json().encode())
+            proof.write(self.sibling / _NOTE)
         if target.exists():
             target.rename(aside)
         group.rename(target)
@@ -195,9 +194,8 @@ def _is_committed(store: Store, video: str, folder: Path) -> bool:
     """
     note, receipt = store.read_note(video), store.read_receipt(video)
     if note is None or note.attempt != folder.name:
-        try:
-            note = Unverified.from_json((folder / _NOTE).read_bytes())
-        except (OSError, ValueError):
+        note = Unverified.read(folder / _NOTE)
+        if note is None:
             return receipt is not None and receipt.attempt == folder.name
         if not store.group(video).exists() or read_content(store.group(video)) != note.content:
             return False

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tracks2zarr.common.documents import fields_of
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
@@ -40,10 +41,6 @@ class ClipInfo:
     def escape(self) -> int | None:
         """The first frame of the escape within the clip; None for a clip without one."""
         return None if self.escape_frame == ABSENT else self.escape_frame - self.first_frame
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields, for JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +87,7 @@ class VideoInfo:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields, for JSON."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return fields | {
-            "state": str(self.state),
-            "n_frames": self.n_frames,
-            "clips": [clip.as_dict() for clip in self.clips],
-        }
+        return fields_of(self) | {"n_frames": self.n_frames}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any
 
-from tracks2zarr.common.files import FolderContent, read_json
+from tracks2zarr.common.documents import Document, DocumentError, fields_of
+from tracks2zarr.common.files import FolderContent
 from tracks2zarr.common.problems import Problem
-from tracks2zarr.planning.plan import ClipPlan, VideoPlan, digest_of_json, fields_of
+from tracks2zarr.planning.plan import ClipPlan, VideoPlan, digest_of_json
 from tracks2zarr.tracks.files import digest_of
-
-#: The version of the receipt's JSON; a receipt of another one does not count.
-RECEIPT_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +24,7 @@ class ClipReceipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(Document):
     """What was done for one video.
 
     Parameters
@@ -53,6 +50,8 @@ class Receipt:
     warnings
         What was noticed while the clips were read.
     """
+
+    kind = "tracks2zarr_receipt"
 
     plan: VideoPlan
     clips: tuple[ClipReceipt, ...]
@@ -114,48 +113,14 @@ class Receipt:
         except OSError:
             return False
 
-    def to_json(self) -> str:
-        """Return the receipt as JSON text."""
-        document = {
-            "tracks2zarr_receipt": RECEIPT_FORMAT,
-            "video": self.plan.video,
-            "fingerprint": self.fingerprint(),
-            **fields_of(self),
-            "plan": self.plan.as_dict(),
-            "clips": [fields_of(clip) for clip in self.clips],
-            "content": fields_of(self.content),
-            "seconds": dict(self.seconds),
-            "versions": dict(self.versions),
-            "warnings": [problem.as_dict() for problem in self.warnings],
-        }
-        return json.dumps(document, indent=1, allow_nan=False) + "\n"
+    def as_dict(self) -> dict[str, Any]:
+        """Return the receipt for JSON, with the video's id and the fingerprint."""
+        return {"video": self.video, "fingerprint": self.fingerprint(), **fields_of(self)}
 
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """Make a receipt from JSON text.
-
-        Raises
-        ------
-        ValueError
-            If the text is no receipt, is one of another version, or was changed.
-        """
-        try:
-            document = read_json(text)
-            if document["tracks2zarr_receipt"] != RECEIPT_FORMAT:
-                raise ValueError("another format")
-            names = ("attempt", "started", "finished", "seconds", "peak_memory", "host", "versions")
-            receipt = cls(
-                plan=VideoPlan.from_dict(document["plan"]),
-                clips=tuple(ClipReceipt(**clip) for clip in document["clips"]),
-                content=FolderContent(**document["content"]),
-                warnings=tuple(Problem.from_dict(problem) for problem in document["warnings"]),
-                **{name: document[name] for name in names},
-            )
-            if document["fingerprint"] != receipt.fingerprint():
-                raise ValueError("its fingerprint is not that of its clips")
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not a receipt: {error!r}") from None
-        return receipt
+    def check(self, found: Mapping[str, Any]) -> None:
+        """Check the fingerprint that was written with the receipt."""
+        if found["fingerprint"] != self.fingerprint():
+            raise DocumentError("its fingerprint is not that of its clips")
 
 
 def fingerprint(plan: VideoPlan, digests: Mapping[str, str]) -> str:

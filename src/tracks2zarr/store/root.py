@@ -55,7 +55,7 @@ def make_root(folder: Path, plan: Plan) -> None:
     plan
         What is to be done.
     """
-    write_atomically(folder / OURS / "plan.json", Plan(plan.videos).to_json().encode())
+    Plan(plan.videos).write(folder / OURS / "plan.json")
     write_atomically(folder / "zarr.json", _root_bytes({}), temporary=_new_root_file(folder))
 
 

@@ -42,29 +42,23 @@ class Store(StoreLocks):
 
     def write_plan(self, plan: Plan) -> None:
         """Replace the plan."""
-        write_atomically(self.plan_file, plan.to_json().encode())
+        plan.write(self.plan_file)
 
     def read_receipt(self, video: str) -> Receipt | None:
         """Return a video's receipt, or None where there is none that can be read."""
-        try:
-            return Receipt.from_json(self.receipt_file(video).read_bytes())
-        except (OSError, ValueError):
-            return None
+        return Receipt.read(self.receipt_file(video))
 
     def write_receipt(self, receipt: Receipt) -> None:
         """Write a video's receipt; the last step of its conversion."""
-        write_atomically(self.receipt_file(receipt.plan.video), receipt.to_json().encode())
+        receipt.write(self.receipt_file(receipt.video))
 
     def read_note(self, video: str) -> Unverified | None:
         """Return what is known of a group of another workflow, or None where nothing is."""
-        try:
-            return Unverified.from_json(self.note_file(video).read_bytes())
-        except (OSError, ValueError):
-            return None
+        return Unverified.read(self.note_file(video))
 
     def write_note(self, note: Unverified) -> None:
         """Write what is known of a group of another workflow; it has no receipt then."""
-        write_atomically(self.note_file(note.video), note.to_json().encode())
+        note.write(self.note_file(note.video))
         self.receipt_file(note.video).unlink(missing_ok=True)
 
     def unverified(self, video: str) -> Unverified | None:
