@@ -176,7 +176,7 @@ def test_what_changes_after_it_was_decided_is_looked_at_again(
 ) -> None:
     plan = tz.plan(tmp_path / "one" / "tracks", tmp_path / "one" / "loop-frames-ffmpeg.csv")
     there, whole = Store.at(store), snapshot(store)
-    joined = join(there, plan, "w-", since=now())
+    decisions = join(there, plan, "w-", since=now())
     assert groups_read == ["A", "B"]
     groups_read.clear()
     change(store)
@@ -187,7 +187,7 @@ def test_what_changes_after_it_was_decided_is_looked_at_again(
             plan=plan["A"],
             group_mode="w-",
             since=now(),
-            decision=joined.decisions["A"],
+            decision=decisions["A"],
         )
     )
     assert (str(outcome.result), groups_read) == expected

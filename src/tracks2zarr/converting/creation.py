@@ -22,7 +22,7 @@ from tracks2zarr.store.commit import recover_all
 from tracks2zarr.store.group_mode import Mode, join
 from tracks2zarr.store.root import finalise
 from tracks2zarr.store.store import Store
-from tracks2zarr.store.store_mode import opened
+from tracks2zarr.store.store_mode import open_for_writing
 from tracks2zarr.store.video_state import State
 
 #: Below this size a pool of processes takes longer to start than the work in one process.
@@ -138,9 +138,9 @@ def create(
     target = Store.at(store)
     work_root = target.temp if temp is None else Path(os.path.realpath(temp))
     made_work_root = not work_root.exists()
-    with opened(target, plan, store_mode):
+    with open_for_writing(target, plan, store_mode):
         since = now()
-        joined = join(target, plan, group_mode, since=since)
+        decisions = join(target, plan, group_mode, since=since)
         run = Run(
             target,
             plan,
@@ -148,7 +148,7 @@ def create(
             work_root=work_root,
             group_mode=group_mode,
             since=since,
-            decisions=joined.decisions,
+            decisions=decisions,
         )
         interrupted = False
         try:
@@ -193,7 +193,7 @@ def prepare(plan: Plan, store: str | os.PathLike[str], *, group_mode: Mode = "w-
     """
     _check_arguments(plan, "a", group_mode, None)
     target = Store.at(store)
-    with opened(target, plan, "a"):
+    with open_for_writing(target, plan, "a"):
         join(target, plan, group_mode, since=now())
 
 

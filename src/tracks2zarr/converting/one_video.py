@@ -10,6 +10,7 @@ from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tracks2zarr.common.files import read_content
 from tracks2zarr.common.locks import LockedError
@@ -24,6 +25,9 @@ from tracks2zarr.store.commit import Attempt, recover
 from tracks2zarr.store.group_mode import Action, Decision, Mode, decide
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
+
+if TYPE_CHECKING:
+    from tracks2zarr.tracks.compiled_reader import ParsedClip
 
 #: What is imported while tracks files are read.
 _IMPORTED = ("tracks2zarr.group.writer", "tracks2zarr.group.comparison")
@@ -80,33 +84,6 @@ class Outcome:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipTask:
-    """One clip of a video, to be brought into a folder of columns.
-
-    `kept_from` is the number of the clip in the group at `group` that holds it already;
-    None for a clip that is parsed from its source.
-    """
-
-    plan: VideoPlan
-    clip: ClipPlan
-    folder: Path
-    slot: int
-    group: Path
-    kept_from: int | None = None
-    digest: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ClipResult:
-    """Where the columns of a clip lie, the digest of its source, and what is wrong with it."""
-
-    folder: Path
-    digest: str
-    warnings: tuple[Problem, ...] = ()
-    errors: tuple[Problem, ...] = ()
-
-
 def convert_video(task: VideoTask) -> Outcome:
     """Convert a video, unless it is done, or another process is at work on it.
 
@@ -153,7 +130,7 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
     except OSError as error:
         problems = (os_problem(error, store.path),)
     except BrokenExecutor:
-        raise  # a worker that brought in a clip was killed: the run says so
+        raise  # a worker was killed: the run says so
     except MemoryError:
         problems = (_memory_problem(task.plan),)
     except Exception as error:  # a bug, or a library's: the other videos go on
@@ -174,7 +151,7 @@ def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:
     clock = Clock()
     try:
         with clock.step("parse"), importing_in_background(*_IMPORTED):
-            clips = _bring_in_clips(attempt, task, decision)
+            clips = _read_clips(attempt, task, decision)
         receipt = _write(attempt, decision.plan, clips, clock)
         attempt.commit(receipt)
     finally:
@@ -182,66 +159,60 @@ def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:
     return receipt
 
 
-def _bring_in_clips(attempt: Attempt, task: VideoTask, decision: Decision) -> list[ClipResult]:
-    plan = decision.plan
-    group = attempt.store.group(plan.video)
-    receipt, kept = decision.kept or (None, frozenset[str]())
-    number_of = {} if receipt is None else {c.clip: n for n, c in enumerate(receipt.plan.clips)}
-    slot_of = {clip.clip: task.slot + n for n, clip in enumerate(task.plan.clips)}
-    tasks = [
-        ClipTask(
-            plan=plan,
-            clip=clip,
-            folder=attempt.clip_folder(number),
-            slot=slot_of.get(clip.clip, task.slot),
-            group=group,
-            kept_from=number_of[clip.clip] if clip.clip in kept else None,
-            digest=(receipt.digest(clip.clip) or "") if receipt else "",
-        )
-        for number, clip in enumerate(plan.clips)
-    ]
-    clips = [bring_in_clip(task) for task in tasks]
-    errors = [error for clip in clips for error in clip.errors]
+def _read_clips(attempt: Attempt, task: VideoTask, decision: Decision) -> list[ParsedClip]:
+    """Read the boxes of all clips into folders of columns.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If rows break the format, or a source changed while it was read; all clips are read first.
+    Stopped
+        If the run is to stop.
+    """
+    slots = {clip.clip: task.slot + number for number, clip in enumerate(task.plan.clips)}
+    clips: list[ParsedClip] = []
+    errors: list[Problem] = []
+    for number, clip in enumerate(decision.plan.clips):
+        folder = attempt.clip_folder(number)
+        try:
+            if decision.kept is not None and (digest := decision.kept.digest(clip.clip)):
+                clips.append(_kept_clip(attempt.store, decision.kept, clip, digest, folder))
+            else:
+                slot = slots.get(clip.clip, task.slot)
+                clips.append(_parsed_clip(decision.plan, clip, folder, slot))
+        except Tracks2ZarrError as error:
+            errors += error.problems
     if errors:
         raise Tracks2ZarrError(errors)
     return clips
 
 
-def bring_in_clip(task: ClipTask) -> ClipResult:
-    """Bring the boxes of a clip into a folder of columns, from its source or an older group.
+def _kept_clip(
+    store: Store, kept: Receipt, clip: ClipPlan, digest: str, folder: Path
+) -> ParsedClip:
+    """Read a clip from the group that holds it already."""
+    from tracks2zarr.group.reader import read_boxes
+    from tracks2zarr.tracks.compiled_reader import ParsedClip
 
-    Rows that break the format are among the errors of the result.
+    number = [one.clip for one in kept.plan.clips].index(clip.clip)
+    read_boxes(store.group(kept.video), number).save(folder)
+    return ParsedClip(folder, digest)
 
-    Raises
-    ------
-    Tracks2ZarrError
-        If the source changed while it was read.
-    Stopped
-        If the run is to stop.
-    """
-    if task.kept_from is not None:
-        from tracks2zarr.group.reader import read_boxes
 
-        read_boxes(task.group, task.kept_from).save(task.folder)
-        return ClipResult(task.folder, task.digest)
+def _parsed_clip(plan: VideoPlan, clip: ClipPlan, folder: Path, slot: int) -> ParsedClip:
+    """Read a clip from its source, which must not change meanwhile."""
     from tracks2zarr.tracks.compiled_reader import parse_clip
 
-    path = task.clip.source_path
+    path = clip.source_path
     pointer = annex_problem(path)
     if pointer is not None:  # its content was dropped since it was planned
-        return ClipResult(task.folder, "", errors=(pointer,))
+        raise Tracks2ZarrError(pointer)
     before = path.stat()
-    try:
-        parsed = parse_clip(
-            path,
-            task.plan.frame_rule(task.clip),
-            task.folder,
-            lambda count: report_bytes(task.slot, count),
-        )
-    except Tracks2ZarrError as error:  # the other clips are looked at all the same
-        return ClipResult(task.folder, "", errors=error.problems)
+    parsed = parse_clip(
+        path, plan.frame_rule(clip), folder, lambda count: report_bytes(slot, count)
+    )
     _check_unchanged(path, before, path.stat())
-    return ClipResult(parsed.folder, parsed.digest, parsed.warnings)
+    return parsed
 
 
 def _check_unchanged(path: Path, before: os.stat_result, after: os.stat_result) -> None:
@@ -258,8 +229,8 @@ def _check_unchanged(path: Path, before: os.stat_result, after: os.stat_result) 
         )
 
 
-def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ClipResult], clock: Clock) -> Receipt:
-    """Write the group, read it back, hold it against the boxes, and make its receipt."""
+def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ParsedClip], clock: Clock) -> Receipt:
+    """Write the group, read it back, compare it with the boxes, and make its receipt."""
     from tracks2zarr.dataset.clip_boxes import ClipBoxes
     from tracks2zarr.group import writer
     from tracks2zarr.group.comparison import Comparison

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from tracks2zarr.common.files import remove_if_empty
-from tracks2zarr.store.paths import OURS
+from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.store import Store
 
 
@@ -109,7 +109,7 @@ def _copy_log(path: Path, wanted: Path, target: Store) -> None:
         name = wanted.name if number == 0 else f"{wanted.stem}.{number}{wanted.suffix}"
         place = wanted.with_name(name)
         if not os.path.lexists(place):
-            part = target.path / OURS / "log.new"
+            part = target.path / OWN_FOLDER / "log.new"
             part.unlink(missing_ok=True)
             shutil.copy2(path, part, follow_symlinks=False)
             if _placed(part, place):

@@ -14,7 +14,7 @@ from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.dataset.schema import IndividualDim
 from tracks2zarr.merging.copying import copy_folder
 from tracks2zarr.merging.older_groups import clip_frames, individual_dim, rename_individuals
-from tracks2zarr.merging.two_stores import can_move, plans_of
+from tracks2zarr.merging.two_stores import can_move
 from tracks2zarr.store.commit import Attempt, recover
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unverified import Unverified
@@ -74,9 +74,9 @@ def mark_older(store: Store, dim: IndividualDim | None) -> Iterator[Problem]:
     Problem
         What the disk refuses.
     """
-    plans = plans_of(store.read_plan())
+    plans = store.read_plan().by_id
     for video in store.groups():
-        if store.is_ours(video):
+        if store.is_from_tracks2zarr(video):
             continue
         try:
             with store.video_lock(video):

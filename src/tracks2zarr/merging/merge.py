@@ -23,15 +23,14 @@ from tracks2zarr.merging.two_stores import (
     PlanView,
     can_move,
     compare,
-    plans_of,
     videos_of,
 )
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.commit import recover_all
-from tracks2zarr.store.paths import OURS
+from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.root import Finalised, finalise
 from tracks2zarr.store.store import Store
-from tracks2zarr.store.store_mode import opened
+from tracks2zarr.store.store_mode import open_for_writing
 from tracks2zarr.store.video_state import VideoInStore
 
 
@@ -144,14 +143,14 @@ class _Merging:
         with ExitStack() as stack:
             for source in self.sources:
                 if not self.copy:
-                    stack.enter_context(opened(source, Plan(()), "a"))
+                    stack.enter_context(open_for_writing(source, Plan(()), "a"))
                     recover_all(source)
-                elif (source.path / OURS).is_dir():
+                elif (source.path / OWN_FOLDER).is_dir():
                     with suppress(OSError):  # a source that is read-only
                         stack.enter_context(source.run_lock())
             if not self.target.exists():
                 self.refuse_conflicts()  # before it is made
-            stack.enter_context(opened(self.target, Plan(()), "a"))
+            stack.enter_context(open_for_writing(self.target, Plan(()), "a"))
             recover_all(self.target)
             yield
 
@@ -243,11 +242,10 @@ class _Merging:
         """Add to the target's plan what it lacks of the source's."""
         with self.target.root_lock():
             plan = self.target.read_plan()
-            planned = plans_of(plan)
             lacks = [
                 video
-                for name, video in plans_of(source.read_plan()).items()
-                if name not in planned and not self.target.receipt_file(name).exists()
+                for name, video in source.read_plan().by_id.items()
+                if name not in plan.by_id and not self.target.receipt_file(name).exists()
             ]
             if lacks:
                 self.target.write_plan(plan.joined(Plan(tuple(lacks))))

@@ -25,7 +25,7 @@ from tracks2zarr.merging.marking_older import rename_and_describe
 from tracks2zarr.merging.two_stores import Match, PlanView, can_move, compare
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.commit import Attempt, recover
-from tracks2zarr.store.paths import OURS
+from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unverified import Unverified
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
@@ -132,7 +132,7 @@ class VideoMerger:
             if not self.copy:
                 stack.enter_context(self.source.video_lock(video))
                 recover(self.source, video, ())
-            elif (self.source.path / OURS).is_dir():
+            elif (self.source.path / OWN_FOLDER).is_dir():
                 with suppress(OSError):  # a source that is read-only; digests tell of changes
                     stack.enter_context(self.source.video_lock(video))
             yield

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 from tracks2zarr.common.files import read_content
-from tracks2zarr.merging.older_groups import clip_ids, why_not
-from tracks2zarr.planning.plan import Plan, VideoPlan
+from tracks2zarr.merging.older_groups import why_not
+from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
@@ -31,15 +31,10 @@ def videos_of(store: Store) -> dict[str, VideoInStore]:
     Tracks2ZarrError
         If its plan cannot be read.
     """
-    plans = plans_of(store.read_plan())
+    plans = store.read_plan().by_id
     receipts = {path.stem for path in store.receipt_file("any").parent.glob("*.json")}
     names = sorted({*plans, *store.groups(), *receipts})
     return {name: video_in_store(store, name, plans.get(name)) for name in names}
-
-
-def plans_of(plan: Plan) -> dict[str, VideoPlan]:
-    """Return the videos of a plan by id."""
-    return {video.video: video for video in plan.videos}
 
 
 class PlanView:
@@ -63,7 +58,7 @@ class PlanView:
         except FileNotFoundError:
             return None
         if self._seen != (found.st_ino, found.st_mtime_ns):
-            self._plans = plans_of(self._store.read_plan())
+            self._plans = self._store.read_plan().by_id
             self._seen = found.st_ino, found.st_mtime_ns
         return self._plans.get(video)
 
@@ -90,7 +85,7 @@ def compare(source: VideoInStore, target: VideoInStore) -> Match:
     if target.state is State.UNKNOWN or target.receipt is not None:
         return Match.CONFLICT
     # a group without a receipt, which a run left: lost is what the source has not got
-    lost = clip_ids(target.group) - clip_ids(source.group)
+    lost = target.store.clip_ids(target.video) - source.store.clip_ids(source.video)
     return Match.CONFLICT if lost else Match.NEW
 
 

@@ -156,10 +156,6 @@ class VideoPlan:
             clip.n_frames, clip.first_frame, self.settings.frames, self.settings.frame_regexp
         )
 
-    def frame_settings(self) -> dict[str, Any]:
-        """Return the settings that decide how a file's rows become numbers."""
-        return {"frames": self.settings.frames, "frame_regexp": self.settings.frame_regexp}
-
     def fingerprint(self) -> str:
         """Return a digest of all that decides the group, but for the sources' content.
 
@@ -175,12 +171,6 @@ class VideoPlan:
                 "layout": fields_of(self.layout),
                 "clips": [clip.content() for clip in self.clips],
             }
-        )
-
-    def clip_fingerprint(self, clip: ClipPlan) -> str:
-        """Return a digest of all that decides one clip's numbers, but for its source's content."""
-        return digest_of_json(
-            {"fps": self.fps, "clip": clip.content(), "frames": self.frame_settings()}
         )
 
     def with_clips(self, clips: Iterable[ClipPlan]) -> VideoPlan:
@@ -229,13 +219,18 @@ class Plan(Document):
         except DocumentError as error:
             raise Tracks2ZarrError(_not_a_plan(file, str(error))) from None
 
+    @property
+    def by_id(self) -> dict[str, VideoPlan]:
+        """The videos by id."""
+        return {video.video: video for video in self.videos}
+
     def joined(self, other: Plan) -> Plan:
         """Return the union of both plans; the other's videos replace those of the same id."""
-        videos = {video.video: video for video in (*self.videos, *other.videos)}
+        videos = self.by_id | other.by_id
         return Plan(tuple(videos[name] for name in sorted(videos)))
 
     def __getitem__(self, video: str) -> VideoPlan:
-        return {plan.video: plan for plan in self.videos}[video]
+        return self.by_id[video]
 
 
 def _not_a_plan(file: str | None, found: str) -> Problem:

@@ -31,8 +31,8 @@ def attempts_in(folder: Path, store: StorePaths, video: str | None = None) -> It
     tag = "" if store.is_temp(folder) else _tag(store)
     for entry in sorted(folder.iterdir()):
         match = _NAME.fullmatch(entry.name)
-        is_ours = match is not None and match["number"].startswith(tag)
-        if is_ours and entry.is_dir() and video in {None, video_of_attempt(entry)}:
+        is_own = match is not None and match["number"].startswith(tag)
+        if is_own and entry.is_dir() and video in {None, video_of_attempt(entry)}:
             yield entry
 
 

@@ -38,7 +38,7 @@ class Decision:
     plan
         The plan by which it is done; with ``a`` it has the clips that are kept, too.
     kept
-        The receipt of the group whose clips are kept, with the ids of these clips.
+        The receipt of the group whose clips are kept.
     problem
         Why it is refused, or what the user should know.
     seen
@@ -48,34 +48,14 @@ class Decision:
 
     action: Action
     plan: VideoPlan
-    kept: tuple[Receipt, frozenset[str]] | None = None
+    kept: Receipt | None = None
     problem: Problem | None = None
     seen: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """What is to be done for each video of a plan that was joined to its store's.
-
-    Parameters
-    ----------
-    decisions
-        By video; those that a living process is at work on are not among them.
-    """
-
-    decisions: Mapping[str, Decision]
-
-    def videos_to_write(self) -> list[str]:
-        """Return the videos that there is work to do for, sorted."""
-        return sorted(v for v, d in self.decisions.items() if d.action is Action.WRITE)
-
-    def refused(self) -> list[Problem]:
-        """Return why videos are refused."""
-        refused = [d for d in self.decisions.values() if d.action is Action.REFUSE]
-        return [decision.problem for decision in refused if decision.problem]
-
-
-def join(store: Store, plan: Plan, mode: Mode, *, since: str, keep_going: bool = False) -> Joined:
+def join(
+    store: Store, plan: Plan, mode: Mode, *, since: str, keep_going: bool = False
+) -> dict[str, Decision]:
     """Add a plan to its store's; refuse what the group mode forbids, all of it at once.
 
     Parameters
@@ -94,7 +74,8 @@ def join(store: Store, plan: Plan, mode: Mode, *, since: str, keep_going: bool =
 
     Returns
     -------
-    Joined
+    dict
+        The decisions, by video; those that a living process is at work on are not among them.
 
     Raises
     ------
@@ -104,17 +85,14 @@ def join(store: Store, plan: Plan, mode: Mode, *, since: str, keep_going: bool =
     # groups are read before the lock is taken, since other runs wait for it
     decisions = _decide_all(store, plan, mode, since, {})
     with store.root_lock():
-        joined = Joined(_decide_all(store, plan, mode, since, decisions))
-        if joined.refused() and not keep_going:
-            raise Tracks2ZarrError(joined.refused())
-        decided = joined.decisions
-        effective = [
-            decided[video.video].plan if video.video in decided else video
-            for video in plan.videos
-            if video.video not in decided or decided[video.video].action is not Action.REFUSE
-        ]
-        store.write_plan(store.read_plan().joined(Plan(tuple(effective))))
-    return joined
+        decisions = _decide_all(store, plan, mode, since, decisions)
+        refused = {v: d.problem for v, d in decisions.items() if d.action is Action.REFUSE}
+        if refused and not keep_going:
+            raise Tracks2ZarrError(problem for problem in refused.values() if problem)
+        wanted = plan.by_id | {v: d.plan for v, d in decisions.items()}
+        added = tuple(video for name, video in wanted.items() if name not in refused)
+        store.write_plan(store.read_plan().joined(Plan(added)))
+    return decisions
 
 
 def _decide_all(
@@ -187,8 +165,8 @@ def _without_receipt(store: Store, plan: VideoPlan, mode: Mode) -> Decision:
     """Decide for a video without a valid receipt: unfinished, or made by somebody else."""
     if not store.has_group(plan.video) or mode == "w":
         return Decision(Action.WRITE, plan)
-    if store.is_ours(plan.video):
-        lost = sorted(_clips_on_disk(store, plan.video) - {clip.clip for clip in plan.clips})
+    if store.is_from_tracks2zarr(plan.video):
+        lost = sorted(store.clip_ids(plan.video) - {clip.clip for clip in plan.clips})
         if not lost:  # what a run of this plan left behind
             return Decision(Action.WRITE, plan)
         return Decision(Action.REFUSE, plan, problem=_without_proof(store, plan, lost))
@@ -202,16 +180,6 @@ def _without_receipt(store: Store, plan: VideoPlan, mode: Mode) -> Decision:
         video=plan.video,
     )
     return Decision(Action.REFUSE, plan, problem=problem)
-
-
-def _clips_on_disk(store: Store, video: str) -> set[str]:
-    """Return the ids of the clips of a group without a receipt; none where it is broken."""
-    from tracks2zarr.group.reader import read_clip_ids
-
-    try:
-        return set(read_clip_ids(store.group(video)))
-    except Exception:  # a broken group can make zarr raise anything
-        return set()
 
 
 def _without_proof(store: Store, plan: VideoPlan, lost: list[str]) -> Problem:
@@ -308,8 +276,7 @@ def _add(store: Store, plan: VideoPlan, receipt: Receipt) -> Decision:
     if not added:
         return Decision(Action.SKIP, then, problem=problem)
     union = replace(then.with_clips([*then.clips, *added]), layout=plan.layout)
-    kept = receipt, frozenset(have)
-    return Decision(Action.WRITE, union, kept=kept, problem=problem)
+    return Decision(Action.WRITE, union, kept=receipt, problem=problem)
 
 
 def _is_same(clip: ClipPlan, then: ClipPlan, receipt: Receipt) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tracks2zarr.common.locks import is_locked, locked
-from tracks2zarr.store.paths import OURS, StorePaths
+from tracks2zarr.store.paths import OWN_FOLDER, StorePaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class StoreLocks(StorePaths):
     @property
     def lock_folder(self) -> Path:
         """The folder of the files that stand for locks."""
-        return self.path / OURS / "locks"
+        return self.path / OWN_FOLDER / "locks"
 
     def _lock_file(self, name: str) -> Path:
         return self.lock_folder / name

@@ -125,7 +125,7 @@ def info(store: str | os.PathLike[str], video: str | None = None) -> StoreInfo:
         If there is no store, or no such video.
     """
     there = existing_store(store)
-    planned = {plan.video: plan for plan in there.read_plan().videos}
+    planned = there.read_plan().by_id
     names = sorted(planned.keys() | set(there.groups()))
     if video is not None:
         if video not in names:

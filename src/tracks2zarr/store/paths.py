@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-OURS = ".tracks2zarr"
+#: The folder within a store for all that is no group.
+OWN_FOLDER = ".tracks2zarr"
 #: What follows the store's name in that of a folder for what is in progress.
 _TEMP = re.compile(r"(\.task[0-9]+)?\.temp")
 
@@ -59,7 +60,7 @@ class StorePaths:
     @property
     def plan_file(self) -> Path:
         """The union of the plans that were applied to the store."""
-        return self.path / OURS / "plan.json"
+        return self.path / OWN_FOLDER / "plan.json"
 
     def group(self, video: str) -> Path:
         """Return the folder of a video's group."""
@@ -67,19 +68,19 @@ class StorePaths:
 
     def receipt_file(self, video: str) -> Path:
         """Return the file of a video's receipt."""
-        return self.path / OURS / "receipts" / f"{video}.json"
+        return self.path / OWN_FOLDER / "receipts" / f"{video}.json"
 
     def note_file(self, video: str) -> Path:
         """Return the file that says what is known of a group that another workflow made."""
-        return self.path / OURS / "unverified" / f"{video}.json"
+        return self.path / OWN_FOLDER / "unverified" / f"{video}.json"
 
     def failure_file(self, video: str) -> Path:
         """Return the file that says why the last attempt at a video failed."""
-        return self.path / OURS / "failures" / f"{video}.json"
+        return self.path / OWN_FOLDER / "failures" / f"{video}.json"
 
     def record_file(self, video: str) -> Path:
         """Return the file in which the tasks that were at work on a video left word."""
-        return self.path / OURS / "tasks" / f"{video}.json"
+        return self.path / OWN_FOLDER / "tasks" / f"{video}.json"
 
     @property
     def logs(self) -> Path:
@@ -94,9 +95,9 @@ class StorePaths:
     @property
     def submissions_folder(self) -> Path:
         """The folder with what was submitted to a cluster for the store."""
-        return self.path / OURS / "submissions"
+        return self.path / OWN_FOLDER / "submissions"
 
     @property
     def replaced_folder(self) -> Path:
         """The folder with what was submitted for older stores that this one has replaced."""
-        return self.path / OURS / "replaced"
+        return self.path / OWN_FOLDER / "replaced"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tracks2zarr.common.documents import Document, DocumentError, fields_of
@@ -63,7 +63,7 @@ class Receipt(Document):
     peak_memory: int
     host: str
     versions: Mapping[str, str]
-    warnings: tuple[Problem, ...] = field(default=())
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def video(self) -> str:
@@ -82,7 +82,8 @@ class Receipt(Document):
 
     def fingerprint(self) -> str:
         """Return the fingerprint of what was converted, the content of its sources included."""
-        return fingerprint(self.plan, {clip.clip: clip.digest for clip in self.clips})
+        sources = [self.digest(clip.clip) for clip in self.plan.clips]
+        return digest_of_json({"plan": self.plan.fingerprint(), "sources": sources})
 
     def digest(self, clip: str) -> str | None:
         """Return the digest of a clip's source, or None for a clip that is not there."""
@@ -102,11 +103,7 @@ class Receipt(Document):
         then = next((other for other in self.plan.clips if other.clip == clip.clip), None)
         if then is None:
             return False
-        if (clip.source_path, clip.size, clip.mtime_ns) == (
-            then.source_path,
-            then.size,
-            then.mtime_ns,
-        ):
+        if all(getattr(clip, n) == getattr(then, n) for n in ("source_path", "size", "mtime_ns")):
             return True
         try:
             return digest_of(clip.source_path) == self.digest(clip.clip)
@@ -121,17 +118,3 @@ class Receipt(Document):
         """Check the fingerprint that was written with the receipt."""
         if found["fingerprint"] != self.fingerprint():
             raise DocumentError("its fingerprint is not that of its clips")
-
-
-def fingerprint(plan: VideoPlan, digests: Mapping[str, str]) -> str:
-    """Return the fingerprint of a video: of its plan and of the content of its sources.
-
-    Parameters
-    ----------
-    plan
-        The video's plan.
-    digests
-        The digest of each clip's tracks file, by clip id.
-    """
-    sources = [digests[clip.clip] for clip in plan.clips]
-    return digest_of_json({"plan": plan.fingerprint(), "sources": sources})

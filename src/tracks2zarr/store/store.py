@@ -64,7 +64,7 @@ class Store(StoreLocks):
     def unverified(self, video: str) -> Unverified | None:
         """Return the note on a group, where another workflow made it and the note fits."""
         note = self.read_note(video)
-        if note is None or self.is_ours(video):
+        if note is None or self.is_from_tracks2zarr(video):
             return None
         content = note.content
         try:
@@ -88,7 +88,7 @@ class Store(StoreLocks):
         write_atomically(self.failure_file(video), text.encode(), sync=False)
 
     def groups(self) -> list[str]:
-        """Return the names of all groups in the root, sorted; ours and others'."""
+        """Return the names of all groups in the root, sorted, whoever wrote them."""
         if not self.path.is_dir():
             return []
         return sorted(
@@ -101,13 +101,22 @@ class Store(StoreLocks):
         """Tell whether there is a group of this name, whole or not."""
         return (self.group(video) / "zarr.json").is_file()
 
-    def is_ours(self, video: str) -> bool:
+    def is_from_tracks2zarr(self, video: str) -> bool:
         """Tell whether a group was written by this tool, whole or not."""
         try:
             document = read_json((self.group(video) / "zarr.json").read_bytes())
             return "tracks2zarr_schema" in document["attributes"]
         except (OSError, ValueError, KeyError, TypeError):
             return True  # broken: nothing that anybody could want to keep
+
+    def clip_ids(self, video: str) -> set[str]:
+        """Return the ids of the clips of a group, whoever wrote it; none where it is broken."""
+        from tracks2zarr.group.reader import read_clip_ids
+
+        try:
+            return set(read_clip_ids(self.group(video)))
+        except Exception:  # a broken group can make zarr raise anything
+            return set()
 
     def is_intact(self, receipt: Receipt, *, read: bool) -> bool:
         """Tell whether a group is what its receipt says.

@@ -104,7 +104,7 @@ def video_in_store(
         state = State.DONE
     elif not holds_lock and store.is_running(video):
         state = State.RUNNING
-    elif store.has_group(video) and not intact and not store.is_ours(video):
+    elif store.has_group(video) and not intact and not store.is_from_tracks2zarr(video):
         state = State.UNKNOWN
     elif fits:
         state = State.MISSING

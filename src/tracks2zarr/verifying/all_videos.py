@@ -182,7 +182,7 @@ def _unplanned(store: Store, planned: set[str]) -> Iterator[VideoVerdict]:
         if name in planned:
             continue
         note = store.read_note(name)
-        if note is not None and not store.is_ours(name):
+        if note is not None and not store.is_from_tracks2zarr(name):
             yield unverified_verdict(store, note)
             continue
         problem = Problem(
