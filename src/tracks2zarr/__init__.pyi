@@ -19,6 +19,6 @@ from .store.overview import StoreInfo as StoreInfo
 from .store.overview import info as info
 from .store.root import Finalised as Finalised
 from .store.root import finalise as finalise
-from .store.store import State as State
+from .store.video_state import State as State
 from .verifying.all_videos import Verification as Verification
 from .verifying.all_videos import verify as verify

@@ -1225,7 +1225,10 @@ def changed_json(text: str, **fields: Any) -> str:
         (lambda text: changed_json(text, tracks2zarr_plan=None), "format None"),
         (lambda text: text.replace("tracks2zarr_plan", "plan"), "KeyError: 'tracks2zarr_plan'"),
         (lambda text: text.replace('"first_frame"', '"start"', 1), "TypeError"),
-        (lambda text: text.replace('"fps"', '"rate"', 1), "KeyError: 'fps'"),
+        (
+            lambda text: text.replace('"fps"', '"rate"', 1),
+            "TypeError: VideoPlan.__init__() missing 1 required keyword-only argument: 'fps'",
+        ),
         (lambda text: changed_json(text, videos=5), "TypeError"),
         (lambda text: changed_json(text, videos=["A"]), "TypeError"),
         (lambda text: changed_json(text, problems=[{"kind": "x"}]), "TypeError"),

@@ -21,6 +21,7 @@ from tracks2zarr.common.files import make_folder, remove_if_empty
 from tracks2zarr.common.locks import LockedError, is_locked, locked
 from tracks2zarr.parallel.processes import ProgressTable, report_bytes, reporting_to
 from tracks2zarr.store.store import Store
+from tracks2zarr.store.video_state import state_of
 
 N_VIDEOS = 9
 
@@ -310,7 +311,7 @@ def test_a_group_that_goes_while_it_is_looked_at(
         return scandir(path)  # type: ignore[call-overload]
 
     monkeypatch.setattr(os, "scandir", and_gone)
-    assert store.state(plan) == "missing"
+    assert state_of(store, plan) == "missing"
     assert len(seen) >= 3
 
 

@@ -1,6 +1,8 @@
 """Store and group modes: what is kept, what is replaced, what is refused."""
 
+import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,12 @@ import tracks2zarr as tz
 from support.experiments import Box, Clip, Experiment, Video
 from support.oracle import assert_store_equals, expected_videos
 from support.tree import run_cli, snapshot
+from tracks2zarr.common.files import FolderContent, read_content
+from tracks2zarr.common.provenance import now
+from tracks2zarr.converting.one_video import VideoTask, convert_video
+from tracks2zarr.store import store as store_module
+from tracks2zarr.store.group_mode import join
+from tracks2zarr.store.store import Store
 
 
 def clip(number: int, x: float = 1.0, n_tracks: int = 2) -> Clip:
@@ -112,6 +120,78 @@ def test_run_again_does_only_what_is_missing(store: Path, tmp_path: Path) -> Non
     assert {str(outcome.result) for outcome in summary.outcomes} == {"skipped"}
     after = {path: path.stat().st_mtime_ns for path in store.rglob("*") if path.is_file()}
     assert {p for p in after if after[p] != before.get(p)} <= {store / ".tracks2zarr/plan.json"}
+
+
+@pytest.fixture
+def groups_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the groups that are read and digested, as they are."""
+    names = []
+
+    def noted(folder: Path) -> FolderContent:
+        names.append(folder.name)
+        return read_content(folder)
+
+    monkeypatch.setattr(store_module, "read_content", noted)
+    return names
+
+
+def test_run_again_reads_each_group_once(
+    store: Path, tmp_path: Path, groups_read: list[str]
+) -> None:
+    """What was decided when the plan was joined is handed to the workers."""
+    assert run(ONE, tmp_path / "one", store, store_mode="a").ok
+    assert groups_read == ["A", "B"]
+
+
+def damage(store: Path) -> None:
+    """Change a byte of a chunk of A; neither its receipt nor a file's size tells of it."""
+    chunk = store / "A" / "position" / "c" / "0" / "0" / "0" / "0"
+    content = bytearray(chunk.read_bytes())
+    content[3] ^= 1
+    chunk.write_bytes(content)
+
+
+def other_receipt(store: Path) -> None:
+    """Change A's receipt to one of another attempt, as a run on another machine leaves it."""
+    path = store / ".tracks2zarr" / "receipts" / "A.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"attempt": "A.0"}))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda _: None, ("skipped", [])),
+        (damage, ("done", ["A"])),
+        (other_receipt, ("skipped", ["A"])),
+        (lambda store: shutil.rmtree(store / "A"), ("done", [])),
+    ],
+)
+def test_what_changes_after_it_was_decided_is_looked_at_again(
+    store: Path,
+    tmp_path: Path,
+    groups_read: list[str],
+    change: Callable[[Path], object],
+    expected: tuple[str, list[str]],
+) -> None:
+    plan = tz.plan(tmp_path / "one" / "tracks", tmp_path / "one" / "loop-frames-ffmpeg.csv")
+    there, whole = Store.at(store), snapshot(store)
+    decisions = join(there, plan, "w-", since=now())
+    assert groups_read == ["A", "B"]
+    groups_read.clear()
+    change(store)
+    outcome = convert_video(
+        VideoTask(
+            store=there.path,
+            work_root=there.temp,
+            plan=plan["A"],
+            group_mode="w-",
+            since=now(),
+            decision=decisions["A"],
+        )
+    )
+    assert (str(outcome.result), groups_read) == expected
+    assert snapshot(store) == whole
 
 
 @pytest.mark.parametrize("mode", ["w-", "w", "a"])
@@ -277,10 +357,7 @@ def test_foreign_group_is_kept(store: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("group_mode", ["w-", "w", "a"])
 def test_damaged_video_is_done_again(store: Path, tmp_path: Path, group_mode: str) -> None:
     whole = snapshot(store)
-    chunk = store / "A" / "position" / "c" / "0" / "0" / "0" / "0"
-    content = bytearray(chunk.read_bytes())
-    content[3] ^= 1
-    chunk.write_bytes(content)
+    damage(store)
     summary = run(ONE, tmp_path / "one", store, store_mode="a", group_mode=group_mode)
     assert summary.ok
     assert str(summary.outcomes[0].result) == "done"

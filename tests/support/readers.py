@@ -9,7 +9,7 @@ from tracks2zarr.dataset.clip_boxes import ClipBoxes, Spill
 from tracks2zarr.tracks import via
 from tracks2zarr.tracks.formats import ReadFile, TracksReader
 from tracks2zarr.tracks.frames import FrameRule
-from tracks2zarr.tracks.reading import read_clip
+from tracks2zarr.tracks.reading import ReadClip, read_clip
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Read:
     """What was read of a file: the boxes in memory, and what the reader says of the file."""
 
     boxes: ClipBoxes
-    file: ReadFile
+    file: ReadFile | ReadClip
 
 
 def read_with(reader: TracksReader, path: Path, rule: FrameRule) -> Read:
@@ -32,7 +32,7 @@ def read_as_create_does(path: Path, rule: FrameRule) -> Read:
     """Read a tracks file with the fastest reader that knows its rows."""
     with tempfile.TemporaryDirectory() as folder:
         read = read_clip(via, path, rule, Path(folder))
-        return Read(_in_memory(read.boxes), read.file)
+        return Read(_in_memory(read.boxes), read)
 
 
 def problems_of(reader: TracksReader, path: Path, rule: FrameRule) -> tuple[tz.Problem, ...]:

@@ -17,7 +17,8 @@ from tracks2zarr.slurm import control
 from tracks2zarr.slurm.status import status
 from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
 from tracks2zarr.store import store_mode
-from tracks2zarr.store.store import State, Store
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.video_state import State
 
 type Inputs = tuple[Path, Path]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
 from functools import partial
@@ -22,8 +22,9 @@ from tracks2zarr.converting.one_video import (
 from tracks2zarr.parallel import interrupts
 from tracks2zarr.parallel.processes import ProgressTable, process_pool, reporting_to
 from tracks2zarr.planning.plan import Plan
-from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.group_mode import Decision, Mode
 from tracks2zarr.store.store import Store
+from tracks2zarr.store.video_state import receipt_if_done
 
 _POLL_SECONDS = 0.2
 _SIGNAL_SECONDS = 0.05
@@ -77,6 +78,8 @@ class Run:
         What to do where a video is there.
     since
         When the run began (UTC, ISO 8601).
+    decisions
+        What was decided for each video when the plan was joined.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Run:
         work_root: Path,
         group_mode: Mode,
         since: str,
+        decisions: Mapping[str, Decision],
     ) -> None:
         self._outcomes: dict[str, Outcome] = {}
         self._progress = progress
@@ -101,6 +105,7 @@ class Run:
                 plan=video,
                 group_mode=group_mode,
                 since=since,
+                decision=decisions.get(video.video),
                 slot=n_clips,
             )
             self._tasks.append(task)
@@ -212,7 +217,7 @@ class Run:
             time.sleep(_SIGNAL_SECONDS)
             if self._interrupted or not self._table.has_begun(task.slot):
                 return  # a new pool does it, or the next run
-            receipt = Store(task.store).standing(task.plan)[1]
+            receipt = receipt_if_done(Store(task.store), task.plan)
             if receipt is not None:  # it was done, and its worker could not say so any more
                 outcome = Outcome(video, Result.DONE, receipt=receipt)
             else:

@@ -19,11 +19,11 @@ from tracks2zarr.converting.one_video import Outcome, Result
 from tracks2zarr.parallel.cores import available_cores
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.commit import recover_all
-from tracks2zarr.store.group_mode import Mode
-from tracks2zarr.store.joining import join
+from tracks2zarr.store.group_mode import Mode, join
 from tracks2zarr.store.root import finalise
-from tracks2zarr.store.store import State, Store
-from tracks2zarr.store.store_mode import opened
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.store_mode import open_for_writing
+from tracks2zarr.store.video_state import State
 
 #: Below this size a pool of processes takes longer to start than the work in one process.
 _SMALL_BYTES = 32 * 2**20
@@ -138,9 +138,9 @@ def create(
     target = Store.at(store)
     work_root = target.temp if temp is None else Path(os.path.realpath(temp))
     made_work_root = not work_root.exists()
-    with opened(target, plan, store_mode):
+    with open_for_writing(target, plan, store_mode):
         since = now()
-        join(target, plan, group_mode, since=since)
+        decisions = join(target, plan, group_mode, since=since)
         run = Run(
             target,
             plan,
@@ -148,6 +148,7 @@ def create(
             work_root=work_root,
             group_mode=group_mode,
             since=since,
+            decisions=decisions,
         )
         interrupted = False
         try:
@@ -192,7 +193,7 @@ def prepare(plan: Plan, store: str | os.PathLike[str], *, group_mode: Mode = "w-
     """
     _check_arguments(plan, "a", group_mode, None)
     target = Store.at(store)
-    with opened(target, plan, "a"):
+    with open_for_writing(target, plan, "a"):
         join(target, plan, group_mode, since=now())
 
 

@@ -7,10 +7,10 @@ import socket
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tracks2zarr.common.files import read_content
 from tracks2zarr.common.locks import LockedError
@@ -25,7 +25,9 @@ from tracks2zarr.store.commit import Attempt, recover
 from tracks2zarr.store.group_mode import Action, Decision, Mode, decide
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
-from tracks2zarr.tracks.formats import ReaderName
+
+if TYPE_CHECKING:
+    from tracks2zarr.tracks.reading import ReadClip
 
 #: What is imported while tracks files are read.
 _IMPORTED = ("tracks2zarr.group.writer", "tracks2zarr.group.comparison")
@@ -57,6 +59,8 @@ class VideoTask:
         What to do where the video is there.
     since
         When the run began (UTC, ISO 8601).
+    decision
+        What was decided for the video when its plan was joined; None where nothing was.
     slot
         The place of the first clip in the run's table of progress.
     """
@@ -66,6 +70,7 @@ class VideoTask:
     plan: VideoPlan
     group_mode: Mode
     since: str
+    decision: Decision | None = None
     slot: int = 0
 
 
@@ -77,35 +82,6 @@ class Outcome:
     result: Result
     receipt: Receipt | None = None
     problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipTask:
-    """One clip of a video, to be brought into a folder of columns.
-
-    `kept_from` is the number of the clip in the group at `group` that holds it already;
-    None for a clip that is parsed from its source.
-    """
-
-    plan: VideoPlan
-    clip: ClipPlan
-    folder: Path
-    slot: int
-    group: Path
-    kept_from: int | None = None
-    digest: str = ""
-    reader: ReaderName | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ClipResult:
-    """Where the columns of a clip lie, the digest of its source, and what is wrong with it."""
-
-    folder: Path
-    digest: str
-    reader: ReaderName | None = None
-    warnings: tuple[Problem, ...] = ()
-    errors: tuple[Problem, ...] = ()
 
 
 def convert_video(task: VideoTask) -> Outcome:
@@ -139,7 +115,9 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
     try:
         report_bytes(task.slot, 0)
         recover(store, video, {task.work_root})
-        decision = decide(store, task.plan, task.group_mode, since=task.since)
+        decision = decide(
+            store, task.plan, task.group_mode, since=task.since, earlier=task.decision
+        )
         if decision.action is Action.REFUSE:
             raise Tracks2ZarrError(_problems_of(decision))
         if decision.action is Action.SKIP:
@@ -152,13 +130,13 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
     except OSError as error:
         problems = (os_problem(error, store.path),)
     except BrokenExecutor:
-        raise  # a worker that brought in a clip was killed: the run says so
+        raise  # a worker was killed: the run says so
     except MemoryError:
         problems = (_memory_problem(task.plan),)
     except Exception as error:  # a bug, or a library's: the other videos go on
         problems = (unexpected_problem(error),)
         about["traceback"] = traceback.format_exc()
-    problems = tuple(_of_video(problem, video) for problem in problems)
+    problems = tuple(replace(p, video=p.video or video) for p in problems)
     record_failure(store, video, list(problems), about)
     return Outcome(video, Result.FAILED, problems=problems)
 
@@ -173,7 +151,7 @@ def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:
     clock = Clock()
     try:
         with clock.step("parse"), importing_in_background(*_IMPORTED):
-            clips = _bring_in_clips(attempt, task, decision)
+            clips = _read_clips(attempt, task, decision)
         receipt = _write(attempt, decision.plan, clips, clock)
         attempt.commit(receipt)
     finally:
@@ -181,71 +159,59 @@ def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:
     return receipt
 
 
-def _bring_in_clips(attempt: Attempt, task: VideoTask, decision: Decision) -> list[ClipResult]:
-    plan = decision.plan
-    group = attempt.store.group(plan.video)
-    receipt, kept = decision.kept or (None, frozenset[str]())
-    number_of = {} if receipt is None else {c.clip: n for n, c in enumerate(receipt.plan.clips)}
-    slot_of = {clip.clip: task.slot + n for n, clip in enumerate(task.plan.clips)}
-    tasks = [
-        ClipTask(
-            plan=plan,
-            clip=clip,
-            folder=attempt.clip_folder(number),
-            slot=slot_of.get(clip.clip, task.slot),
-            group=group,
-            kept_from=number_of[clip.clip] if clip.clip in kept else None,
-            digest=(receipt.digest(clip.clip) or "") if receipt else "",
-            reader=receipt.clips[number_of[clip.clip]].reader
-            if receipt and clip.clip in number_of
-            else None,
-        )
-        for number, clip in enumerate(plan.clips)
-    ]
-    clips = [bring_in_clip(task) for task in tasks]
-    errors = [error for clip in clips for error in clip.errors]
+def _read_clips(attempt: Attempt, task: VideoTask, decision: Decision) -> list[ReadClip]:
+    """Read the boxes of all clips into folders of columns.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If rows break the format, or a source changed while it was read; all clips are read first.
+    Stopped
+        If the run is to stop.
+    """
+    slots = {clip.clip: task.slot + number for number, clip in enumerate(task.plan.clips)}
+    clips: list[ReadClip] = []
+    errors: list[Problem] = []
+    for number, clip in enumerate(decision.plan.clips):
+        folder = attempt.clip_folder(number)
+        try:
+            kept = decision.kept.clip(clip.clip) if decision.kept is not None else None
+            if decision.kept is not None and kept is not None:
+                clips.append(_kept_clip(attempt.store, decision.kept, kept, folder))
+            else:
+                slot = slots.get(clip.clip, task.slot)
+                clips.append(_read_clip(decision.plan, clip, folder, slot))
+        except Tracks2ZarrError as error:
+            errors += error.problems
     if errors:
         raise Tracks2ZarrError(errors)
     return clips
 
 
-def bring_in_clip(task: ClipTask) -> ClipResult:
-    """Bring the boxes of a clip into a folder of columns, from its source or an older group.
+def _kept_clip(store: Store, kept: Receipt, clip: ClipReceipt, folder: Path) -> ReadClip:
+    """Read a clip from the group that holds it already."""
+    from tracks2zarr.group.reader import read_boxes
+    from tracks2zarr.tracks.reading import ReadClip
 
-    Rows that break the format are among the errors of the result.
+    number = [one.clip for one in kept.plan.clips].index(clip.clip)
+    read_boxes(store.group(kept.video), number).save(folder)
+    return ReadClip(folder, clip.digest, clip.reader)
 
-    Raises
-    ------
-    Tracks2ZarrError
-        If the source changed while it was read.
-    Stopped
-        If the run is to stop.
-    """
-    if task.kept_from is not None:
-        from tracks2zarr.group.reader import read_boxes
 
-        read_boxes(task.group, task.kept_from).save(task.folder)
-        return ClipResult(task.folder, task.digest, task.reader)
+def _read_clip(plan: VideoPlan, clip: ClipPlan, folder: Path, slot: int) -> ReadClip:
+    """Read a clip from its source, which must not change meanwhile."""
     from tracks2zarr.tracks import via
     from tracks2zarr.tracks.reading import read_clip
 
-    path = task.clip.source_path
+    path = clip.source_path
     pointer = annex_problem(path)
     if pointer is not None:  # its content was dropped since it was planned
-        return ClipResult(task.folder, "", errors=(pointer,))
+        raise Tracks2ZarrError(pointer)
     before = path.stat()
-    try:
-        read = read_clip(
-            via,
-            path,
-            task.plan.frame_rule(task.clip),
-            task.folder,
-            lambda count: report_bytes(task.slot, count),
-        )
-    except Tracks2ZarrError as error:  # the other clips are looked at all the same
-        return ClipResult(task.folder, "", errors=error.problems)
+    rule = plan.frame_rule(clip)
+    read = read_clip(via, path, rule, folder, lambda count: report_bytes(slot, count))
     _check_unchanged(path, before, path.stat())
-    return ClipResult(read.folder, read.file.digest, read.file.reader, read.file.warnings)
+    return read
 
 
 def _check_unchanged(path: Path, before: os.stat_result, after: os.stat_result) -> None:
@@ -262,8 +228,8 @@ def _check_unchanged(path: Path, before: os.stat_result, after: os.stat_result) 
         )
 
 
-def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ClipResult], clock: Clock) -> Receipt:
-    """Write the group, read it back, hold it against the boxes, and make its receipt."""
+def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ReadClip], clock: Clock) -> Receipt:
+    """Write the group, read it back, compare it with the boxes, and make its receipt."""
     from tracks2zarr.dataset.clip_boxes import ClipBoxes
     from tracks2zarr.group import writer
     from tracks2zarr.group.comparison import Comparison
@@ -310,11 +276,6 @@ def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ClipResult], clock
         versions=versions(),
         warnings=warnings,
     )
-
-
-def _of_video(problem: Problem, video: str) -> Problem:
-    fields: dict[str, Any] = problem.as_dict()
-    return Problem.from_dict({"video": video} | fields)
 
 
 def _memory_problem(plan: VideoPlan) -> Problem:

@@ -15,9 +15,11 @@ from tracks2zarr.common.problems import (
     one_line,
 )
 from tracks2zarr.dataset.schema import CLIP_ID, INDIVIDUAL, TIME
+from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.overview import no_such_video
 from tracks2zarr.store.root import listed_in
-from tracks2zarr.store.store import Store, existing_store
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.video_state import state_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -108,7 +110,9 @@ def _open_with_zarr(store: Store, video: str, chunks: dict[Any, Any] | None) -> 
     from zarr.storage import LocalStore
 
     group = LocalStore(store.group(video), read_only=True)
-    listed = None if store.is_ours(video) else False  # others' groups do not list their arrays
+    listed = (
+        None if store.is_from_tracks2zarr(video) else False
+    )  # others' groups do not list their arrays
     dataset: xr.Dataset = xr.open_zarr(group, consolidated=listed, chunks=chunks, zarr_format=3)
     return dataset
 
@@ -188,8 +192,8 @@ def check_finished(store: Store, video: str) -> None:
     planned = {plan.video: plan for plan in store.read_plan().videos}
     if video not in names and video not in planned:
         raise Tracks2ZarrError(no_such_video(store, video, sorted({*names, *planned})))
-    if store.is_ours(video):
-        state = store.state(planned[video]) if video in planned else "a group without a receipt"
+    if store.is_from_tracks2zarr(video):
+        state = state_of(store, planned[video]) if video in planned else "a group without a receipt"
         raise Tracks2ZarrError(
             Problem(
                 kind="video-unfinished",

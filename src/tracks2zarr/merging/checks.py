@@ -7,8 +7,14 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
-from tracks2zarr.store.store import Store, existing_store, inside_problem
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.store.existing import (
+    existing_store,
+    inside_problem,
+    stores_beside_text,
+    what_lies_at,
+)
+from tracks2zarr.store.store import Store
 
 
 def check_stores(
@@ -47,19 +53,16 @@ def _target_problems(given: str | os.PathLike[str]) -> Iterator[Problem]:
         else:
             yield from _own_problems(store)
         return
-    inside = sorted(os.listdir(store.path)) if store.path.is_dir() else []  # noqa: PTH208
-    if store.path.is_dir() and not inside:
+    if store.path.is_dir() and not any(store.path.iterdir()):
         return
-    found = f"a folder that holds {comma_list(inside, 5)}" if inside else "nothing there"
-    nearby = sorted(entry.name for entry in store.path.parent.glob("*.zarr"))
-    beside = f" Beside it there is {comma_list(nearby, 5)}." if nearby else ""
     yield Problem(
         kind="merge-target",
         what="There is no store to merge into.",
         file=str(Path(given).absolute()),
-        found="a file" if store.path.is_file() else found,
+        found=what_lies_at(store.path),
         expected="a Zarr store, or an empty folder, which becomes a new one",
-        remedy=f"Check the path. To merge into a new store, make its folder first.{beside}",
+        remedy="Check the path. To merge into a new store, make its folder first."
+        + stores_beside_text(store.path),
     )
 
 

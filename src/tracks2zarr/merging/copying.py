@@ -1,4 +1,4 @@
-"""Groups and logs brought from one store to another; nothing is overwritten."""
+"""Copying groups and logs from one store to another; nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from itertools import count
 from pathlib import Path
 
 from tracks2zarr.common.files import remove_if_empty
-from tracks2zarr.store.store import OURS, Store
+from tracks2zarr.store.paths import OWN_FOLDER
+from tracks2zarr.store.store import Store
 
 
 def copy_folder(source: Path, target: Path, *, link: bool) -> None:
@@ -70,8 +71,8 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in sorted(names))
 
 
-def bring_logs(source: Store, target: Store, *, move: bool) -> int:
-    """Bring the logs of a store into another one.
+def copy_logs(source: Store, target: Store, *, move: bool) -> int:
+    """Copy the logs of a store into another one.
 
     Where the other one has a log of the same name, both are kept, unless they are equal.
 
@@ -92,7 +93,7 @@ def bring_logs(source: Store, target: Store, *, move: bool) -> int:
         if not folder.is_dir() or folder.is_symlink():
             continue
         for path in list(_files(folder)):
-            _bring_log(path, target.path / path.relative_to(source.path), target)
+            _copy_log(path, target.path / path.relative_to(source.path), target)
             if move:
                 path.unlink()
             number += 1
@@ -101,14 +102,14 @@ def bring_logs(source: Store, target: Store, *, move: bool) -> int:
     return number
 
 
-def _bring_log(path: Path, wanted: Path, target: Store) -> None:
+def _copy_log(path: Path, wanted: Path, target: Store) -> None:
     """Copy a log to the first name that is free, unless an equal one has one of them."""
     wanted.parent.mkdir(parents=True, exist_ok=True)
     for number in count():
         name = wanted.name if number == 0 else f"{wanted.stem}.{number}{wanted.suffix}"
         place = wanted.with_name(name)
         if not os.path.lexists(place):
-            part = target.path / OURS / "log.new"
+            part = target.path / OWN_FOLDER / "log.new"
             part.unlink(missing_ok=True)
             shutil.copy2(path, part, follow_symlinks=False)
             if _placed(part, place):

@@ -13,21 +13,26 @@ from tracks2zarr.common.provenance import now
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.dataset.schema import IndividualDim
 from tracks2zarr.merging.copying import copy_folder
-from tracks2zarr.merging.held_video import Holding, holding, plans_of
 from tracks2zarr.merging.older_groups import clip_frames, individual_dim, rename_individuals
+from tracks2zarr.merging.two_stores import can_move
 from tracks2zarr.store.commit import Attempt, recover
-from tracks2zarr.store.store import State, Store
+from tracks2zarr.store.store import Store
 from tracks2zarr.store.unverified import Unverified
+from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
 
-def noted(
-    there: Holding, group: Path, before: FolderContent, dim: IndividualDim | None, attempt: str
+def rename_and_describe(
+    source: VideoInStore,
+    group: Path,
+    before: FolderContent,
+    dim: IndividualDim | None,
+    attempt: str,
 ) -> Unverified:
     """Rename the dimension of a group where that is asked for, and return the note on it.
 
     Parameters
     ----------
-    there
+    source
         The group in the store that it is from.
     group
         The copy of it that is changed.
@@ -41,13 +46,13 @@ def noted(
     if dim is not None:
         rename_individuals(group, dim)
     after = before if dim is None else read_content(group)
-    if there.note is not None:
-        return replace(there.note, content=after, attempt=attempt)
+    if source.note is not None:
+        return replace(source.note, content=after, attempt=attempt)
     return Unverified(
-        video=there.video,
+        video=source.video,
         content=after,
         original=before.digest,
-        origin=str(there.store.path),
+        origin=str(source.store.path),
         noted=now(),
         attempt=attempt,
         clips=clip_frames(group),
@@ -69,33 +74,33 @@ def mark_older(store: Store, dim: IndividualDim | None) -> Iterator[Problem]:
     Problem
         What the disk refuses.
     """
-    plans = plans_of(store.read_plan())
+    plans = store.read_plan().by_id
     for video in store.groups():
-        if store.is_ours(video):
+        if store.is_from_tracks2zarr(video):
             continue
         try:
             with store.video_lock(video):
                 recover(store, video, ())
-                there = holding(store, video, plans.get(video), is_locked=True)
-                if there.state is State.UNKNOWN and there.can_move:
-                    _mark(there, dim)
+                one = video_in_store(store, video, plans.get(video), holds_lock=True)
+                if one.state is State.UNKNOWN and can_move(one):
+                    _mark(one, dim)
         except LockedError:
             continue  # a run replaces it
         except OSError as error:
             yield replace(os_problem(error, store.path), video=video)
 
 
-def _mark(there: Holding, dim: IndividualDim | None) -> None:
-    store, before = there.store, read_content(there.group)
-    if there.note is not None and there.note.content != before:
+def _mark(one: VideoInStore, dim: IndividualDim | None) -> None:
+    store, before = one.store, read_content(one.group)
+    if one.note is not None and one.note.content != before:
         return  # it was changed since; `verify` says so
-    if dim is None or individual_dim(there.group) == dim:
-        if there.note is None:
-            store.write_note(noted(there, there.group, before, None, ""))
+    if dim is None or individual_dim(one.group) == dim:
+        if one.note is None:
+            store.write_note(rename_and_describe(one, one.group, before, None, ""))
         return
-    attempt = Attempt.begin(store, there.video, store.temp)
+    attempt = Attempt.begin(store, one.video, store.temp)
     try:
-        copy_folder(there.group, attempt.group, link=True)
-        attempt.commit(noted(there, attempt.group, before, dim, attempt.name))
+        copy_folder(one.group, attempt.group, link=True)
+        attempt.commit(rename_and_describe(one, attempt.group, before, dim, attempt.name))
     finally:
-        attempt.end(there.video)
+        attempt.end(one.video)

@@ -13,23 +13,25 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.dataset.schema import IndividualDim
 from tracks2zarr.merging.checks import check_stores
-from tracks2zarr.merging.copying import bring_logs
-from tracks2zarr.merging.held_video import (
-    Holding,
-    PlanView,
-    Relation,
-    conflict,
-    holdings,
-    plans_of,
-    relation,
-)
+from tracks2zarr.merging.copying import copy_logs
+from tracks2zarr.merging.leaving_source import MovedVideos
 from tracks2zarr.merging.marking_older import mark_older
-from tracks2zarr.merging.one_video import Bringing, MergedVideo, OnConflict
+from tracks2zarr.merging.one_video import MergedVideo, OnConflict, VideoMerger
+from tracks2zarr.merging.problems import conflict
+from tracks2zarr.merging.two_stores import (
+    Match,
+    PlanView,
+    can_move,
+    compare,
+    videos_of,
+)
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.commit import recover_all
+from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.root import Finalised, finalise
-from tracks2zarr.store.store import OURS, Store
-from tracks2zarr.store.store_mode import opened
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.store_mode import open_for_writing
+from tracks2zarr.store.video_state import VideoInStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,14 +143,14 @@ class _Merging:
         with ExitStack() as stack:
             for source in self.sources:
                 if not self.copy:
-                    stack.enter_context(opened(source, Plan(()), "a"))
+                    stack.enter_context(open_for_writing(source, Plan(()), "a"))
                     recover_all(source)
-                elif (source.path / OURS).is_dir():
+                elif (source.path / OWN_FOLDER).is_dir():
                     with suppress(OSError):  # a source that is read-only
                         stack.enter_context(source.run_lock())
             if not self.target.exists():
                 self.refuse_conflicts()  # before it is made
-            stack.enter_context(opened(self.target, Plan(()), "a"))
+            stack.enter_context(open_for_writing(self.target, Plan(()), "a"))
             recover_all(self.target)
             yield
 
@@ -157,30 +159,30 @@ class _Merging:
 
         Nor may two sources differ where one of them would replace the other.
         """
-        have = holdings(self.target) if self.target.exists() else {}
+        have = videos_of(self.target) if self.target.exists() else {}
         problems = []
         for source in self.sources:
-            for video, there in holdings(source).items():
-                if not there.can_move:
+            for video, there in videos_of(source).items():
+                if not can_move(there):
                     continue
                 other = have.get(video)
-                how = Relation.NEW if other is None else relation(there, other)
-                if other is not None and how is Relation.CONFLICT:
+                match = Match.NEW if other is None else compare(there, other)
+                if other is not None and match is Match.CONFLICT:
                     if not self._settles(other):
                         problems.append(conflict(there, other, self._remedy(other)))
                     if self.on_conflict == "skip":
                         continue
-                if how is not Relation.SAME:
+                if match is not Match.SAME:
                     have[video] = there
         if problems:
             raise Tracks2ZarrError(problems)
 
-    def _settles(self, other: Holding) -> bool:
-        """Tell whether what was asked for settles a conflict with this holding."""
+    def _settles(self, other: VideoInStore) -> bool:
+        """Tell whether what was asked for settles a conflict with this video."""
         in_target = other.store == self.target
         return self.on_conflict == "skip" or (self.on_conflict == "replace" and in_target)
 
-    def _remedy(self, other: Holding) -> str:
+    def _remedy(self, other: VideoInStore) -> str:
         if other.store == self.target:
             return "Pass --on-conflict skip to keep the target's, or --on-conflict replace."
         return "Merge them one by one, or pass --on-conflict skip to take the first."
@@ -215,42 +217,42 @@ class _Merging:
 
     def _merge_source(self, source: Store) -> None:
         self._join(source)
-        bringing = Bringing(
+        merger = VideoMerger(
             source=source,
             target=self.target,
             copy=self.copy,
             on_conflict=self.on_conflict,
             individual_dim=self.individual_dim,
-            planned_there=PlanView(source),
-            planned_here=PlanView(self.target),
+            source_plan=PlanView(source),
+            target_plan=PlanView(self.target),
+            moved=MovedVideos(source),
         )
-        videos = list(holdings(source))
+        videos = list(videos_of(source))
         try:
             for video in videos:
-                one = bringing.bring(video)
+                one = merger.merge(video)
                 self.videos.append(one)
                 self.on_video(one)
         finally:
-            bringing.tidy()
+            merger.moved.forget()
         if not any(source.is_running(video) for video in videos):
-            self._bring_logs(source)
+            self._copy_logs(source)
 
     def _join(self, source: Store) -> None:
         """Add to the target's plan what it lacks of the source's."""
         with self.target.root_lock():
             plan = self.target.read_plan()
-            planned = plans_of(plan)
             lacks = [
                 video
-                for name, video in plans_of(source.read_plan()).items()
-                if name not in planned and not self.target.receipt_file(name).exists()
+                for name, video in source.read_plan().by_id.items()
+                if name not in plan.by_id and not self.target.receipt_file(name).exists()
             ]
             if lacks:
                 self.target.write_plan(plan.joined(Plan(tuple(lacks))))
 
-    def _bring_logs(self, source: Store) -> None:
+    def _copy_logs(self, source: Store) -> None:
         try:
             with self.target.root_lock():
-                self.n_logs += bring_logs(source, self.target, move=not self.copy)
+                self.n_logs += copy_logs(source, self.target, move=not self.copy)
         except OSError as error:
             self.problems.append(os_problem(error, source.path))

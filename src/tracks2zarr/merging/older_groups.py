@@ -85,16 +85,6 @@ def clip_frames(folder: Path) -> tuple[ClipFrames, ...]:
         return ()
 
 
-def clip_ids(folder: Path) -> set[str]:
-    """Return the ids of the clips of a group, whoever wrote it; none where it is broken."""
-    from tracks2zarr.group.reader import read_clip_ids
-
-    try:
-        return set(read_clip_ids(folder))
-    except Exception:  # a broken group can make zarr raise anything
-        return set()
-
-
 def rename_individuals(folder: Path, dim: IndividualDim) -> None:
     """Give the dimension of individuals another name; the files of chunks are not touched.
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from tracks2zarr.common.files import read_json
+from tracks2zarr.common.documents import Document, DocumentError, fields_of, parse_document
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import ABSENT, SCHEMA_VERSION, IndividualDim
 from tracks2zarr.planning import cost
 from tracks2zarr.tracks.frames import FrameRule
-
-#: The version of the plan's JSON; another one is refused.
-PLAN_FORMAT = 1
 
 CountsFrom = Literal["clip", "video"]
 
@@ -159,10 +156,6 @@ class VideoPlan:
             clip.n_frames, clip.first_frame, self.settings.frames, self.settings.frame_regexp
         )
 
-    def frame_settings(self) -> dict[str, Any]:
-        """Return the settings that decide how a file's rows become numbers."""
-        return {"frames": self.settings.frames, "frame_regexp": self.settings.frame_regexp}
-
     def fingerprint(self) -> str:
         """Return a digest of all that decides the group, but for the sources' content.
 
@@ -180,12 +173,6 @@ class VideoPlan:
             }
         )
 
-    def clip_fingerprint(self, clip: ClipPlan) -> str:
-        """Return a digest of all that decides one clip's numbers, but for its source's content."""
-        return digest_of_json(
-            {"fps": self.fps, "clip": clip.content(), "frames": self.frame_settings()}
-        )
-
     def with_clips(self, clips: Iterable[ClipPlan]) -> VideoPlan:
         """Return the same plan with other clips, sorted by id."""
         return replace(self, clips=tuple(sorted(clips, key=lambda clip: clip.clip)))
@@ -193,45 +180,23 @@ class VideoPlan:
     def as_dict(self) -> dict[str, Any]:
         """Return the plan for JSON, with its fingerprint and its predicted memory."""
         return fields_of(self) | {
-            "clips": [fields_of(clip) for clip in self.clips],
-            "settings": fields_of(self.settings),
-            "layout": fields_of(self.layout),
             "fingerprint": self.fingerprint(),
             "predicted_memory": self.predicted_memory,
         }
 
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """Make a plan from what `as_dict` returned."""
-        return cls(
-            video=fields["video"],
-            fps=fields["fps"],
-            clips=tuple(ClipPlan(**clip) for clip in fields["clips"]),
-            settings=Settings(**fields["settings"]),
-            layout=Layout(**fields["layout"]),
-            metadata_csv=fields["metadata_csv"],
-        )
-
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Document):
     """The videos to convert, sorted by id, and what was noticed while the plan was made.
 
     The index of an array task counts in `videos`. `problems` are warnings, and errors only
     where the plan was made with ``keep_going``: their videos are not in `videos`.
     """
 
+    kind = "tracks2zarr_plan"
+
     videos: tuple[VideoPlan, ...]
     problems: tuple[Problem, ...] = ()
-
-    def to_json(self) -> str:
-        """Return the plan as JSON text; `from_json` gives back an equal plan."""
-        document = {
-            "tracks2zarr_plan": PLAN_FORMAT,
-            "videos": [video.as_dict() for video in self.videos],
-            "problems": [problem.as_dict() for problem in self.problems],
-        }
-        return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes, *, file: str | None = None) -> Self:
@@ -250,22 +215,22 @@ class Plan:
             If the text is no plan, or one of another version.
         """
         try:
-            document = read_json(text)
-            version = document["tracks2zarr_plan"]
-            if version == PLAN_FORMAT:
-                videos = tuple(VideoPlan.from_dict(video) for video in document["videos"])
-                return cls(videos, tuple(Problem.from_dict(p) for p in document["problems"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise Tracks2ZarrError(_not_a_plan(file, f"{type(error).__name__}: {error}")) from None
-        raise Tracks2ZarrError(_not_a_plan(file, f"format {version}"))
+            return parse_document(cls, text)
+        except DocumentError as error:
+            raise Tracks2ZarrError(_not_a_plan(file, str(error))) from None
+
+    @property
+    def by_id(self) -> dict[str, VideoPlan]:
+        """The videos by id."""
+        return {video.video: video for video in self.videos}
 
     def joined(self, other: Plan) -> Plan:
         """Return the union of both plans; the other's videos replace those of the same id."""
-        videos = {video.video: video for video in (*self.videos, *other.videos)}
+        videos = self.by_id | other.by_id
         return Plan(tuple(videos[name] for name in sorted(videos)))
 
     def __getitem__(self, video: str) -> VideoPlan:
-        return {plan.video: plan for plan in self.videos}[video]
+        return self.by_id[video]
 
 
 def _not_a_plan(file: str | None, found: str) -> Problem:
@@ -274,14 +239,9 @@ def _not_a_plan(file: str | None, found: str) -> Problem:
         what="This is not a plan that this version can read.",
         file=file,
         found=one_line(found),
-        expected=f"a plan of format {PLAN_FORMAT}",
+        expected=f"a plan of format {Plan.formats[-1]}",
         remedy="Use the version of tracks2zarr that wrote it, or make the store again.",
     )
-
-
-def fields_of(record: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass with slots; `asdict` copies all that is in them."""
-    return {name: getattr(record, name) for name in record.__slots__}
 
 
 def digest_of_json(document: object) -> str:

@@ -17,7 +17,7 @@ from tracks2zarr.reporting.figures import ImageSize
 from tracks2zarr.reporting.timeline import Timeline, timeline
 from tracks2zarr.store.overview import ClipInfo, StoreInfo, VideoInfo
 from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.store.store import State
+from tracks2zarr.store.video_state import State
 
 if TYPE_CHECKING:
     import jinja2

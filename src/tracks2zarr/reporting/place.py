@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
-from tracks2zarr.store.store import enclosing_group
+from tracks2zarr.store.existing import enclosing_group
 
 
 def check_place(file: Path) -> None:

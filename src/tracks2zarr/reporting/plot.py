@@ -16,8 +16,9 @@ from tracks2zarr.reporting.figures import clip_figure, extent_of
 from tracks2zarr.reporting.panels import STYLE
 from tracks2zarr.reporting.place import check_place
 from tracks2zarr.reporting.sample import sample_clip
+from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.store.store import Store, existing_store
+from tracks2zarr.store.store import Store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,9 +18,11 @@ from tracks2zarr.reporting.drawn import VideoDrawn, draw_video
 from tracks2zarr.reporting.figures import ImageSize
 from tracks2zarr.reporting.page import page_of, rendered
 from tracks2zarr.reporting.place import check_place
+from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.overview import info
 from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.store.store import State, Store, existing_store
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.video_state import State
 
 
 def report(

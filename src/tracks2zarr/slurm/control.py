@@ -13,7 +13,7 @@ from tracks2zarr.slurm.finish import Finished, finish
 from tracks2zarr.slurm.status import status
 from tracks2zarr.slurm.status_values import StoreStatus
 from tracks2zarr.slurm.submission import Tasks
-from tracks2zarr.store.store import existing_store
+from tracks2zarr.store.existing import existing_store
 
 #: Between two looks, in seconds; the longer a job runs, the less a look matters.
 _FIRST_LOOK, _LONGEST = 1.0, 30.0

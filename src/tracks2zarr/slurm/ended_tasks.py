@@ -8,7 +8,7 @@ from dataclasses import replace
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.provenance import now
 from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
-from tracks2zarr.store.store import State, Store
+from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import (
     AttemptRecord,
     End,
@@ -17,6 +17,7 @@ from tracks2zarr.store.task_record import (
     read_record,
     write_record,
 )
+from tracks2zarr.store.video_state import State
 
 _TRIES, _BETWEEN_TRIES = 5, 0.1
 

@@ -11,8 +11,8 @@ from tracks2zarr.slurm.queueing import Verify
 from tracks2zarr.slurm.rerun import tidy_up
 from tracks2zarr.slurm.status import settled_status, status
 from tracks2zarr.slurm.status_values import StoreStatus
+from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.root import Finalised, finalise
-from tracks2zarr.store.store import existing_store
 from tracks2zarr.verifying.all_videos import Verification, verify
 
 

@@ -19,8 +19,10 @@ from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
 from tracks2zarr.slurm.submission import Request, Tasks
 from tracks2zarr.slurm.submit import Submitted, submitted_videos
 from tracks2zarr.store.commit import recover_all
+from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.group_mode import Mode
-from tracks2zarr.store.store import State, Store, existing_store
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.video_state import State
 
 #: What a task that ran out of memory or time gets of it the next time.
 _MORE = 2

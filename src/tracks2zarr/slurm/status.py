@@ -12,10 +12,11 @@ from tracks2zarr.slurm.logs import Logs
 from tracks2zarr.slurm.status_rules import Known
 from tracks2zarr.slurm.status_values import StoreStatus
 from tracks2zarr.slurm.submission import Tasks
+from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.root import listed_in
-from tracks2zarr.store.store import State, existing_store
 from tracks2zarr.store.task_record import read_record
+from tracks2zarr.store.video_state import State, receipt_if_done
 
 #: How long SLURM's accounting is waited for, in seconds; it learns of ends after the queue does.
 _LAG = 8.0
@@ -46,7 +47,7 @@ def status(store: str | os.PathLike[str], slurm: Slurm | None = None) -> StoreSt
     """
     there = existing_store(store)
     plans, tasks = there.read_plan().videos, Tasks.of(there)
-    standing = {plan.video: there.standing(plan)[1] for plan in plans}
+    standing = {plan.video: receipt_if_done(there, plan) for plan in plans}
     done = {video: _counts(receipt, tasks) for video, receipt in standing.items()}
     unfinished = [plan.video for plan in plans if done[plan.video] is None]
     # asked before the records are read: what SLURM no longer has then has left its last word
@@ -61,7 +62,7 @@ def status(store: str | os.PathLike[str], slurm: Slurm | None = None) -> StoreSt
     for index, plan in enumerate(plans):
         record = read_record(there, plan.video)
         known = Known(there, plan, index, tasks, record, answers)
-        receipt = done[plan.video] or _counts(there.standing(plan)[1], tasks)
+        receipt = done[plan.video] or _counts(receipt_if_done(there, plan), tasks)
         one = known.done(receipt) if receipt else known.status()
         videos.append(replace(one, log=files.errors_of(one.job, one.task)))
         if one.state is State.FAILED and one.cause is not None:

@@ -23,8 +23,9 @@ from tracks2zarr.slurm.client import TaskId, TaskState
 from tracks2zarr.slurm.status_values import VideoStatus
 from tracks2zarr.slurm.submission import Tasks
 from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.store.store import State, Store
+from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import AttemptRecord, End, Record
+from tracks2zarr.store.video_state import State, video_in_store
 
 #: How often, and how long apart in seconds, a lock is looked at that is held without a record.
 _LOOKS, _BETWEEN_LOOKS = 3, 0.1
@@ -156,12 +157,14 @@ class Known:
         task: TaskId = (last.place.job or "", last.place.task)
         said = self.answers.end_of(task)
         if last.end is End.DONE:
-            state, receipt = self.store.standing(self.plan)
-            if receipt:
-                return self.done(receipt)
+            found = video_in_store(self.store, self.plan.video, self.plan)
+            if found.state is State.DONE and found.receipt:
+                return self.done(found.receipt)
             gone = "Its group is gone, or was changed."
-            why = gone if state is State.MISSING else "Its plan has changed since it was done."
-            return self._of(record, state, why=why, job=None, task=None)
+            why = (
+                gone if found.state is State.MISSING else "Its plan has changed since it was done."
+            )
+            return self._of(record, found.state, why=why, job=None, task=None)
         if last.end is End.FAILED:
             cause = OUT_OF_MEMORY if any(p.kind == "memory" for p in last.problems) else None
             problems = last.problems

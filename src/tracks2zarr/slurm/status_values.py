@@ -11,7 +11,7 @@ from typing import Any
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.slurm.answers import OUT_OF_MEMORY, TIMEOUT
 from tracks2zarr.slurm.client import TaskState
-from tracks2zarr.store.store import State
+from tracks2zarr.store.video_state import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

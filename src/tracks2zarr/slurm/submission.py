@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from tracks2zarr.common.files import write_atomically
+from tracks2zarr.common.documents import Document
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import Record
-
-#: The version of the submission's JSON; one of another version does not count.
-SUBMISSION_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +64,7 @@ class ArrayJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
+class Submission(Document):
     """All that was submitted at once.
 
     Parameters
@@ -95,6 +91,8 @@ class Submission:
     verify
         What the last job verifies: ``quick``, ``full`` or ``none``.
     """
+
+    kind = "tracks2zarr_submission"
 
     number: int
     store: str
@@ -129,45 +127,14 @@ class Submission:
                 yield self.videos[index], array.job, index - array.offset
 
     def to_json(self) -> str:
-        """Return the submission as JSON text."""
-        return json.dumps({"tracks2zarr_submission": SUBMISSION_FORMAT} | asdict(self), indent=1)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """Make a submission from JSON text.
-
-        Raises
-        ------
-        ValueError
-            If the text is none, or one of another version.
-        """
-        try:
-            document = json.loads(text)
-            if document.pop("tracks2zarr_submission") != SUBMISSION_FORMAT:
-                raise ValueError("another format")
-            document["videos"] = tuple(document["videos"])
-            document["arrays"] = tuple(_array(fields) for fields in document["arrays"])
-            return cls(**document)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not a submission: {error!r}") from None
-
-
-def _array(fields: Mapping[str, Any]) -> ArrayJob:
-    request = fields["request"]
-    return ArrayJob(
-        job=fields["job"],
-        indices=tuple(fields["indices"]),
-        request=None
-        if request is None
-        else Request(**{**request, "options": tuple(request["options"])}),
-        offset=fields["offset"],
-    )
+        """Return the submission as JSON text, without a line break at its end."""
+        return Document.to_json(self).rstrip()
 
 
 def write_submission(store: Store, submission: Submission) -> Path:
     """Write a submission into its store, and return the file; its first job names it."""
     path = store.submissions_folder / f"{submission.arrays[0].job}.json"
-    write_atomically(path, submission.to_json().encode())
+    submission.write(path)
     return path
 
 
@@ -183,13 +150,8 @@ def was_replaced(store: Store, job: str | None) -> bool:
 
 
 def _submissions_in(folder: Path) -> list[Submission]:
-    found = []
-    for path in folder.glob("*.json"):
-        try:
-            found.append(Submission.from_json(path.read_bytes()))
-        except (OSError, ValueError):
-            continue
-    return sorted(found, key=lambda submission: submission.number)
+    found = (Submission.read(path) for path in folder.glob("*.json"))
+    return sorted((one for one in found if one), key=lambda submission: submission.number)
 
 
 def next_number(store: Store) -> int:

@@ -17,10 +17,9 @@ from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.queueing import Held, Wishes, add_last_job, held
 from tracks2zarr.slurm.status import settled_status
 from tracks2zarr.slurm.submission import Submission
-from tracks2zarr.store.group_mode import Mode
-from tracks2zarr.store.joining import join
+from tracks2zarr.store.group_mode import Action, Mode, join
 from tracks2zarr.store.store import Store
-from tracks2zarr.store.store_mode import opened, withdraw
+from tracks2zarr.store.store_mode import open_for_writing, withdraw
 
 #: What a store is called where none is named.
 DEFAULT_STORE = f"CrabTracks-slurm{script.JOB}.zarr"
@@ -102,13 +101,13 @@ def submit(
         if script.JOB in str(path):
             path = _add(jobs, path, plan.videos, everything, wishes)
         target = Store.at(path)
-        with opened(target, plan, store_mode) as is_new, target.queue_lock():
+        with open_for_writing(target, plan, store_mode) as is_new, target.queue_lock():
             target.logs.mkdir(exist_ok=True)
-            joined = join(target, plan, group_mode, since=since)
+            decisions = join(target, plan, group_mode, since=since)
             if is_new:
                 made[target] = target.plan_file.stat()
             planned = target.read_plan().videos
-            wanted = set(joined.videos_to_write())
+            wanted = {v for v, d in decisions.items() if d.action is Action.WRITE}
             busy = _open(target, slurm) & {video.video for video in plan.videos}
             if not jobs.arrays:
                 indices = [

@@ -24,11 +24,11 @@ from tracks2zarr.common.files import (
     read_content,
     remove_if_empty,
     remove_tree,
-    write_atomically,
 )
 from tracks2zarr.common.locks import LockedError
+from tracks2zarr.store.attempts import attempt_name, attempts_in, video_of_attempt
 from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.store.store import Store, video_of_attempt
+from tracks2zarr.store.store import Store
 from tracks2zarr.store.unverified import Unverified
 
 #: The note on a group of another workflow, in the attempt that brings it into the store.
@@ -56,7 +56,7 @@ class Attempt:
     @classmethod
     def begin(cls, store: Store, video: str, work_root: Path) -> Attempt:
         """Make the folder of a new attempt."""
-        name = store.attempt_name(video)
+        name = attempt_name(store, video)
         work = work_root / name
         while True:
             make_folder(work_root)
@@ -102,7 +102,7 @@ class Attempt:
         target, aside = self.store.group(video), self.sibling / "aside"
         group = self._on_the_stores_disk(proof)
         if isinstance(proof, Unverified):
-            write_atomically(self.sibling / _NOTE, proof.to_json().encode())
+            proof.write(self.sibling / _NOTE)
         if target.exists():
             target.rename(aside)
         group.rename(target)
@@ -153,13 +153,13 @@ def recover(store: Store, video: str, work_roots: Iterable[Path]) -> None:
     """
     beside = store.temps()
     for temp in beside:
-        for folder in store.attempts(temp, video):
+        for folder in attempts_in(temp, store, video):
             aside = folder / "aside"
             if not _is_committed(store, video, folder) and aside.exists():
                 _put_back(store, video, aside)
             remove_tree(folder)
     for root in set(work_roots) - set(beside):
-        for folder in store.attempts(root, video):
+        for folder in attempts_in(root, store, video):
             remove_tree(folder)
 
 
@@ -174,7 +174,9 @@ def recover_all(store: Store, work_roots: Iterable[Path] = ()) -> None:
         The folders in which attempts may lie, besides those beside the store.
     """
     roots = {*work_roots, *store.temps()}
-    for video in {video_of_attempt(folder) for root in roots for folder in store.attempts(root)}:
+    for video in {
+        video_of_attempt(folder) for root in roots for folder in attempts_in(root, store)
+    }:
         try:
             with store.video_lock(video):
                 recover(store, video, roots)
@@ -192,9 +194,8 @@ def _is_committed(store: Store, video: str, folder: Path) -> bool:
     """
     note, receipt = store.read_note(video), store.read_receipt(video)
     if note is None or note.attempt != folder.name:
-        try:
-            note = Unverified.from_json((folder / _NOTE).read_bytes())
-        except (OSError, ValueError):
+        note = Unverified.read(folder / _NOTE)
+        if note is None:
             return receipt is not None and receipt.attempt == folder.name
         if not store.group(video).exists() or read_content(store.group(video)) != note.content:
             return False

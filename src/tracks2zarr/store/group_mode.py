@@ -1,14 +1,17 @@
-"""What is to be done for a video, given what the store holds of it."""
+"""What is to be done for each video of a plan, given what the store holds of it."""
 
 from __future__ import annotations
 
 import glob
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
-from tracks2zarr.common.problems import Problem, comma_list
-from tracks2zarr.planning.plan import ClipPlan, VideoPlan
+from tracks2zarr.common.files import folder_stamp
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
+from tracks2zarr.planning.plan import ClipPlan, Plan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
 
@@ -35,18 +38,77 @@ class Decision:
     plan
         The plan by which it is done; with ``a`` it has the clips that are kept, too.
     kept
-        The receipt of the group whose clips are kept, with the ids of these clips.
+        The receipt of the group whose clips are kept.
     problem
         Why it is refused, or what the user should know.
+    seen
+        A digest of what the store held when that was decided: the receipt, and the stamp of
+        the group. While they are the same, the decision stands.
     """
 
     action: Action
     plan: VideoPlan
-    kept: tuple[Receipt, frozenset[str]] | None = None
+    kept: Receipt | None = None
     problem: Problem | None = None
+    seen: str = ""
 
 
-def decide(store: Store, plan: VideoPlan, mode: Mode, *, since: str) -> Decision:
+def join(
+    store: Store, plan: Plan, mode: Mode, *, since: str, keep_going: bool = False
+) -> dict[str, Decision]:
+    """Add a plan to its store's; refuse what the group mode forbids, all of it at once.
+
+    Parameters
+    ----------
+    store
+        The store.
+    plan
+        What is to be done.
+    mode
+        What to do where a video is there.
+    since
+        When the run began (UTC, ISO 8601).
+    keep_going
+        Whether to join the other videos although some are refused; for those, the store's
+        plan stays as it is.
+
+    Returns
+    -------
+    dict
+        The decisions, by video; those that a living process is at work on are not among them.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If any video is refused, unless `keep_going`; the plan is not joined then.
+    """
+    # groups are read before the lock is taken, since other runs wait for it
+    decisions = _decide_all(store, plan, mode, since, {})
+    with store.root_lock():
+        decisions = _decide_all(store, plan, mode, since, decisions)
+        refused = {v: d.problem for v, d in decisions.items() if d.action is Action.REFUSE}
+        if refused and not keep_going:
+            raise Tracks2ZarrError(problem for problem in refused.values() if problem)
+        wanted = plan.by_id | {v: d.plan for v, d in decisions.items()}
+        added = tuple(video for name, video in wanted.items() if name not in refused)
+        store.write_plan(store.read_plan().joined(Plan(added)))
+    return decisions
+
+
+def _decide_all(
+    store: Store, plan: Plan, mode: Mode, since: str, earlier: Mapping[str, Decision]
+) -> dict[str, Decision]:
+    """Decide for the videos of a plan that no living process is at work on."""
+    return {
+        video.video: decide(store, video, mode, since=since, earlier=earlier.get(video.video))
+        for video in plan.videos
+        if not store.is_running(video.video)
+    }
+
+
+def decide(
+    store: Store, plan: VideoPlan, mode: Mode, *, since: str, earlier: Decision | None = None
+) -> Decision:
     """Decide what is to be done for a video.
 
     Parameters
@@ -60,11 +122,30 @@ def decide(store: Store, plan: VideoPlan, mode: Mode, *, since: str) -> Decision
     since
         When the run began (UTC, ISO 8601): with ``w``, a group that another run finished
         later than this is not replaced again.
+    earlier
+        What was decided before by the same plan, mode and `since`. It stands, and no group is
+        read, unless the receipt or the group has changed since.
 
     Returns
     -------
     Decision
     """
+    seen = _seen(store, plan.video)  # before it is read: what changes meanwhile is noticed
+    if earlier is not None and earlier.seen == seen:
+        return earlier
+    return replace(_decide(store, plan, mode, since), seen=seen)
+
+
+def _seen(store: Store, video: str) -> str:
+    """Return a digest of a video's receipt and of the stamp of its group."""
+    try:
+        receipt = store.receipt_file(video).read_bytes()
+    except OSError:
+        receipt = b""
+    return f"{hashlib.sha256(receipt).hexdigest()} {folder_stamp(store.group(video))}"
+
+
+def _decide(store: Store, plan: VideoPlan, mode: Mode, since: str) -> Decision:
     receipt = store.read_receipt(plan.video)
     if receipt is None:
         return _without_receipt(store, plan, mode)
@@ -82,11 +163,10 @@ def decide(store: Store, plan: VideoPlan, mode: Mode, *, since: str) -> Decision
 
 def _without_receipt(store: Store, plan: VideoPlan, mode: Mode) -> Decision:
     """Decide for a video without a valid receipt: unfinished, or made by somebody else."""
-    there = (store.group(plan.video) / "zarr.json").exists()
-    if not there or mode == "w":
+    if not store.has_group(plan.video) or mode == "w":
         return Decision(Action.WRITE, plan)
-    if store.is_ours(plan.video):
-        lost = sorted(_clips_on_disk(store, plan.video) - {clip.clip for clip in plan.clips})
+    if store.is_from_tracks2zarr(plan.video):
+        lost = sorted(store.clip_ids(plan.video) - {clip.clip for clip in plan.clips})
         if not lost:  # what a run of this plan left behind
             return Decision(Action.WRITE, plan)
         return Decision(Action.REFUSE, plan, problem=_without_proof(store, plan, lost))
@@ -100,16 +180,6 @@ def _without_receipt(store: Store, plan: VideoPlan, mode: Mode) -> Decision:
         video=plan.video,
     )
     return Decision(Action.REFUSE, plan, problem=problem)
-
-
-def _clips_on_disk(store: Store, video: str) -> set[str]:
-    """Return the ids of the clips of a group without a receipt; none where it is broken."""
-    from tracks2zarr.group.reader import read_clip_ids
-
-    try:
-        return set(read_clip_ids(store.group(video)))
-    except Exception:  # a broken group can make zarr raise anything
-        return set()
 
 
 def _without_proof(store: Store, plan: VideoPlan, lost: list[str]) -> Problem:
@@ -206,8 +276,7 @@ def _add(store: Store, plan: VideoPlan, receipt: Receipt) -> Decision:
     if not added:
         return Decision(Action.SKIP, then, problem=problem)
     union = replace(then.with_clips([*then.clips, *added]), layout=plan.layout)
-    kept = receipt, frozenset(have)
-    return Decision(Action.WRITE, union, kept=kept, problem=problem)
+    return Decision(Action.WRITE, union, kept=receipt, problem=problem)
 
 
 def _is_same(clip: ClipPlan, then: ClipPlan, receipt: Receipt) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tracks2zarr.common.documents import fields_of
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
@@ -16,8 +17,10 @@ from tracks2zarr.common.problems import (
 )
 from tracks2zarr.dataset.schema import ABSENT
 from tracks2zarr.planning.plan import VideoPlan
+from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.store.store import State, Store, existing_store
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.video_state import State, video_in_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +41,6 @@ class ClipInfo:
     def escape(self) -> int | None:
         """The first frame of the escape within the clip; None for a clip without one."""
         return None if self.escape_frame == ABSENT else self.escape_frame - self.first_frame
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields, for JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +87,7 @@ class VideoInfo:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields, for JSON."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return fields | {
-            "state": str(self.state),
-            "n_frames": self.n_frames,
-            "clips": [clip.as_dict() for clip in self.clips],
-        }
+        return fields_of(self) | {"n_frames": self.n_frames}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +125,7 @@ def info(store: str | os.PathLike[str], video: str | None = None) -> StoreInfo:
         If there is no store, or no such video.
     """
     there = existing_store(store)
-    planned = {plan.video: plan for plan in there.read_plan().videos}
+    planned = there.read_plan().by_id
     names = sorted(planned.keys() | set(there.groups()))
     if video is not None:
         if video not in names:
@@ -155,11 +149,12 @@ def no_such_video(store: Store, video: str, names: list[str]) -> Problem:
 
 
 def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
-    note = store.unverified(video)
+    found = video_in_store(store, video, plan)
+    note, state = found.note, found.state
     if plan is None:
         why = note.why() if note else "not in the plan of this store"
         return VideoInfo(video=video, state=State.UNKNOWN, why=why)
-    state, receipt = store.standing(plan)
+    receipt = found.receipt if state is State.DONE else None
     failure = store.read_failure(video) if state is State.FAILED else []
     return VideoInfo(
         video=video,
@@ -169,7 +164,7 @@ def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
         n_individuals=receipt.n_individuals if receipt else None,
         n_boxes=receipt.n_boxes if receipt else None,
         size=receipt.content.size if receipt else None,
-        why=failure[0].what if failure else note.why() if note and not receipt else None,
+        why=failure[0].what if failure else note.why() if note else None,
         where=failure[0].where() if failure else None,
     )
 

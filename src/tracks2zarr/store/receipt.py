@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import dataclass
+from typing import Any
 
-from tracks2zarr.common.files import FolderContent, read_json
+from tracks2zarr.common.documents import Document, DocumentError, fields_of
+from tracks2zarr.common.files import FolderContent
 from tracks2zarr.common.problems import Problem
-from tracks2zarr.planning.plan import ClipPlan, VideoPlan, digest_of_json, fields_of
+from tracks2zarr.planning.plan import ClipPlan, VideoPlan, digest_of_json
 from tracks2zarr.tracks.files import digest_of
 from tracks2zarr.tracks.formats import ReaderName
-
-#: The version of the receipt's JSON; a receipt of another one does not count.
-RECEIPT_FORMAT = 2
-#: Those that can be read; in the first, clips have no `reader`.
-_READABLE_FORMATS = {1, RECEIPT_FORMAT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +29,7 @@ class ClipReceipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(Document):
     """What was done for one video.
 
     Parameters
@@ -61,6 +56,9 @@ class Receipt:
         What was noticed while the clips were read.
     """
 
+    kind = "tracks2zarr_receipt"
+    formats = (1, 2)
+
     plan: VideoPlan
     clips: tuple[ClipReceipt, ...]
     content: FolderContent
@@ -71,7 +69,7 @@ class Receipt:
     peak_memory: int
     host: str
     versions: Mapping[str, str]
-    warnings: tuple[Problem, ...] = field(default=())
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def video(self) -> str:
@@ -90,11 +88,17 @@ class Receipt:
 
     def fingerprint(self) -> str:
         """Return the fingerprint of what was converted, the content of its sources included."""
-        return fingerprint(self.plan, {clip.clip: clip.digest for clip in self.clips})
+        sources = [self.digest(clip.clip) for clip in self.plan.clips]
+        return digest_of_json({"plan": self.plan.fingerprint(), "sources": sources})
 
     def digest(self, clip: str) -> str | None:
         """Return the digest of a clip's source, or None for a clip that is not there."""
-        return {receipt.clip: receipt.digest for receipt in self.clips}.get(clip)
+        done = self.clip(clip)
+        return None if done is None else done.digest
+
+    def clip(self, clip: str) -> ClipReceipt | None:
+        """Return what was done for a clip, or None for a clip that is not there."""
+        return next((done for done in self.clips if done.clip == clip), None)
 
     def holds(self, plan: VideoPlan) -> bool:
         """Tell whether the group is what a plan asks for.
@@ -110,70 +114,18 @@ class Receipt:
         then = next((other for other in self.plan.clips if other.clip == clip.clip), None)
         if then is None:
             return False
-        if (clip.source_path, clip.size, clip.mtime_ns) == (
-            then.source_path,
-            then.size,
-            then.mtime_ns,
-        ):
+        if all(getattr(clip, n) == getattr(then, n) for n in ("source_path", "size", "mtime_ns")):
             return True
         try:
             return digest_of(clip.source_path) == self.digest(clip.clip)
         except OSError:
             return False
 
-    def to_json(self) -> str:
-        """Return the receipt as JSON text."""
-        document = {
-            "tracks2zarr_receipt": RECEIPT_FORMAT,
-            "video": self.plan.video,
-            "fingerprint": self.fingerprint(),
-            **fields_of(self),
-            "plan": self.plan.as_dict(),
-            "clips": [fields_of(clip) for clip in self.clips],
-            "content": fields_of(self.content),
-            "seconds": dict(self.seconds),
-            "versions": dict(self.versions),
-            "warnings": [problem.as_dict() for problem in self.warnings],
-        }
-        return json.dumps(document, indent=1, allow_nan=False) + "\n"
+    def as_dict(self) -> dict[str, Any]:
+        """Return the receipt for JSON, with the video's id and the fingerprint."""
+        return {"video": self.video, "fingerprint": self.fingerprint(), **fields_of(self)}
 
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """Make a receipt from JSON text.
-
-        Raises
-        ------
-        ValueError
-            If the text is no receipt, is one of another version, or was changed.
-        """
-        try:
-            document = read_json(text)
-            if document["tracks2zarr_receipt"] not in _READABLE_FORMATS:
-                raise ValueError("another format")
-            names = ("attempt", "started", "finished", "seconds", "peak_memory", "host", "versions")
-            receipt = cls(
-                plan=VideoPlan.from_dict(document["plan"]),
-                clips=tuple(ClipReceipt(**clip) for clip in document["clips"]),
-                content=FolderContent(**document["content"]),
-                warnings=tuple(Problem.from_dict(problem) for problem in document["warnings"]),
-                **{name: document[name] for name in names},
-            )
-            if document["fingerprint"] != receipt.fingerprint():
-                raise ValueError("its fingerprint is not that of its clips")
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not a receipt: {error!r}") from None
-        return receipt
-
-
-def fingerprint(plan: VideoPlan, digests: Mapping[str, str]) -> str:
-    """Return the fingerprint of a video: of its plan and of the content of its sources.
-
-    Parameters
-    ----------
-    plan
-        The video's plan.
-    digests
-        The digest of each clip's tracks file, by clip id.
-    """
-    sources = [digests[clip.clip] for clip in plan.clips]
-    return digest_of_json({"plan": plan.fingerprint(), "sources": sources})
+    def check(self, found: Mapping[str, Any]) -> None:
+        """Check the fingerprint that was written with the receipt."""
+        if found["fingerprint"] != self.fingerprint():
+            raise DocumentError("its fingerprint is not that of its clips")

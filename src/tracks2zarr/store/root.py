@@ -12,8 +12,11 @@ from tracks2zarr.common.files import read_json, write_atomically
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
 from tracks2zarr.planning.plan import Plan
-from tracks2zarr.store.store import OURS, State, Store, existing_store
+from tracks2zarr.store.existing import existing_store
+from tracks2zarr.store.paths import OWN_FOLDER
+from tracks2zarr.store.store import Store
 from tracks2zarr.store.unverified import Unverified
+from tracks2zarr.store.video_state import State, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def make_root(folder: Path, plan: Plan) -> None:
     plan
         What is to be done.
     """
-    write_atomically(folder / OURS / "plan.json", Plan(plan.videos).to_json().encode())
+    Plan(plan.videos).write(folder / OWN_FOLDER / "plan.json")
     write_atomically(folder / "zarr.json", _root_bytes({}), temporary=_new_root_file(folder))
 
 
@@ -99,7 +102,7 @@ def listed_in(store: Store) -> set[str]:
 
 def _new_root_file(folder: Path) -> Path:
     """Return where the root's metadata are written before they take their name."""
-    return folder / OURS / "zarr.json.new"
+    return folder / OWN_FOLDER / "zarr.json.new"
 
 
 def _bytes_at(path: Path) -> bytes | None:
@@ -111,13 +114,13 @@ def _bytes_at(path: Path) -> bytes | None:
 
 def _consolidate(store: Store) -> tuple[Finalised, bytes]:
     """Return what is finished, and the bytes of the root's metadata that list it."""
-    states = {video.video: store.state(video) for video in store.read_plan().videos}
+    states = {video.video: state_of(store, video) for video in store.read_plan().videos}
     done = [video for video, state in states.items() if state is State.DONE]
     groups = store.groups()
     notes = {name: note for name in groups if (note := _note(store, name, states.get(name)))}
     unplanned = [name for name in groups if name not in states and name not in notes]
-    others = [name for name in unplanned if not store.is_ours(name)]
-    unlisted = tuple(name for name in unplanned if store.is_ours(name))
+    others = [name for name in unplanned if not store.is_from_tracks2zarr(name)]
+    unlisted = tuple(name for name in unplanned if store.is_from_tracks2zarr(name))
     found = {name: _nodes(store.group(name), name) for name in sorted([*done, *others, *notes])}
     gone = {name for name, below in found.items() if below is None}
     states |= dict.fromkeys(gone & states.keys(), State.MISSING)

@@ -14,16 +14,18 @@ from tracks2zarr.common.files import remove_if_empty, remove_tree
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.planning.plan import Plan
+from tracks2zarr.store.existing import inside_problem, what_lies_at
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.root import is_stale, make_root
-from tracks2zarr.store.store import State, Store, inside_problem
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.video_state import State, state_of
 
 _REPLACED = ".replaced"
 _NEW = ".new"
 
 
-class Once(Protocol):
-    """What is done for a store once by many runs, under its lock for opening."""
+class OnFirstOpening(Protocol):
+    """What the first of many runs does when it opens the store, under the lock for opening."""
 
     def is_done(self) -> bool:
         """Tell whether one of the runs has opened the store."""
@@ -35,8 +37,10 @@ class Once(Protocol):
 
 
 @contextmanager
-def opened(store: Store, plan: Plan, mode: Mode, once: Once | None = None) -> Iterator[bool]:
-    """Make, replace or enter a store, and hold it against being replaced while a block runs.
+def open_for_writing(
+    store: Store, plan: Plan, mode: Mode, on_first: OnFirstOpening | None = None
+) -> Iterator[bool]:
+    """Make, replace or enter a store, and keep others from replacing it while a block runs.
 
     Parameters
     ----------
@@ -47,7 +51,7 @@ def opened(store: Store, plan: Plan, mode: Mode, once: Once | None = None) -> It
     mode
         ``w-`` fails where the store exists, unless it is what a run of the same plan left
         unfinished; ``w`` replaces it; ``a`` adds to it.
-    once
+    on_first
         For a run that is a part of something larger, such as an array job, to which the mode is
         applied once.
 
@@ -70,15 +74,15 @@ def opened(store: Store, plan: Plan, mode: Mode, once: Once | None = None) -> It
             with store.opening_lock():
                 _recover(store)
                 is_new = not os.path.lexists(store.path)
-                if once is None:
+                if on_first is None:
                     _enter(store, plan, mode)
-                elif not (store.exists() and once.is_done()):
+                elif not (store.exists() and on_first.is_done()):
                     _enter(store, plan, mode)
-                    once.do()
+                    on_first.do()
                 stack.enter_context(store.run_lock())
             yield is_new
     finally:
-        tidy(store)
+        remove_empty_temp(store)
 
 
 def _enter(store: Store, plan: Plan, mode: Mode) -> None:
@@ -97,7 +101,7 @@ def is_unfinished(store: Store, plan: Plan) -> bool:
     then = {video.video: video.fingerprint() for video in there.videos}
     if then != {video.video: video.fingerprint() for video in plan.videos}:
         return False
-    return is_stale(store) or any(store.state(v) is not State.DONE for v in there.videos)
+    return is_stale(store) or any(state_of(store, v) is not State.DONE for v in there.videos)
 
 
 def _misplaced(store: Store, plan: Plan) -> Iterator[Problem]:
@@ -122,18 +126,13 @@ def _not_a_store(store: Store) -> Iterator[Problem]:
     """Yield the problem of a path that holds something else; an empty folder is fine."""
     if not os.path.lexists(store.path) or store.exists():
         return
-    if store.path.is_dir():
-        inside = sorted(entry.name for entry in store.path.iterdir())
-        if not inside:
-            return
-        found = f"a folder that holds {comma_list(inside, 5)}"
-    else:
-        found = "a file"
+    if store.path.is_dir() and not any(store.path.iterdir()):
+        return
     yield Problem(
         kind="not-a-store",
         what="The path of the store is taken by something else, which is left as it is.",
         file=str(store.path),
-        found=found,
+        found=what_lies_at(store.path),
         expected="nothing, an empty folder, or a Zarr v3 store",
         remedy="Pass another path for the store.",
     )
@@ -214,7 +213,7 @@ def withdraw(store: Store, plan_file: os.stat_result) -> None:
     except LockedError:
         return
     finally:
-        tidy(store)
+        remove_empty_temp(store)
 
 
 def _is_untouched(store: Store, plan_file: os.stat_result) -> bool:
@@ -241,7 +240,7 @@ def _recover(store: Store) -> None:
         remove_tree(new)
 
 
-def tidy(store: Store) -> None:
+def remove_empty_temp(store: Store) -> None:
     """Remove the folder for what is in progress, where nothing is in progress any more."""
     if not store.temp.is_dir():
         return

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
-from tracks2zarr.common.files import write_atomically
+from tracks2zarr.common.documents import Document, DocumentError
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.common.provenance import now
 from tracks2zarr.store.store import Store
 
-#: The version of the record's JSON; a record of another one does not count.
-RECORD_FORMAT = 1
 #: Older attempts than these are forgotten.
 _ATTEMPTS_KEPT = 20
 
@@ -87,24 +84,12 @@ class AttemptRecord:
     problems: tuple[Problem, ...] = ()
     peak_memory: int | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the attempt for JSON."""
-        return asdict(self) | {"problems": [problem.as_dict() for problem in self.problems]}
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """Make an attempt from what `as_dict` returned."""
-        own = {
-            "place": Place(**fields["place"]),
-            "end": None if fields["end"] is None else End(fields["end"]),
-            "problems": tuple(Problem.from_dict(problem) for problem in fields["problems"]),
-        }
-        return cls(**{**fields, **own})
-
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Record(Document):
     """The attempts that tasks made at a video, the latest one last; there is at least one."""
+
+    kind = "tracks2zarr_task"
 
     video: str
     attempts: tuple[AttemptRecord, ...]
@@ -118,47 +103,20 @@ class Record:
         """Return the same record with another latest attempt."""
         return Record(self.video, (*self.attempts[:-1], attempt))
 
-    def to_json(self) -> str:
-        """Return the record as JSON text."""
-        document = {
-            "tracks2zarr_task": RECORD_FORMAT,
-            "video": self.video,
-            "attempts": [attempt.as_dict() for attempt in self.attempts],
-        }
-        return json.dumps(document, indent=1, allow_nan=False) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """Make a record from JSON text.
-
-        Raises
-        ------
-        ValueError
-            If the text is no record, or one of another version.
-        """
-        try:
-            document = json.loads(text)
-            if document["tracks2zarr_task"] != RECORD_FORMAT:
-                raise ValueError("another format")
-            attempts = tuple(AttemptRecord.from_dict(fields) for fields in document["attempts"])
-            if not attempts:
-                raise ValueError("no attempt")
-            return cls(document["video"], attempts)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not a record: {error!r}") from None
+    def check(self, found: Mapping[str, Any]) -> None:
+        """Check that there is an attempt."""
+        if not self.attempts:
+            raise DocumentError("no attempt")
 
 
 def read_record(store: Store, video: str) -> Record | None:
     """Return what tasks left of their attempts at a video; None where there is nothing."""
-    try:
-        return Record.from_json(store.record_file(video).read_bytes())
-    except (OSError, ValueError):
-        return None
+    return Record.read(store.record_file(video))
 
 
 def write_record(store: Store, record: Record) -> None:
     """Replace a video's record; whoever does holds the video's lock."""
-    write_atomically(store.record_file(record.video), record.to_json().encode())
+    record.write(store.record_file(record.video))
 
 
 def begin_attempt(store: Store, video: str, place: Place) -> AttemptRecord:

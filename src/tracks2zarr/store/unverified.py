@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Self
 
-from tracks2zarr.common.files import FolderContent, read_json
+from tracks2zarr.common.documents import Document
+from tracks2zarr.common.files import FolderContent
 from tracks2zarr.common.problems import comma_list
-from tracks2zarr.planning.plan import fields_of
-
-#: The version of the note's JSON; a note of another one does not count.
-NOTE_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +19,7 @@ class ClipFrames:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unverified:
+class Unverified(Document):
     """The note on a group that another workflow made, in place of a receipt.
 
     Parameters
@@ -45,6 +40,8 @@ class Unverified:
     clips
         The frames of its clips; empty where they cannot be seen.
     """
+
+    kind = "tracks2zarr_unverified"
 
     video: str
     content: FolderContent
@@ -69,32 +66,3 @@ class Unverified:
         else:
             frames = "whether frames were renumbered cannot be seen"
         return f"unverified: made by another workflow; {frames}"
-
-    def to_json(self) -> str:
-        """Return the note as JSON text."""
-        document = {
-            "tracks2zarr_unverified": NOTE_FORMAT,
-            **fields_of(self),
-            "content": fields_of(self.content),
-            "clips": [fields_of(clip) for clip in self.clips],
-        }
-        return json.dumps(document, indent=1, allow_nan=False) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """Make a note from JSON text.
-
-        Raises
-        ------
-        ValueError
-            If the text is none, or one of another version.
-        """
-        try:
-            document = read_json(text)
-            if document.pop("tracks2zarr_unverified") != NOTE_FORMAT:
-                raise ValueError("another format")
-            document["content"] = FolderContent(**document["content"])
-            document["clips"] = tuple(ClipFrames(**clip) for clip in document["clips"])
-            return cls(**document)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not a note: {error!r}") from None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tracks2zarr.common.problems import Problem
 from tracks2zarr.dataset.clip_boxes import ClipBoxes, Spill
 from tracks2zarr.tracks.formats import (
     OnBytes,
-    ReadFile,
+    ReaderName,
     TracksFormat,
     TracksReader,
     UnrecognisedError,
@@ -19,10 +20,15 @@ from tracks2zarr.tracks.frames import FrameRule
 
 @dataclass(frozen=True, slots=True)
 class ReadClip:
-    """A clip as it was read: where the columns of its boxes lie, and what the reader found."""
+    """A clip as it was read: where the columns of its boxes lie, and what was found in its file.
+
+    `digest` is that of the tracks file; `reader` is None where nobody knows which one read it.
+    """
 
     folder: Path
-    file: ReadFile
+    digest: str
+    reader: ReaderName | None
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def boxes(self) -> ClipBoxes:
@@ -76,7 +82,7 @@ def _read_with(
         file = reader.read_file(path, rule, spill.append, on_bytes)
     if spill.boxes(file.frame_of_image).first_duplicate() is not None:
         raise UnrecognisedError
-    return ReadClip(folder, file)
+    return ReadClip(folder, file.digest, file.reader, file.warnings)
 
 
 def _stop_only(on_bytes: OnBytes) -> OnBytes:

@@ -17,8 +17,10 @@ from tracks2zarr.parallel.cores import available_cores
 from tracks2zarr.parallel.processes import ProgressTable, process_pool
 from tracks2zarr.planning.metadata_csv import read_metadata
 from tracks2zarr.planning.plan import Plan
+from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.root import is_stale
-from tracks2zarr.store.store import State, Store, existing_store
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.video_state import State
 from tracks2zarr.tracks.files import folder_problem
 from tracks2zarr.verifying.one_video import (
     VideoToVerify,
@@ -168,7 +170,7 @@ def _unplanned(store: Store, planned: set[str]) -> Iterator[VideoVerdict]:
         if name in planned:
             continue
         note = store.read_note(name)
-        if note is not None and not store.is_ours(name):
+        if note is not None and not store.is_from_tracks2zarr(name):
             yield unverified_verdict(store, note)
             continue
         problem = Problem(

@@ -11,8 +11,9 @@ from tracks2zarr.common.files import FolderContent, read_content
 from tracks2zarr.common.problems import Problem, one_line
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.store.store import State, Store
+from tracks2zarr.store.store import Store
 from tracks2zarr.store.unverified import Unverified
+from tracks2zarr.store.video_state import State, state_of
 
 _AGAIN = (
     "Run 'tracks2zarr create' again with --store-mode a; on a cluster, 'tracks2zarr slurm rerun'."
@@ -73,12 +74,12 @@ def verify_video(task: VideoToVerify) -> VideoVerdict:
     """
     store, video = Store(task.store), task.plan.video
     note = store.unverified(video)
-    if note is not None and store.state(task.plan) is State.UNKNOWN:
+    if note is not None and state_of(store, task.plan) is State.UNKNOWN:
         return unverified_verdict(store, note)
     receipt = store.read_receipt(video)
     problem = _receipt_problem(store, task.plan, receipt)
     if problem is not None or receipt is None:
-        state = store.state(task.plan)
+        state = state_of(store, task.plan)
         why = (problem,) if problem else ()
         return VideoVerdict(video, State.FAILED if state is State.DONE else state, why)
     problems = list(_content_problems(store, receipt))

@@ -27,7 +27,7 @@ from tracks2zarr.tracks.frames import FrameRule
 #: One box as it stands in the file: the corner and the size, pixels.
 _BOX = np.dtype([("track", "<i8"), ("corner", "<f4", 2), ("size", "<f4", 2), ("confidence", "<f4")])
 #: Boxes with more bytes than this wait in a temporary file, not in memory.
-_IN_MEMORY = 64 * 2**20
+_IN_MEMORY = 16 * 2**20
 
 type _Read = Callable[[Path, FrameRule, TakeBoxes, OnBytes], ReadFile]
 

@@ -26,7 +26,7 @@ from tracks2zarr.verifying.expected import (
 from tracks2zarr.verifying.source_boxes import BoxesOfFrames, SourceBoxes
 
 #: Values of one array that are read at once.
-_MOST_VALUES = 8 * 2**20
+_MOST_VALUES = 4 * 2**20
 
 type Floats = NDArray[np.float32]
 

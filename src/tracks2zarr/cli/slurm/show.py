@@ -20,7 +20,7 @@ from tracks2zarr.cli.tables import UNLIMITED
 from tracks2zarr.common.files import write_atomically
 from tracks2zarr.common.problems import comma_list
 from tracks2zarr.common.words import count_text, size_text, time_text
-from tracks2zarr.store.store import State
+from tracks2zarr.store.video_state import State
 
 if TYPE_CHECKING:
     from tracks2zarr.slurm.finish import Finished

@@ -93,7 +93,7 @@ def command(
         os.environ.setdefault(MAX_THREADS, os.environ[_CPUS])
     from tracks2zarr.slurm.array_task import place_here, submitted_task
     from tracks2zarr.store.store import Store
-    from tracks2zarr.store.store_mode import opened
+    from tracks2zarr.store.store_mode import open_for_writing
 
     place, target = place_here(os.environ, number), Store.at(store)
     entered: AbstractContextManager[object]
@@ -101,7 +101,7 @@ def command(
         inputs = {"tracks_dir": tracks_dir, "metadata_csv": metadata, **settings}
         known = {"store": target, "place": place, "first_index": first_index}
         once = _array_job(inputs, log_dir, group_mode=group_mode, **known)
-        entered = opened(target, once.plan, store_mode, once)
+        entered = open_for_writing(target, once.plan, store_mode, once)
     else:
         entered = _entered(store)
     with entered:
@@ -123,7 +123,7 @@ def _number(index: int | None, variable: str) -> int:
 
 
 def _entered(store: Path) -> AbstractContextManager[None]:
-    from tracks2zarr.store.store import existing_store
+    from tracks2zarr.store.existing import existing_store
 
     return existing_store(store).run_lock()
 

@@ -1,0 +1,100 @@
+"""What the stores of a merge have of each video, and how two of them compare."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from tracks2zarr.common.files import read_content
+from tracks2zarr.merging.older_groups import why_not
+from tracks2zarr.planning.plan import VideoPlan
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
+
+
+def can_move(one: VideoInStore) -> bool:
+    """Tell whether a video is finished, or a group that the older workflow made."""
+    if one.state is State.UNKNOWN:
+        return why_not(one.group) is None
+    return one.state is State.DONE
+
+
+def original_digest(one: VideoInStore) -> str:
+    """Return the digest of a group of another workflow, as that left it."""
+    return one.note.original if one.note else read_content(one.group).digest
+
+
+def videos_of(store: Store) -> dict[str, VideoInStore]:
+    """Return all that a store has or plans, by video, sorted.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If its plan cannot be read.
+    """
+    plans = store.read_plan().by_id
+    receipts = {path.stem for path in store.receipt_file("any").parent.glob("*.json")}
+    names = sorted({*plans, *store.groups(), *receipts})
+    return {name: video_in_store(store, name, plans.get(name)) for name in names}
+
+
+class PlanView:
+    """The plan of a store as it is on the disk; it is read again only where it has changed.
+
+    Parameters
+    ----------
+    store
+        The store.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen: tuple[int, int] | None = None
+        self._plans: dict[str, VideoPlan] = {}
+
+    def get(self, video: str) -> VideoPlan | None:
+        """Return the plan of a video, or None where there is none now."""
+        try:
+            found = self._store.plan_file.stat()
+        except FileNotFoundError:
+            return None
+        if self._seen != (found.st_ino, found.st_mtime_ns):
+            self._plans = self._store.read_plan().by_id
+            self._seen = found.st_ino, found.st_mtime_ns
+        return self._plans.get(video)
+
+
+class Match(StrEnum):
+    """How a source's video compares with the target's."""
+
+    #: The target has nothing that could be lost.
+    NEW = "new"
+    #: The target has the very same.
+    SAME = "same"
+    CONFLICT = "conflict"
+
+
+def compare(source: VideoInStore, target: VideoInStore) -> Match:
+    """Compare what a source has of a video with what the target has of it.
+
+    Receipts and notes decide; no group with a receipt or a note is read.
+    """
+    if _are_same(source, target):
+        return Match.SAME
+    if not target.has_group:
+        return Match.NEW
+    if target.state is State.UNKNOWN or target.receipt is not None:
+        return Match.CONFLICT
+    # a group without a receipt, which a run left: lost is what the source has not got
+    lost = target.store.clip_ids(target.video) - source.store.clip_ids(source.video)
+    return Match.CONFLICT if lost else Match.NEW
+
+
+def _are_same(source: VideoInStore, target: VideoInStore) -> bool:
+    if source.state is State.UNKNOWN or target.state is State.UNKNOWN:
+        return source.state is target.state and original_digest(source) == original_digest(target)
+    if source.receipt is None or target.receipt is None or not source.fits_plan:
+        return False
+    return (
+        source.receipt.fingerprint() == target.receipt.fingerprint()
+        and source.receipt.content == target.receipt.content
+    )

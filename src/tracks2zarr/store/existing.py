@@ -1,0 +1,84 @@
+"""Finding the store at a path, and telling it from a part of one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, did_you_mean
+from tracks2zarr.store.paths import OWN_FOLDER
+from tracks2zarr.store.store import Store, is_group, node_type
+
+
+def enclosing_group(path: Path) -> Path | None:
+    """Return the Zarr group, such as a store, in whose folder a path lies; None for none."""
+    return next((above for above in path.parents if is_group(above / "zarr.json")), None)
+
+
+def inside_problem(store: Store) -> Problem | None:
+    """Return the problem of a path within a store, or to the group of a video; None for none."""
+    outer = enclosing_group(store.path)
+    # where it has that folder it is a store, and its groups need no look
+    has_own_folder = (store.path / OWN_FOLDER).is_dir()
+    nodes = [] if has_own_folder or store.groups() else sorted(store.path.glob("*/zarr.json"))
+    arrays = [node.parent.name for node in nodes if node_type(node) == "array"]
+    if outer is None and not arrays:
+        return None
+    found, remedy = f"a folder within {outer}", f"Pass the store: {outer or store.path.parent}"
+    if arrays:
+        found = f"the arrays {comma_list(arrays, 4)}"
+    elif has_own_folder:
+        found, remedy = f"a store within {outer}", "Move it out."
+    return Problem(
+        kind="inside-store",
+        what="This is a part of a store, such as the group of a video, and not a store.",
+        file=str(store.path),
+        found=found,
+        expected="a store, which holds one group a video, outside all others",
+        remedy=remedy,
+    )
+
+
+def existing_store(path: str | os.PathLike[str]) -> Store:
+    """Return the store at a path.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is none, or it is a part of one only.
+    """
+    store = Store.at(path)
+    if store.exists():
+        if problem := inside_problem(store):
+            raise Tracks2ZarrError(problem)
+        return store
+    given = Path(path).absolute()
+    near = did_you_mean(given.name, _stores_beside(given))
+    raise Tracks2ZarrError(
+        Problem(
+            kind="no-store",
+            what="There is no Zarr store.",
+            file=str(given),
+            found=what_lies_at(given),
+            expected="a store that 'tracks2zarr create' made",
+            remedy=near or f"Check the path.{stores_beside_text(given)}",
+        )
+    )
+
+
+def what_lies_at(path: Path) -> str:
+    """Return in words what lies at a path, where it is no store."""
+    if path.is_dir():
+        inside = sorted(entry.name for entry in path.iterdir())
+        return f"a folder that holds {comma_list(inside, 5)}" if inside else "an empty folder"
+    return "a file" if path.exists() else "nothing there"
+
+
+def stores_beside_text(path: Path) -> str:
+    """Return a sentence that names the stores beside a path; empty where there is none."""
+    nearby = _stores_beside(path)
+    return f" Beside it there is {comma_list(nearby, 5)}." if nearby else ""
+
+
+def _stores_beside(path: Path) -> list[str]:
+    return sorted(entry.name for entry in path.parent.glob("*.zarr"))
