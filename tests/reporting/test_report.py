@@ -14,7 +14,7 @@ import tracks2zarr as tz
 from support.commands import call, files_below
 from support.experiments import Box, Clip, Experiment, Video
 from support.sample import SAMPLE
-from tracks2zarr.group.writer import shard_path
+from tracks2zarr.group.geometry import shard_path
 from tracks2zarr.reporting.timeline import timeline
 from tracks2zarr.store.overview import ClipInfo
 

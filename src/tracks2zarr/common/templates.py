@@ -12,7 +12,7 @@ def render(
     values: Mapping[str, Any],
     *,
     filters: Mapping[str, Callable[[Any], str]],
-    autoescape: bool,
+    is_html: bool,
 ) -> str:
     """Return a template filled in; a value that is missing is an error.
 
@@ -26,16 +26,16 @@ def render(
         What to fill in.
     filters
         Functions that the template may apply to values.
-    autoescape
-        Whether values are escaped for HTML.
+    is_html
+        Whether values are escaped for HTML, and the last newline of each file is left out.
     """
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(package),
         undefined=jinja2.StrictUndefined,
-        autoescape=autoescape,
-        keep_trailing_newline=True,
+        autoescape=is_html,
+        keep_trailing_newline=not is_html,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -27,7 +27,7 @@ from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
 
 #: What is imported while tracks files are read.
-_IMPORTED = ("tracks2zarr.group.writer", "tracks2zarr.group.comparison")
+_IMPORTED = ("tracks2zarr.group.writer", "tracks2zarr.group.box_comparison")
 
 
 class Result(StrEnum):
@@ -258,7 +258,8 @@ def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ClipResult], clock
     """Write the group, read it back, hold it against the boxes, and make its receipt."""
     from tracks2zarr.dataset.clip_boxes import ClipBoxes
     from tracks2zarr.group import writer
-    from tracks2zarr.group.comparison import Comparison
+    from tracks2zarr.group.box_comparison import clip_differences
+    from tracks2zarr.group.comparison import WrittenGroup, metadata_differences
     from tracks2zarr.group.video_arrays import VideoArrays
 
     tracks = [ClipBoxes.load(clip.folder).track_ids for clip in clips]
@@ -271,10 +272,10 @@ def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ClipResult], clock
             writer.write_boxes(attempt.group, number, boxes, arrays)
             counts.append(len(boxes))
     with clock.step("check"):
-        comparison = Comparison(attempt.group, arrays)
-        problems = list(comparison.differences())
+        written = WrittenGroup.open(attempt.group, arrays)
+        problems = list(metadata_differences(written))
         for number, clip in enumerate(clips):
-            problems += comparison.clip_differences(number, ClipBoxes.load(clip.folder))
+            problems += clip_differences(written, number, ClipBoxes.load(clip.folder))
         if problems:
             raise Tracks2ZarrError(problems)
         content = read_content(attempt.group)

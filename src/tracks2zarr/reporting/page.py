@@ -215,7 +215,7 @@ def _colours(types: Sequence[str]) -> dict[str, str]:
 def as_html(page: Page) -> str:
     """Return the report as one HTML document that needs no other file."""
     return render(
-        "tracks2zarr.reporting", "report.html.j2", {"page": page}, filters=_FILTERS, autoescape=True
+        "tracks2zarr.reporting", "report.html.j2", {"page": page}, filters=_FILTERS, is_html=True
     )
 
 

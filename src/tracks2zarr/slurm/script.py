@@ -152,7 +152,7 @@ def _directive(option: str) -> str:
 
 
 def _render(template: str, **values: Any) -> str:
-    return render("tracks2zarr.slurm", template, values, filters=_FILTERS, autoescape=False)
+    return render("tracks2zarr.slurm", template, values, filters=_FILTERS, is_html=False)
 
 
 _FILTERS: Mapping[str, Callable[[Any], str]] = {

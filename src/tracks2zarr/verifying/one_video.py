@@ -225,7 +225,8 @@ def _source_problems(
     read: Callable[[Sequence[Source]], Iterator[row_reader.ReadClip]],
 ) -> Iterator[Problem]:
     """Yield what differs from the sources; sources that are not there go into `absent`."""
-    from tracks2zarr.group.comparison import Comparison
+    from tracks2zarr.group.box_comparison import clip_differences
+    from tracks2zarr.group.comparison import WrittenGroup, metadata_differences
     from tracks2zarr.group.video_arrays import VideoArrays
 
     plan = receipt.plan
@@ -252,10 +253,10 @@ def _source_problems(
         tracks = _tracks_in_store(store, plan.video)
     else:
         tracks = [sound[number].boxes.track_ids for number in range(len(plan.clips))]
-    comparison = Comparison(store.group(plan.video), VideoArrays(plan, tracks))
-    yield from comparison.differences()
+    written = WrittenGroup.open(store.group(plan.video), VideoArrays(plan, tracks))
+    yield from metadata_differences(written)
     for number, source in sound.items():
-        yield from comparison.clip_differences(number, source.boxes)
+        yield from clip_differences(written, number, source.boxes)
 
 
 def _is_there(path: Path) -> bool:
