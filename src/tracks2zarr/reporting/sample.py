@@ -156,7 +156,8 @@ def sample_clip(store: Store, receipt: Receipt, clip: str) -> ClipSample:
     plan, done = receipt.plan.clips[number], receipt.clips[number]
     counts = _Counts(np.zeros(plan.n_frames, np.int64), np.zeros(done.n_individuals, np.int64))
     step = max(1, -(-done.n_boxes // POINTS_DRAWN))
-    kept: list[tuple[Any, ...]] = []
+    none = np.zeros(0, np.int64)
+    kept: list[tuple[Any, ...]] = [(none, none, np.zeros((0, 2), np.float32), none.astype(bool))]
     for boxes in stored_boxes(store.group(receipt.video), number):
         report_bytes(0, 0)  # raises where the run is to stop
         counts.in_view += np.bincount(boxes.frame, minlength=plan.n_frames)
@@ -193,15 +194,6 @@ def _thinned(boxes: StoredBoxes, step: int, escape: int | None) -> tuple[Any, ..
 
 def _joined(kept: list[tuple[Any, ...]], step: int) -> Trajectories:
     """Join the points of all chunks; a run that goes on in the next chunk does not begin there."""
-    if not kept:
-        none = np.zeros(0, np.int64)
-        return Trajectories(
-            individual=none,
-            frame=none,
-            position=np.zeros((0, 2), np.float32),
-            begins=np.zeros(0, np.bool_),
-            step=step,
-        )
     individual, frame, position, begins = (np.concatenate(part) for part in zip(*kept, strict=True))
     order = np.lexsort((frame, individual))
     individual, frame, begins = individual[order], frame[order], begins[order]
