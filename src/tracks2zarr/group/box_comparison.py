@@ -60,7 +60,7 @@ def _escape_differences(written: WrittenGroup, number: int, array: Any) -> Itera
     if len(frames):
         frame = int(frames[0])
         what = f"The escape state from frame {frame} on."
-        yield written.problem(what, found[frame], expected[frame], clip.clip)
+        yield written.difference(what, found[frame], expected[frame], clip.clip)
 
 
 def _zarr_differences(
@@ -75,7 +75,7 @@ def _zarr_differences(
         if differs(found, own[: found.shape[0], ..., : found.shape[-1]]).any():
             clip = written.arrays.plan.clips[number].clip
             what = f"The {name} from frame {start} on, as zarr reads it."
-            yield written.problem(what, "other values", "what is stored", clip)
+            yield written.difference(what, "other values", "what is stored", clip)
 
 
 def _box_differences(
@@ -93,9 +93,9 @@ def _box_differences(
             count += 1
             if count <= ROWS_NAMED:
                 what = f"The {name} of {_track(boxes, individual)} in frame {frame}."
-                yield written.problem(what, is_, should, clip)
+                yield written.difference(what, is_, should, clip)
     if count > ROWS_NAMED:
-        yield written.problem("Boxes, in all.", f"{count} values differ", "none", clip)
+        yield written.difference("Boxes, in all.", f"{count} values differ", "none", clip)
 
 
 def _track(boxes: ClipBoxes, individual: int) -> str:

@@ -56,7 +56,7 @@ class WrittenGroup:
         group = zarr.open_group(LocalStore(path, read_only=True), mode="r", zarr_format=3)
         return cls(path, arrays, dict(group.attrs), dict(group.members()))
 
-    def problem(
+    def difference(
         self, what: str, found: object, expected: object, clip: str | None = None
     ) -> Problem:
         """Return what differs as a problem."""
@@ -79,7 +79,7 @@ def metadata_differences(written: WrittenGroup) -> Iterator[Problem]:
     names = {schema.renamed(variable.name, dim): variable for variable in schema.VARIABLES}
     for name in sorted(names.keys() ^ written.nodes.keys()):
         found, wanted = ("there", "not there") if name in written.nodes else ("not there", "there")
-        yield written.problem(f"The array '{one_line(name)}'.", found, wanted)
+        yield written.difference(f"The array '{one_line(name)}'.", found, wanted)
     yield from _consolidated_differences(written)
     coordinates = written.arrays.coordinates()
     for name, variable in names.items():
@@ -95,7 +95,7 @@ def _attribute_differences(written: WrittenGroup) -> Iterator[Problem]:
     for name in sorted(found.keys() | expected.keys()):
         if found.get(name) != expected.get(name):
             what = f"The attribute '{one_line(name)}' of the group."
-            yield written.problem(what, found.get(name), expected.get(name))
+            yield written.difference(what, found.get(name), expected.get(name))
 
 
 def _consolidated_differences(written: WrittenGroup) -> Iterator[Problem]:
@@ -110,7 +110,7 @@ def _consolidated_differences(written: WrittenGroup) -> Iterator[Problem]:
     for name in sorted(own.keys() | listed.keys()):
         if own.get(name) != listed.get(name):
             what = f"The metadata of the array '{one_line(name)}' in the group."
-            yield written.problem(what, "other metadata", "those of the array")
+            yield written.difference(what, "other metadata", "those of the array")
 
 
 def _array_differences(
@@ -128,7 +128,7 @@ def _array_differences(
     for aspect, found, expected in checks:
         if found != expected:
             what = f"The {aspect} of the array '{one_line(array.basename)}'."
-            yield written.problem(what, found, expected)
+            yield written.difference(what, found, expected)
 
 
 def _value_differences(
@@ -141,10 +141,12 @@ def _value_differences(
     for place in differs[:ROWS_NAMED]:
         where = tuple(int(index) for index in place)
         what = f"The coordinate '{one_line(name)}' at {list(where)}."
-        yield written.problem(what, found[where], expected[where], _clip_at(written, array, where))
+        yield written.difference(
+            what, found[where], expected[where], _clip_at(written, array, where)
+        )
     if len(differs) > ROWS_NAMED:
         what = f"The coordinate '{one_line(name)}', in all."
-        yield written.problem(what, f"{len(differs)} values differ", "none")
+        yield written.difference(what, f"{len(differs)} values differ", "none")
 
 
 def _clip_at(written: WrittenGroup, array: zarr.Array[Any], where: tuple[int, ...]) -> str | None:
