@@ -11,7 +11,7 @@ import pytest
 import tracks2zarr as tz
 from support.experiments import ABSENT, Box, Clip, Experiment, Video
 from tracks2zarr.dataset.layout import Layout
-from tracks2zarr.group.writer import shard_path
+from tracks2zarr.group.geometry import shard_path
 from tracks2zarr.reporting import sample
 from tracks2zarr.reporting.panels import _breaks, _lines
 from tracks2zarr.reporting.sample import ClipSample, sample_clip

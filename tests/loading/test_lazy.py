@@ -19,7 +19,7 @@ from zarr.storage import LocalStore
 
 import tracks2zarr as tz
 from tracks2zarr.dataset.layout import Layout
-from tracks2zarr.loading import engine
+from tracks2zarr.group.stored_array import StoredArray, UnknownFormatError
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +142,10 @@ def test_another_format_is_left_to_zarr(
 ) -> None:
     folder = cut[0] / cut[1] / name
     document = json.loads((folder / "zarr.json").read_bytes())
-    engine.Chunked.of(folder, document)
+    StoredArray.from_metadata(folder, document)
     changed(document, path, value)
-    with pytest.raises(engine.UnknownFormatError):
-        engine.Chunked.of(folder, document)
+    with pytest.raises(UnknownFormatError):
+        StoredArray.from_metadata(folder, document)
 
 
 def test_a_group_that_does_not_list_its_arrays_is_read_by_zarr(

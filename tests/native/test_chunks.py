@@ -11,7 +11,7 @@ from tracks2zarr.dataset import schema
 from tracks2zarr.dataset.batches import Float32s
 from tracks2zarr.dataset.clip_boxes import ClipBoxes
 from tracks2zarr.native import library
-from tracks2zarr.native.chunks import Block
+from tracks2zarr.native.chunks import ChunkRow
 
 #: The wheel is tested without the compiled one; test_build.py says that the checkout has it.
 WAYS = ["compiled", "numpy"] if library.compiled() else ["numpy"]
@@ -61,17 +61,17 @@ def test_chunks_are_those_of_the_dense_array(name: str, share: float) -> None:
     boxes = some_boxes(share=share)
     full, n_rows = dense(boxes, name), 0
     for number in range(3):
-        block = Block.of(boxes, SHAPE, number)
-        n_sides = block.values[name].shape[1]
-        for column, rows in block.rows.items():
+        row = ChunkRow.from_boxes(boxes, SHAPE, number)
+        n_sides = row.values[name].shape[1]
+        for column, rows in row.rows.items():
             chunk = nothing(n_sides)
-            has_numbers = block.put(name, rows, chunk)
+            has_numbers = row.put(name, rows, chunk)
             left, first = column * INDIVIDUALS, number * FRAMES
             expected = full[first : first + FRAMES, :, left : left + INDIVIDUALS]
             np.testing.assert_array_equal(chunk, expected)
             assert has_numbers == (not np.isnan(expected).all())
-            assert block.is_in(name, rows, chunk)
-            block.clear(rows, chunk)
+            assert row.matches(name, rows, chunk)
+            row.clear(rows, chunk)
             assert np.isnan(chunk).all()
             n_rows += len(rows)
     assert n_rows == len(boxes)
@@ -81,9 +81,9 @@ def test_chunks_are_those_of_the_dense_array(name: str, share: float) -> None:
 def test_boxes_without_a_number_say_so() -> None:
     boxes = some_boxes()
     boxes.confidence[:] = np.nan
-    block = Block.of(boxes, SHAPE, 0)
+    row = ChunkRow.from_boxes(boxes, SHAPE, 0)
     chunk = nothing(1)
-    assert not any(block.put(schema.CONFIDENCE, rows, chunk) for rows in block.rows.values())
+    assert not any(row.put(schema.CONFIDENCE, rows, chunk) for rows in row.rows.values())
 
 
 @pytest.mark.usefixtures("way")
@@ -95,63 +95,63 @@ def test_every_other_value_is_seen(name: str, value: float, other: float) -> Non
     boxes = some_boxes()
     for column in (boxes.box, boxes.confidence):
         column[...] = value
-    block = Block.of(boxes, SHAPE, 1)
+    row = ChunkRow.from_boxes(boxes, SHAPE, 1)
     same = np.float32(value).tobytes() == np.float32(other).tobytes()
-    for rows in block.rows.values():
-        chunk = nothing(block.values[name].shape[1])
-        block.put(name, rows, chunk)
-        assert block.is_in(name, rows, chunk)
+    for rows in row.rows.values():
+        chunk = nothing(row.values[name].shape[1])
+        row.put(name, rows, chunk)
+        assert row.matches(name, rows, chunk)
         is_box = np.zeros(chunk.shape, bool)
-        is_box[block.frame[rows], :, block.individual[rows]] = True
+        is_box[row.frame[rows], :, row.individual[rows]] = True
         for place in np.ndindex(*chunk.shape):
             before = chunk[place]
             chunk[place] = other
             expected = same if is_box[place] else np.isnan(other)
-            assert block.is_in(name, rows, chunk) == expected
+            assert row.matches(name, rows, chunk) == expected
             chunk[place] = before
 
 
 @pytest.mark.usefixtures("way")
 def test_a_chunk_without_boxes_holds_nothing() -> None:
-    block = Block.of(some_boxes(), SHAPE, 0)
+    row = ChunkRow.from_boxes(some_boxes(), SHAPE, 0)
     no_rows, chunk = np.empty(0, np.int64), nothing(2)
-    assert block.is_in(schema.POSITION, no_rows, chunk)
+    assert row.matches(schema.POSITION, no_rows, chunk)
     chunk[0, 1, 2] = 0
-    assert not block.is_in(schema.POSITION, no_rows, chunk)
+    assert not row.matches(schema.POSITION, no_rows, chunk)
 
 
 @pytest.mark.usefixtures("way")
 def test_a_number_too_many_does_not_make_up_for_one_that_is_not_there() -> None:
-    block = Block.of(some_boxes(), SHAPE, 0)
-    (rows, *_) = block.rows.values()
+    row = ChunkRow.from_boxes(some_boxes(), SHAPE, 0)
+    (rows, *_) = row.rows.values()
     chunk = nothing(2)
-    block.put(schema.POSITION, rows, chunk)
+    row.put(schema.POSITION, rows, chunk)
     free = np.argwhere(np.isnan(chunk))[0]
     chunk[tuple(free)] = 1
-    chunk[block.frame[rows[0]], 0, block.individual[rows[0]]] = np.nan
-    assert not block.is_in(schema.POSITION, rows, chunk)
+    chunk[row.frame[rows[0]], 0, row.individual[rows[0]]] = np.nan
+    assert not row.matches(schema.POSITION, rows, chunk)
 
 
 @given(seed=st.integers(0, 2**32), share=st.floats(0, 1), number=st.integers(0, 3))
 def test_both_ways_are_alike(seed: int, share: float, number: int) -> None:
-    block = Block.of(some_boxes(seed, share), SHAPE, number)
-    for rows in block.rows.values():
-        for name, values in block.values.items():
+    row = ChunkRow.from_boxes(some_boxes(seed, share), SHAPE, number)
+    for rows in row.rows.values():
+        for name, values in row.values.items():
             chunks = []
             for found in (library.compiled(), None):
                 with pytest.MonkeyPatch.context() as patch:
                     patch.setattr(library, "compiled", lambda found=found: found)
                     chunk = nothing(values.shape[1])
-                    chunks.append((block.put(name, rows, chunk), chunk.tobytes()))
+                    chunks.append((row.put(name, rows, chunk), chunk.tobytes()))
             assert chunks[0] == chunks[1]
 
 
 def test_a_large_chunk_is_counted_whole() -> None:
     """The last number of many is seen."""
-    block = Block.of(some_boxes(), SHAPE, 0)
+    row = ChunkRow.from_boxes(some_boxes(), SHAPE, 0)
     no_rows = np.empty(0, np.int64)
     for size in (4095, 4096, 4097, 3 * 4096 + 5):
         chunk = np.full((1, 1, size), np.nan, np.float32)
-        assert block.is_in(schema.CONFIDENCE, no_rows, chunk)
+        assert row.matches(schema.CONFIDENCE, no_rows, chunk)
         chunk[0, 0, -1] = 0
-        assert not block.is_in(schema.CONFIDENCE, no_rows, chunk)
+        assert not row.matches(schema.CONFIDENCE, no_rows, chunk)

@@ -14,7 +14,7 @@ import tracks2zarr as tz
 from support.commands import call, files_below
 from support.experiments import Box, Clip, Experiment, Video
 from support.sample import SAMPLE
-from tracks2zarr.group.writer import shard_path
+from tracks2zarr.group.geometry import shard_path
 from tracks2zarr.reporting.timeline import timeline
 from tracks2zarr.store.overview import ClipInfo
 
@@ -221,7 +221,7 @@ def test_the_last_job_ends_well_where_the_report_cannot_be_written(tmp_path: Pat
     assert "warning: The file cannot be written there." in ended.stderr
     file.rmdir()
     full = OSError(errno.ENOSPC, "No space left on device", str(file))
-    with mock.patch("tracks2zarr.reporting.report.write_whole", side_effect=full):
+    with mock.patch("tracks2zarr.reporting.report.write_atomically", side_effect=full):
         ended = call("slurm", "finish", store)
     assert ended.status == 0
     assert "warning: The disk is full." in ended.stderr

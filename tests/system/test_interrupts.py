@@ -144,7 +144,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["create", "verify"])
+@pytest.mark.parametrize("command", ["create", "verify", "report"])
 def test_an_interruption_at_the_worst_moment_ends_the_run(command: str, tmp_path: Path) -> None:
     script, store = tmp_path / "worst.py", tmp_path / "s.zarr"
     script.write_text(WORST_MOMENT)
@@ -154,9 +154,9 @@ def test_an_interruption_at_the_worst_moment_ends_the_run(command: str, tmp_path
         SAMPLE / "loop-frames-ffmpeg.csv",
         store,
     ]
-    if command == "verify":
+    if command != "create":
         subprocess.run([sys.executable, "-m", "tracks2zarr", *create], check=True)
-    arguments = create if command == "create" else ["verify", store]
+    arguments = create if command == "create" else [command, store]
     done = subprocess.run(
         [sys.executable, script, *arguments, "--workers", "2"],
         capture_output=True,

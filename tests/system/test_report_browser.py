@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 import tracks2zarr as tz
 from support.experiments import Box, Clip, Experiment, Video
 from tracks2zarr.reporting import page as pages
-from tracks2zarr.reporting.drawn import VideoDrawn, draw_video
 from tracks2zarr.reporting.figures import ImageSize
+from tracks2zarr.reporting.images import VideoImages, draw_video
 from tracks2zarr.store.overview import StoreInfo, info
 from tracks2zarr.store.store import Store
 
@@ -197,8 +197,8 @@ def many(store: Store, folder: Path, n_videos: int, n_clips: int) -> Path:
         clips = tuple(replace(one, clip=f"Loop{n:02}") for n, one in enumerate(three))
         images = tuple(replace(drawn.clips[n % 3], clip=f"Loop{n:02}") for n in range(count))
         videos.append(replace(known, video=name, clips=clips))
-        pictures[name] = VideoDrawn(name, images)
-    page = pages.page_of(
+        pictures[name] = VideoImages(name, images)
+    page = pages.report_page(
         StoreInfo(store.path, tuple(videos)),
         {},
         pictures,
@@ -207,7 +207,7 @@ def many(store: Store, folder: Path, n_videos: int, n_clips: int) -> Path:
         failures=(),
     )
     file = folder / f"{n_videos}.html"
-    file.write_text(pages.rendered(page), encoding="utf-8")
+    file.write_text(pages.as_html(page), encoding="utf-8")
     return file
 
 

@@ -14,7 +14,12 @@ from tracks2zarr.common.files import remove_if_empty
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.provenance import now
 from tracks2zarr.common.system_problems import os_problem
-from tracks2zarr.converting.all_videos import NoProgress, Progress, Run
+from tracks2zarr.converting.all_videos import (
+    NoProgress,
+    Progress,
+    convert_videos,
+    video_tasks,
+)
 from tracks2zarr.converting.one_video import Outcome, Result
 from tracks2zarr.parallel.cores import available_cores
 from tracks2zarr.planning.plan import Plan
@@ -141,18 +146,19 @@ def create(
     with open_for_writing(target, plan, store_mode):
         since = now()
         decisions = join(target, plan, group_mode, since=since)
-        run = Run(
-            target,
+        tasks = video_tasks(
+            target.path,
             plan,
-            progress or NoProgress(),
             work_root=work_root,
             group_mode=group_mode,
             since=since,
             decisions=decisions,
         )
-        interrupted = False
+        outcomes = {task.plan.video: Outcome(task.plan.video, Result.STOPPED) for task in tasks}
+        count, interrupted = _worker_count(plan, workers, memory), False
         try:
-            run.convert_all(executor, _worker_count(plan, workers, memory))
+            for outcome in convert_videos(tasks, count, executor, progress or NoProgress()):
+                outcomes[outcome.video] = outcome
         except KeyboardInterrupt:
             interrupted = True
         missing, problems = _finish(target, work_root)
@@ -160,7 +166,7 @@ def create(
             remove_if_empty(work_root)
         summary = Summary(
             store=target.path,
-            outcomes=run.in_order(),
+            outcomes=tuple(outcomes.values()),
             missing=missing,
             problems=problems,
             seconds=time.perf_counter() - started,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tracks2zarr.tracks.reading import ReadClip
 
 #: What is imported while tracks files are read.
-_IMPORTED = ("tracks2zarr.group.writer", "tracks2zarr.group.comparison")
+_IMPORTED = ("tracks2zarr.group.writer", "tracks2zarr.group.box_comparison")
 
 
 class Result(StrEnum):
@@ -232,7 +232,8 @@ def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ReadClip], clock: 
     """Write the group, read it back, compare it with the boxes, and make its receipt."""
     from tracks2zarr.dataset.clip_boxes import ClipBoxes
     from tracks2zarr.group import writer
-    from tracks2zarr.group.comparison import Comparison
+    from tracks2zarr.group.box_comparison import clip_differences
+    from tracks2zarr.group.comparison import WrittenGroup, metadata_differences
     from tracks2zarr.group.video_arrays import VideoArrays
 
     tracks = [ClipBoxes.load(clip.folder).track_ids for clip in clips]
@@ -245,10 +246,10 @@ def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ReadClip], clock: 
             writer.write_boxes(attempt.group, number, boxes, arrays)
             counts.append(len(boxes))
     with clock.step("check"):
-        comparison = Comparison(attempt.group, arrays)
-        problems = list(comparison.differences())
+        written = WrittenGroup.open(attempt.group, arrays)
+        problems = list(metadata_differences(written))
         for number, clip in enumerate(clips):
-            problems += comparison.clip_differences(number, ClipBoxes.load(clip.folder))
+            problems += clip_differences(written, number, ClipBoxes.load(clip.folder))
         if problems:
             raise Tracks2ZarrError(problems)
         content = read_content(attempt.group)

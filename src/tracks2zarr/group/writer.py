@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 
 from tracks2zarr.dataset import schema
 from tracks2zarr.dataset.clip_boxes import ClipBoxes
-from tracks2zarr.dataset.layout import Layout
-from tracks2zarr.group.shard import ShardReader, ShardWriter, compressed, encoded_chunk
+from tracks2zarr.group.geometry import box_chunks, chunk_shapes, shard_path
+from tracks2zarr.group.shard import ShardWriter, compressed, encoded_chunk
 from tracks2zarr.group.video_arrays import VideoArrays, escape_state
 from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
-from tracks2zarr.native.chunks import Block
+from tracks2zarr.native.chunks import ChunkRow
 from tracks2zarr.parallel.threads import map_in_threads
 
-#: One-dimensional arrays longer than this are cut, so that no chunk is large.
-_MAX_CHUNK = 1 << 20
 #: What readers take where no chunk is stored, by dtype.
 _FILL: dict[str, Any] = {"float32": np.nan, "int64": 0, "string": ""}
 
@@ -119,26 +117,6 @@ def _write_chunks(
         file.write_bytes(compressed(content, arrays.plan.layout.zstd_level))
 
 
-def chunk_shapes(
-    variable: schema.Variable, arrays: VideoArrays
-) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
-    """Return the shapes of an inner chunk and of a shard, which holds a whole clip."""
-    if variable.name not in schema.BOX_VARIABLES:
-        chunks = tuple(max(1, min(length, _MAX_CHUNK)) for length in arrays.shape(variable))
-        return (1, *chunks[1:]) if variable.name == schema.ESCAPE_STATE else chunks, None
-    layout, sizes = arrays.plan.layout, arrays.sizes
-    extent = sizes[schema.TIME], sizes[schema.INDIVIDUAL]
-    (frames, individuals), (along_time, across) = layout.chunks(*extent), layout.grid(*extent)
-    inner = {
-        schema.CLIP_ID: 1,
-        schema.TIME: frames,
-        schema.SPACE: 2,
-        schema.INDIVIDUAL: individuals,
-    }
-    shard = inner | {schema.TIME: frames * along_time, schema.INDIVIDUAL: individuals * across}
-    return tuple(inner[dim] for dim in variable.dims), tuple(shard[dim] for dim in variable.dims)
-
-
 def write_boxes(path: Path, number: int, boxes: ClipBoxes, arrays: VideoArrays) -> None:
     """Write the boxes of one clip into a group that `create_group` made.
 
@@ -160,7 +138,7 @@ def write_boxes(path: Path, number: int, boxes: ClipBoxes, arrays: VideoArrays) 
     with ExitStack() as stack:
         shards = {
             name: stack.enter_context(ShardWriter(shard_path(path, name, number), grid))
-            for name, (grid, _) in box_chunks(layout, *extent).items()
+            for name, (grid, _) in box_chunks(arrays).items()
         }
         for chunks in map_in_threads(encode, range(along_time)):
             for name, place, encoded in chunks:
@@ -168,63 +146,12 @@ def write_boxes(path: Path, number: int, boxes: ClipBoxes, arrays: VideoArrays) 
             boxes.release()
 
 
-def shard_path(path: Path, name: str, number: int) -> Path:
-    """Return the file of the shard that holds a clip's part of an array of boxes."""
-    key = f"{number}/0/0" if name == schema.CONFIDENCE else f"{number}/0/0/0"
-    return path / name / "c" / key
-
-
-def box_chunks(
-    layout: Layout, n_frames: int, n_individuals: int
-) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Return how a clip's part of each array of boxes is cut up: grid and shape of inner chunks.
-
-    Parameters
-    ----------
-    layout
-        That of the video.
-    n_frames, n_individuals
-        The extent of the video's arrays.
-    """
-    along_time, across = layout.grid(n_frames, n_individuals)
-    frames, individuals = layout.chunks(n_frames, n_individuals)
-    flat = (along_time, across), (frames, individuals)
-    spatial = (along_time, 1, across), (frames, 2, individuals)
-    return {name: flat if name == schema.CONFIDENCE else spatial for name in schema.BOX_VARIABLES}
-
-
-def box_shards(
-    path: Path, number: int, layout: Layout, n_frames: int, n_individuals: int
-) -> dict[str, ShardReader]:
-    """Return the shards of one clip by the names of their arrays.
-
-    Parameters
-    ----------
-    path
-        The folder of the group.
-    number
-        The clip's place in the video.
-    layout, n_frames, n_individuals
-        As for `box_chunks`.
-
-    Raises
-    ------
-    ValueError
-        If an index is not what its checksum says.
-    """
-    cut = box_chunks(layout, n_frames, n_individuals)
-    return {
-        name: ShardReader(shard_path(path, name, number), grid, shape)
-        for name, (grid, shape) in cut.items()
-    }
-
-
 def _encoded(
     boxes: ClipBoxes, shape: tuple[int, int], zstd_level: int, number: int
 ) -> list[tuple[str, tuple[int, ...], bytes]]:
     """Return the inner chunks of some frames that hold a box: array, place, and bytes."""
     frames, individuals = shape
-    block = Block.of(boxes, shape, number)
+    block = ChunkRow.from_boxes(boxes, shape, number)
     chunks: list[tuple[str, tuple[int, ...], bytes]] = []
     # one chunk of NaN for all, for new memory takes long to get: what is put in is taken out again
     nothing = np.full(frames * 2 * individuals, np.nan, np.float32)

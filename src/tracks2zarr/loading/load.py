@@ -97,7 +97,8 @@ def open_store(store: str | os.PathLike[str], *, chunks: dict[Any, Any] | None =
 def _open_video(store: Store, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
     import xarray as xr
 
-    from tracks2zarr.loading.engine import GroupBackend, UnknownFormatError
+    from tracks2zarr.group.stored_array import UnknownFormatError
+    from tracks2zarr.loading.engine import GroupBackend
 
     try:
         return xr.open_dataset(store.group(video), engine=GroupBackend, chunks=chunks)

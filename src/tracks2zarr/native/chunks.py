@@ -14,7 +14,7 @@ from tracks2zarr.native import library
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class ChunkRow:
     """The boxes of the frames of one row of chunks, and where each lies in its chunk.
 
     Parameters
@@ -34,8 +34,8 @@ class Block:
     rows: dict[int, Int64s]
 
     @classmethod
-    def of(cls, boxes: ClipBoxes, shape: tuple[int, int], number: int) -> Self:
-        """Return a block of a clip.
+    def from_boxes(cls, boxes: ClipBoxes, shape: tuple[int, int], number: int) -> Self:
+        """Place boxes of a clip in a row of chunks.
 
         Parameters
         ----------
@@ -44,7 +44,7 @@ class Block:
         shape
             Frames and individuals of an inner chunk.
         number
-            The block's place along time.
+            The row's place along time.
         """
         frames, individuals = shape
         rows = boxes.rows(number * frames, (number + 1) * frames)
@@ -91,7 +91,7 @@ class Block:
         else:
             chunk.reshape(-1)[self._flat(rows, chunk)] = np.nan
 
-    def is_in(self, name: str, rows: Int64s, chunk: Float32s) -> bool:
+    def matches(self, name: str, rows: Int64s, chunk: Float32s) -> bool:
         """Tell whether a chunk holds boxes, and else NaN; -0.0 is not 0.0, NaN is NaN.
 
         Parameters
@@ -103,12 +103,12 @@ class Block:
         if compiled is not None:
             arguments = *_strided(values), *self._places(rows, chunk), chunk.size
             return bool(compiled.holds_values(*arguments))
-        found = self.taken(rows, chunk)
+        found = self.take(rows, chunk)
         if differs(found, values[rows]).any():
             return False
         return int(np.count_nonzero(found == found)) == int(np.count_nonzero(chunk == chunk))  # noqa: PLR0124 - NaN
 
-    def taken(self, rows: Int64s, chunk: Float32s) -> Float32s:
+    def take(self, rows: Int64s, chunk: Float32s) -> Float32s:
         """Return (n, n_sides) float32, what a chunk holds in the places of boxes."""
         return chunk.reshape(-1)[self._flat(rows, chunk)].T
 

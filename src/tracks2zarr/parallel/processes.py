@@ -52,7 +52,7 @@ class ProgressTable:
         Stopped
             If the run is to stop.
         """
-        if self.stop_flag[0]:
+        if self.is_stopped:
             raise Stopped
         self.counts[slot] = max(self.counts[slot], 0) + count
         self.on_report()
@@ -64,6 +64,11 @@ class ProgressTable:
     def bytes_of(self, slots: Iterable[int]) -> int:
         """Return the bytes read of some clips."""
         return sum(max(self.counts[slot], 0) for slot in slots)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether all workers were asked to give up."""
+        return bool(self.stop_flag[0])
 
     def stop(self) -> None:
         """Ask all workers to give up."""

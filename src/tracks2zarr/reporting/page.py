@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import base64
-import functools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tracks2zarr.common.problems import Problem
+from tracks2zarr.common.templates import render
 from tracks2zarr.common.words import clock_text, duration_text, size_text
 from tracks2zarr.planning.plan import VideoPlan
-from tracks2zarr.reporting.drawn import ClipDrawn, VideoDrawn
 from tracks2zarr.reporting.figures import ImageSize
+from tracks2zarr.reporting.images import ClipImages, VideoImages
 from tracks2zarr.reporting.timeline import Timeline, timeline
 from tracks2zarr.store.overview import ClipInfo, StoreInfo, VideoInfo
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.video_state import State
-
-if TYPE_CHECKING:
-    import jinja2
 
 #: Colours of escape types; the first are for those that are common, and none is that of the track.
 _TYPE_COLOURS = {"spontaneous": "#d55e00", "triggered": "#009e73", "unknown": "#7f7f7f"}
@@ -36,7 +33,7 @@ class ClipOnPage:
     anchor: str
     clip: ClipInfo
     fps: float
-    drawn: ClipDrawn | None
+    images: ClipImages | None
 
     @property
     def seconds(self) -> float:
@@ -117,10 +114,10 @@ class Page:
         return sum(len(video.clips) for video in self.videos) <= _ALL_OPEN
 
 
-def page_of(
+def report_page(
     info: StoreInfo,
     receipts: Mapping[str, Receipt],
-    drawn: Mapping[str, VideoDrawn],
+    images: Mapping[str, VideoImages],
     *,
     made: str,
     size: ImageSize,
@@ -132,7 +129,7 @@ def page_of(
     ----------
     info
         What is in the store.
-    receipts, drawn
+    receipts, images
         Of the videos that are done.
     made
         When, UTC.
@@ -142,10 +139,10 @@ def page_of(
         Why the last attempts at videos failed.
     """
     videos = tuple(
-        _video(number, video, drawn.get(video.video)) for number, video in enumerate(info.videos)
+        _video(number, video, images.get(video.video)) for number, video in enumerate(info.videos)
     )
     warnings = [warning for receipt in receipts.values() for warning in receipt.warnings]
-    undrawn = [one.problem for one in drawn.values() if one.problem]
+    unreadable = [one.problem for one in images.values() if one.problem]
     types = sorted({kind for video in videos for kind in video.escapes})
     return Page(
         title=info.store.name,
@@ -153,22 +150,22 @@ def page_of(
         store=str(info.store),
         videos=videos,
         missing=tuple(video for video in info.videos if video.state is not State.DONE),
-        problems=(*failures, *undrawn, *warnings),
+        problems=(*failures, *unreadable, *warnings),
         origins=tuple(_origins(receipts.values())),
         colours=_colours(types),
         size=size,
     )
 
 
-def _video(number: int, info: VideoInfo, drawn: VideoDrawn | None) -> VideoOnPage:
-    images = {clip.clip: clip for clip in drawn.clips} if drawn else {}
+def _video(number: int, info: VideoInfo, images: VideoImages | None) -> VideoOnPage:
+    images_of = {clip.clip: clip for clip in images.clips} if images else {}
     anchor = f"video-{number}"
     clips = tuple(
         ClipOnPage(
             anchor=f"{anchor}-{place}",
             clip=clip,
             fps=info.fps or 1.0,
-            drawn=images.get(clip.clip),
+            images=images_of.get(clip.clip),
         )
         for place, clip in enumerate(info.clips)
     )
@@ -215,27 +212,17 @@ def _colours(types: Sequence[str]) -> dict[str, str]:
     return {kind: _TYPE_COLOURS.get(kind) or own[kind] for kind in types}
 
 
-def rendered(page: Page) -> str:
+def as_html(page: Page) -> str:
     """Return the report as one HTML document that needs no other file."""
-    return _templates().get_template("report.html.j2").render(page=page)
-
-
-@functools.cache
-def _templates() -> jinja2.Environment:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tracks2zarr.reporting"),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    return render(
+        "tracks2zarr.reporting", "report.html.j2", {"page": page}, filters=_FILTERS, is_html=True
     )
-    environment.filters |= {
-        "base64": lambda data: base64.b64encode(data).decode(),
-        "clock": clock_text,
-        "duration": duration_text,
-        "number": lambda value: "–" if value is None else f"{value:,}",
-        "size": lambda size: "–" if size is None else size_text(size),
-    }
-    return environment
+
+
+_FILTERS: Mapping[str, Callable[[Any], str]] = {
+    "base64": lambda data: base64.b64encode(data).decode(),
+    "clock": clock_text,
+    "duration": duration_text,
+    "number": lambda value: "–" if value is None else f"{value:,}",
+    "size": lambda size: "–" if size is None else size_text(size),
+}

@@ -13,8 +13,8 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.loading.load import check_finished, no_such_clip
 from tracks2zarr.reporting import PANEL_NAMES
 from tracks2zarr.reporting.figures import clip_figure, extent_of
+from tracks2zarr.reporting.output import check_output
 from tracks2zarr.reporting.panels import STYLE
-from tracks2zarr.reporting.place import check_place
 from tracks2zarr.reporting.sample import sample_clip
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.receipt import Receipt
@@ -72,7 +72,7 @@ def plot(
         raise ValueError(f"panels must be some of {PANEL_NAMES}, and not {unknown or 'none'}")
     there, file = existing_store(store), Path(output).absolute()
     receipt = _receipt_of(there, video, clip)
-    check_place(file)
+    check_output(file)
     _check_format(file)
     import matplotlib as mpl
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, as_completed
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from tracks2zarr.common.files import write_atomically
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.provenance import now
-from tracks2zarr.common.system_problems import workers_problem
 from tracks2zarr.parallel.cores import available_cores
-from tracks2zarr.parallel.processes import ProgressTable, process_pool
-from tracks2zarr.reporting.drawn import VideoDrawn, draw_video
+from tracks2zarr.parallel.workers import start_workers
 from tracks2zarr.reporting.figures import ImageSize
-from tracks2zarr.reporting.page import page_of, rendered
-from tracks2zarr.reporting.place import check_place
+from tracks2zarr.reporting.images import draw_video
+from tracks2zarr.reporting.output import check_output
+from tracks2zarr.reporting.page import as_html, report_page
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.overview import info
-from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import State
 
 
@@ -61,7 +57,7 @@ def report(
     """
     there = existing_store(store)
     file = report_file(there.path) if output is None else Path(output).absolute()
-    check_place(file)
+    check_output(file)
     if file.suffix.lower() not in {".html", ".htm"}:
         raise Tracks2ZarrError(_no_page(file))
     known = info(there.path)
@@ -71,43 +67,25 @@ def report(
         if video.state is State.DONE and (receipt := there.read_receipt(video.video))
     }
     size = ImageSize.for_clips(sum(len(receipt.plan.clips) for receipt in receipts.values()))
-    drawn = {}
-    for one in _drawn(there, receipts, size, workers):
-        drawn[one.video] = one
-        on_video(one.video, len(receipts))
+    # the largest first, so that no worker is at it when the others are done
+    order = sorted(receipts.values(), key=lambda receipt: -receipt.n_boxes)
+    draw = partial(draw_video, there.path, size=size)
+    images = {}
+    with start_workers(min(workers or available_cores(), len(order))) as pool:
+        for receipt, future in pool.as_completed(draw, order):
+            images[receipt.video] = future.result()
+            on_video(receipt.video, len(receipts))
     failed = [video.video for video in known.videos if video.state is State.FAILED]
     failures = [problem for video in failed for problem in there.read_failure(video)]
-    page = page_of(known, receipts, drawn, made=now(), size=size, failures=failures)
+    page = report_page(known, receipts, images, made=now(), size=size, failures=failures)
     own = file.with_name(f".{file.name}.{os.getpid()}.new")  # two may write at the same time
-    write_atomically(file, rendered(page).encode(), sync=False, temporary=own)
+    write_atomically(file, as_html(page).encode(), sync=False, temporary=own)
     return file
 
 
 def report_file(store: Path) -> Path:
     """Return the file beside a store that its report is written to by default."""
     return store.with_name(f"{store.name}-report.html")
-
-
-def _drawn(
-    store: Store, receipts: Mapping[str, Receipt], size: ImageSize, workers: int | None
-) -> Iterator[VideoDrawn]:
-    """Yield the videos as they are drawn, the largest first."""
-    order = sorted(receipts.values(), key=lambda receipt: -receipt.n_boxes)
-    count = min(workers or available_cores(), len(order))
-    draw = partial(draw_video, store.path, size=size)
-    if count <= 1:
-        yield from map(draw, order)
-        return
-    table = ProgressTable(1)
-    with process_pool(count, table) as pool:
-        try:
-            for future in as_completed([pool.submit(draw, receipt) for receipt in order]):
-                yield future.result()
-        except BrokenExecutor:
-            raise Tracks2ZarrError(workers_problem()) from None
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
 
 
 def _no_page(file: Path) -> Problem:

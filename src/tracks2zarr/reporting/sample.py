@@ -1,21 +1,15 @@
-"""What is drawn of a clip: counts over all of its boxes, and a sample of its trajectories.
-
-Only chunks that are stored are read, one at a time, so that memory grows neither with a clip's
-dense size nor with the number of its boxes.
-"""
+"""What is drawn of a clip: counts over all of its boxes, and a sample of its trajectories."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tracks2zarr.dataset import schema
-from tracks2zarr.group.shard import ShardReader
-from tracks2zarr.group.writer import box_shards
+from tracks2zarr.group.reader import StoredBoxes, stored_boxes
+from tracks2zarr.parallel.processes import report_bytes
 from tracks2zarr.planning.plan import ClipPlan
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
@@ -162,16 +156,15 @@ def sample_clip(store: Store, receipt: Receipt, clip: str) -> ClipSample:
     plan, done = receipt.plan.clips[number], receipt.clips[number]
     counts = _Counts(np.zeros(plan.n_frames, np.int64), np.zeros(done.n_individuals, np.int64))
     step = max(1, -(-done.n_boxes // POINTS_DRAWN))
-    video = receipt.plan
-    extent = video.n_frames, receipt.n_individuals
-    shards = box_shards(store.group(receipt.video), number, video.layout, *extent)
-    kept: list[tuple[Any, ...]] = []
-    for chunk in _chunks(shards, video.layout.chunks(*extent)):
-        counts.in_view += np.bincount(chunk.frame, minlength=plan.n_frames)
-        counts.track_frames += np.bincount(chunk.individual, minlength=done.n_individuals)
-        counts.add_confidences(chunk.confidence)
-        counts.add_sizes(chunk.shape)
-        kept.append(_thinned(chunk, step, plan.escape))
+    none = np.zeros(0, np.int64)
+    kept: list[tuple[Any, ...]] = [(none, none, np.zeros((0, 2), np.float32), none.astype(bool))]
+    for boxes in stored_boxes(store.group(receipt.video), number):
+        report_bytes(0, 0)  # raises where the run is to stop
+        counts.in_view += np.bincount(boxes.frame, minlength=plan.n_frames)
+        counts.track_frames += np.bincount(boxes.individual, minlength=done.n_individuals)
+        counts.add_confidences(boxes.confidence)
+        counts.add_sizes(boxes.shape)
+        kept.append(_thinned(boxes, step, plan.escape))
     return ClipSample(
         plan=plan,
         fps=receipt.plan.fps,
@@ -186,62 +179,21 @@ def sample_clip(store: Store, receipt: Receipt, clip: str) -> ClipSample:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    """The boxes of one inner chunk, sorted by individual, then by frame."""
-
-    individual: Int64s
-    frame: Int64s
-    position: Float32s
-    shape: Float32s
-    confidence: Float32s
-
-
-def _chunks(shards: Mapping[str, ShardReader], shape: tuple[int, int]) -> Iterator[_Chunk]:
-    """Yield the boxes of each chunk that is stored; they have a number of frames, individuals."""
-    positions, shapes, confidences = (shards[name] for name in schema.BOX_VARIABLES)
-    frames, individuals = shape
-    for place in sorted(positions.stored()):
-        time, _, across = place
-        position = positions.read(place).transpose(2, 0, 1)
-        individual, frame = np.nonzero(~np.isnan(position[..., 0]))
-        sizes = shapes.read(place).transpose(2, 0, 1)
-        confidence = np.full(len(frame), np.nan, np.float32)
-        if confidences.has((time, across)):
-            confidence = confidences.read((time, across)).T[individual, frame]
-        yield _Chunk(
-            individual + across * individuals,
-            frame + time * frames,
-            position[individual, frame],
-            sizes[individual, frame],
-            confidence,
-        )
-
-
-def _thinned(chunk: _Chunk, step: int, escape: int | None) -> tuple[Any, ...]:
+def _thinned(boxes: StoredBoxes, step: int, escape: int | None) -> tuple[Any, ...]:
     """Return individual, frame, position and `begins` of the points that are kept."""
-    follows = np.zeros(len(chunk.frame), np.bool_)
-    follows[1:] = (np.diff(chunk.frame) == 1) & (np.diff(chunk.individual) == 0)
+    follows = np.zeros(len(boxes.frame), np.bool_)
+    follows[1:] = (np.diff(boxes.frame) == 1) & (np.diff(boxes.individual) == 0)
     is_last = ~np.append(follows[1:], False)
-    keep = (chunk.frame % step == 0) | ~follows | is_last
+    keep = (boxes.frame % step == 0) | ~follows | is_last
     if escape is not None:
-        keep |= (chunk.frame == escape) | (chunk.frame == escape - 1)
+        keep |= (boxes.frame == escape) | (boxes.frame == escape - 1)
     runs = np.cumsum(~follows)[keep]
     begins = np.append(True, np.diff(runs) > 0) if len(runs) else np.zeros(0, np.bool_)
-    return chunk.individual[keep], chunk.frame[keep], chunk.position[keep], begins
+    return boxes.individual[keep], boxes.frame[keep], boxes.position[keep], begins
 
 
 def _joined(kept: list[tuple[Any, ...]], step: int) -> Trajectories:
     """Join the points of all chunks; a run that goes on in the next chunk does not begin there."""
-    if not kept:
-        none = np.zeros(0, np.int64)
-        return Trajectories(
-            individual=none,
-            frame=none,
-            position=np.zeros((0, 2), np.float32),
-            begins=np.zeros(0, np.bool_),
-            step=step,
-        )
     individual, frame, position, begins = (np.concatenate(part) for part in zip(*kept, strict=True))
     order = np.lexsort((frame, individual))
     individual, frame, begins = individual[order], frame[order], begins[order]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tracks2zarr.common.templates import render
 from tracks2zarr.slurm.submission import Request
-
-if TYPE_CHECKING:
-    import jinja2
 
 #: Stands in the name of a store for the id of its first array job.
 JOB = "{job}"
@@ -155,20 +152,11 @@ def _directive(option: str) -> str:
 
 
 def _render(template: str, **values: Any) -> str:
-    return _templates().get_template(template).render(values)
+    return render("tracks2zarr.slurm", template, values, filters=_FILTERS, is_html=False)
 
 
-@functools.cache
-def _templates() -> jinja2.Environment:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("tracks2zarr.slurm"),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"quote": shlex.quote, "time": time_text, "directive": _directive}
-    return environment
+_FILTERS: Mapping[str, Callable[[Any], str]] = {
+    "quote": shlex.quote,
+    "time": time_text,
+    "directive": _directive,
+}

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
-from tracks2zarr.common.system_problems import workers_problem
 from tracks2zarr.parallel import interrupts
 from tracks2zarr.parallel.cores import available_cores
-from tracks2zarr.parallel.processes import ProgressTable, process_pool
+from tracks2zarr.parallel.workers import start_workers
 from tracks2zarr.planning.metadata_csv import read_metadata
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.existing import existing_store
@@ -28,8 +25,6 @@ from tracks2zarr.verifying.one_video import (
     unverified_verdict,
     verify_video,
 )
-
-_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,34 +130,8 @@ def _verdicts(tasks: list[VideoToVerify], workers: int | None) -> Iterator[Video
     if count <= 1 or all(task.quick for task in tasks):
         yield from map(verify_video, tasks)
         return
-    with _workers(count) as pool:
-        yield from _in_order(pool, verify_video, tasks)
-
-
-def _in_order[Item, Result](
-    pool: Executor, function: Callable[[Item], Result], items: Sequence[Item]
-) -> Iterator[Result]:
-    """Apply a function to items in workers, and yield the results in order."""
-    futures = [pool.submit(function, item) for item in items]
-    for future in futures:
-        while wait([future], _POLL_SECONDS).not_done:
-            interrupts.raise_deferred()
-        yield future.result()
-
-
-@contextmanager
-def _workers(count: int) -> Iterator[Executor]:
-    """Give worker processes, which stop when the block is left by an exception."""
-    table = ProgressTable(1)
-    with process_pool(count, table) as pool:
-        try:
-            yield pool
-        except BrokenExecutor:
-            raise Tracks2ZarrError(workers_problem()) from None
-        except BaseException:
-            table.stop()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    with start_workers(count) as pool:
+        yield from pool.map(verify_video, tasks)
 
 
 def _unplanned(store: Store, planned: set[str]) -> Iterator[VideoVerdict]:

@@ -9,7 +9,7 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.store.existing import enclosing_group
 
 
-def check_place(file: Path) -> None:
+def check_output(file: Path) -> None:
     """Check that a picture can be written to a file, before anything is drawn.
 
     Raises

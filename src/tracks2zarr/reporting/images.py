@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tracks2zarr.common.problems import Problem, one_line
+from tracks2zarr.parallel.processes import report_bytes
 from tracks2zarr.reporting.figures import ImageSize, extent_of, report_images
 from tracks2zarr.reporting.sample import ClipSample, sample_clip
 from tracks2zarr.store.receipt import Receipt
@@ -15,7 +16,7 @@ from tracks2zarr.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClipDrawn:
+class ClipImages:
     """The images of one clip, and what its table says.
 
     Parameters
@@ -50,15 +51,15 @@ class ClipDrawn:
 
 
 @dataclass(frozen=True, slots=True)
-class VideoDrawn:
+class VideoImages:
     """The clips of one video, by id; or why it could not be drawn."""
 
     video: str
-    clips: tuple[ClipDrawn, ...]
+    clips: tuple[ClipImages, ...]
     problem: Problem | None = None
 
 
-def draw_video(store: Path, receipt: Receipt, size: ImageSize) -> VideoDrawn:
+def draw_video(store: Path, receipt: Receipt, size: ImageSize) -> VideoImages:
     """Read and draw all clips of a finished video.
 
     Parameters
@@ -72,15 +73,17 @@ def draw_video(store: Path, receipt: Receipt, size: ImageSize) -> VideoDrawn:
 
     Returns
     -------
-    VideoDrawn
+    VideoImages
         A group that cannot be read is a problem in it.
     """
     try:
         samples = [sample_clip(Store(store), receipt, clip.clip) for clip in receipt.plan.clips]
     except (OSError, ValueError, RuntimeError) as error:
-        return VideoDrawn(receipt.video, (), _unreadable(store, receipt, error))
+        return VideoImages(receipt.video, (), _unreadable(store, receipt, error))
     extent = extent_of(samples)
-    return VideoDrawn(receipt.video, tuple(_drawn(sample, extent, size) for sample in samples))
+    return VideoImages(
+        receipt.video, tuple(_clip_images(sample, extent, size) for sample in samples)
+    )
 
 
 def _unreadable(store: Path, receipt: Receipt, error: Exception) -> Problem:
@@ -95,10 +98,11 @@ def _unreadable(store: Path, receipt: Receipt, error: Exception) -> Problem:
     )
 
 
-def _drawn(sample: ClipSample, extent: tuple[float, float], size: ImageSize) -> ClipDrawn:
+def _clip_images(sample: ClipSample, extent: tuple[float, float], size: ImageSize) -> ClipImages:
+    report_bytes(0, 0)  # raises where the run is to stop
     trajectories, distributions = report_images(sample, extent, size)
     lengths = sample.track_frames[sample.track_frames > 0]
-    return ClipDrawn(
+    return ClipImages(
         clip=sample.plan.clip,
         trajectories=trajectories,
         distributions=distributions,
