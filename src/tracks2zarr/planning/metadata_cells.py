@@ -6,7 +6,7 @@ import math
 import re
 
 from tracks2zarr.common.names import RESERVED_NAMES, clip_id_of, why_unsafe
-from tracks2zarr.common.problems import one_line
+from tracks2zarr.common.problems import Problem, one_line
 
 VIDEO = "video_name"
 CLIP = "loop_clip_name"
@@ -29,12 +29,17 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 class BadCellError(Exception):
-    """A cell that is not what its column holds."""
+    """A cell that is not what its column holds.
 
-    def __init__(self, kind: str, column: str, what: str, expected: str, remedy: str) -> None:
-        super().__init__(what)
-        self.kind, self.column, self.what = kind, column, what
-        self.expected, self.remedy = expected, remedy
+    Parameters
+    ----------
+    problem
+        What is wrong, with the column, and without file, row and what was found.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.what)
+        self.problem = problem
 
 
 def is_empty(cell: str) -> bool:
@@ -47,11 +52,13 @@ def video_of(cell: str, video: str) -> str:
     reason = why_unsafe(cell if cell in RESERVED_NAMES else video)
     if reason:
         raise BadCellError(
-            "unsafe-name",
-            VIDEO,
-            f"The video's name cannot be the name of a group: {reason}.",
-            "the file name of a video, such as 04.09.2023-01-Right.mov",
-            "Rename the video in the metadata CSV and in its clips' names.",
+            Problem(
+                kind="unsafe-name",
+                column=VIDEO,
+                what=f"The video's name cannot be the name of a group: {reason}.",
+                expected="the file name of a video, such as 04.09.2023-01-Right.mov",
+                remedy="Rename the video in the metadata CSV and in its clips' names.",
+            )
         )
     return video
 
@@ -61,20 +68,24 @@ def clip_of(clip_stem: str, video: str) -> str:
     clip = clip_id_of(clip_stem, video)
     if not clip:
         raise BadCellError(
-            "clip-not-of-video",
-            CLIP,
-            "The clip's name does not begin with its video's name.",
-            f"'{one_line(video)}-<clip id>' and an extension",
-            f"Correct {CLIP} or {VIDEO} in this row.",
+            Problem(
+                kind="clip-not-of-video",
+                column=CLIP,
+                what="The clip's name does not begin with its video's name.",
+                expected=f"'{one_line(video)}-<clip id>' and an extension",
+                remedy=f"Correct {CLIP} or {VIDEO} in this row.",
+            )
         )
     reason = why_unsafe(clip, is_group=False)
     if reason:
         raise BadCellError(
-            "unsafe-name",
-            CLIP,
-            f"The clip's id cannot be used as a name: {reason}.",
-            f"'{one_line(video)}-<clip id>' and an extension",
-            "Rename the clip.",
+            Problem(
+                kind="unsafe-name",
+                column=CLIP,
+                what=f"The clip's id cannot be used as a name: {reason}.",
+                expected=f"'{one_line(video)}-<clip id>' and an extension",
+                remedy="Rename the clip.",
+            )
         )
     return clip
 
@@ -88,7 +99,13 @@ def fps_of(cell: str) -> float:
             return fps
     what = "The frame rate is missing." if is_empty(cell) else "The frame rate is not usable."
     raise BadCellError(
-        "fps", FPS, what, "frames a second, above 0", "Fill in the video's frame rate."
+        Problem(
+            kind="fps",
+            column=FPS,
+            what=what,
+            expected="frames a second, above 0",
+            remedy="Fill in the video's frame rate.",
+        )
     )
 
 
@@ -99,7 +116,13 @@ def frame_of(cell: str, column: str, least: int = 1) -> int:
         return int(match[1])
     what = "A frame number is missing." if is_empty(cell) else "A frame is not a frame number."
     raise BadCellError(
-        "frame-number", column, what, f"an integer from {least} on", "Correct the cell."
+        Problem(
+            kind="frame-number",
+            column=column,
+            what=what,
+            expected=f"an integer from {least} on",
+            remedy="Correct the cell.",
+        )
     )
 
 
@@ -119,19 +142,23 @@ def check_extent(first: int, last: int) -> int:
     """Return the number of frames from `first` to `last`, both 1-based and included."""
     if last < first:
         raise BadCellError(
-            "end-before-start",
-            END,
-            "The clip ends before it starts.",
-            f"{first} or more, {START} of this row",
-            "Correct the clip's first or last frame.",
+            Problem(
+                kind="end-before-start",
+                column=END,
+                what="The clip ends before it starts.",
+                expected=f"{first} or more, {START} of this row",
+                remedy="Correct the clip's first or last frame.",
+            )
         )
     if last - first >= MAX_FRAMES:
         raise BadCellError(
-            "clip-too-long",
-            END,
-            f"The clip has more than {MAX_FRAMES:,} frames.",
-            f"less than {first + MAX_FRAMES}",
-            "Correct the clip's first or last frame.",
+            Problem(
+                kind="clip-too-long",
+                column=END,
+                what=f"The clip has more than {MAX_FRAMES:,} frames.",
+                expected=f"less than {first + MAX_FRAMES}",
+                remedy="Correct the clip's first or last frame.",
+            )
         )
     return last - first + 1
 
@@ -141,9 +168,11 @@ def check_escape(escape: int | None, first: int, last: int) -> None:
     if escape is None or escape == NO_ESCAPE or first - 1 <= escape <= last - 1:
         return
     raise BadCellError(
-        "escape-outside-clip",
-        ESCAPE,
-        "The escape is outside its clip.",
-        f"{first - 1} to {last - 1}, the clip's frames counted from 0 in the video",
-        "Correct the escape's frame, or leave it empty for a clip without an escape.",
+        Problem(
+            kind="escape-outside-clip",
+            column=ESCAPE,
+            what="The escape is outside its clip.",
+            expected=f"{first - 1} to {last - 1}, the clip's frames counted from 0 in the video",
+            remedy="Correct the escape's frame, or leave it empty for a clip without an escape.",
+        )
     )

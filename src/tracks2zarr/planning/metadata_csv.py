@@ -7,7 +7,7 @@ import difflib
 import io
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -312,15 +312,11 @@ def _read_row(path: Path, row: int, cells: dict[str, str], metadata: Metadata) -
 def _row_problem(
     path: Path, row: int, cells: dict[str, str], bad: BadCellError, name: Named
 ) -> Problem:
-    return Problem(
-        kind=bad.kind,
-        what=bad.what,
+    return replace(
+        bad.problem,
         file=str(path),
         row=row,
-        column=bad.column,
-        found=f"'{one_line(cells[bad.column])}'",
-        expected=bad.expected,
-        remedy=bad.remedy,
+        found=f"'{one_line(cells[bad.problem.column or ''])}'",
         video=name.video or None,
         clip=name.clip_stem or None,
     )
