@@ -23,7 +23,7 @@ from support.array_jobs import (
 )
 from support.slurm_cluster import Cluster
 from support.tree import cli_environment, run_cli
-from tracks2zarr.slurm.queueing import Wishes
+from tracks2zarr.slurm.queueing import JobOptions
 from tracks2zarr.slurm.submission import Request
 
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
@@ -278,6 +278,6 @@ def test_a_task_that_is_requeued_is_not_failed(commands: Commands, tmp_path: Pat
 
 def test_options_of_a_rerun_are_added_to_older_ones() -> None:
     before = Request(memory=100, options=("--partition=a", "--qos=b"))
-    after = Wishes(options=("--qos=c", "--mail-type=FAIL")).over(before)
+    after = JobOptions(options=("--qos=c", "--mail-type=FAIL")).applied_to(before)
     assert after.options == ("--partition=a", "--qos=c", "--mail-type=FAIL")
     assert after.memory == 100

@@ -196,7 +196,7 @@ def on_screen(known: StoreStatus, height: int = 24) -> list[str]:
         console = Console(
             file=nowhere, width=80, height=height, force_terminal=True, soft_wrap=True
         )
-        lines = console.render_lines(show._fitted(known, console), pad=False)
+        lines = console.render_lines(show._fit_to_terminal(known, console), pad=False)
     assert len(lines) < height
     return ["".join(segment.text for segment in line).rstrip() for line in lines]
 

@@ -81,7 +81,7 @@ def command(
     from tracks2zarr.cli.create import convert
     from tracks2zarr.planning.matching import plan as make_plan
 
-    show.call_options(_NAMES)
+    show.rename_options(_NAMES)
     plan = make_plan(via_tracks_dir, metadata_csv, pattern=via_tracks_glob_pattern)
     return convert(
         plan,

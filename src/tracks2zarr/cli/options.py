@@ -105,7 +105,7 @@ def frames_options(command: Callable[..., Any]) -> Callable[..., Any]:
             " its group 1.",
         ),
     )
-    return added(options, command)
+    return add_options(options, command)
 
 
 def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -121,7 +121,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Take a clip in METADATA_CSV that has no tracks file for an error, not a warning.",
         ),
     )
-    return added(options, command)
+    return add_options(options, command)
 
 
 def mode_options(store_mode: str = "w-") -> Callable[..., Any]:
@@ -151,7 +151,7 @@ def mode_options(store_mode: str = "w-") -> Callable[..., Any]:
             " a adds the clips that it lacks.",
         ),
     )
-    return functools.partial(added, options)
+    return functools.partial(add_options, options)
 
 
 def keep_going_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -175,7 +175,7 @@ def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--quiet", "-q", is_flag=True, help="Print nothing but problems.")(command)
 
 
-def added(
+def add_options(
     options: Sequence[Callable[[Callable[..., Any]], Callable[..., Any]]],
     command: Callable[..., Any],
 ) -> Callable[..., Any]:
@@ -185,7 +185,7 @@ def added(
     return command
 
 
-def may_replace(store: Path) -> bool:
+def confirm_replacing(store: Path) -> bool:
     """Ask on a terminal whether to replace a store, where there is one.
 
     Raises

@@ -39,7 +39,7 @@ def command(store: Path, *, as_json: bool, **options: Any) -> int:
     from tracks2zarr.verifying.all_videos import verify
     from tracks2zarr.verifying.one_video import VideoVerdict
 
-    console = show.out()
+    console = show.stdout()
 
     def on_video(verdict: VideoVerdict) -> None:
         if as_json:

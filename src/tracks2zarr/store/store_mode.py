@@ -25,11 +25,11 @@ _NEW = ".new"
 class Once(Protocol):
     """What is done for a store once by many runs, under its lock for opening."""
 
-    def is_done(self) -> bool:
+    def is_set_up(self) -> bool:
         """Tell whether one of the runs has opened the store."""
         ...
 
-    def do(self) -> None:
+    def set_up(self) -> None:
         """Note that the store is open now."""
         ...
 
@@ -72,9 +72,9 @@ def opened(store: Store, plan: Plan, mode: Mode, once: Once | None = None) -> It
                 is_new = not os.path.lexists(store.path)
                 if once is None:
                     _enter(store, plan, mode)
-                elif not (store.exists() and once.is_done()):
+                elif not (store.exists() and once.is_set_up()):
                     _enter(store, plan, mode)
-                    once.do()
+                    once.set_up()
                 stack.enter_context(store.run_lock())
             yield is_new
     finally:

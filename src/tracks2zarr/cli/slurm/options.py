@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracks2zarr.cli.options import PATH, added
+from tracks2zarr.cli.options import PATH, add_options
 
 if TYPE_CHECKING:
-    from tracks2zarr.slurm.queueing import Wishes
+    from tracks2zarr.slurm.queueing import JobOptions
 
 _MEMORY = re.compile(r"([0-9]+)([KMGT]?)B?", re.IGNORECASE)
 _MIB = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}
@@ -85,7 +85,7 @@ def _minutes(match: re.Match[str]) -> int:
     return -(-(3600 * hours + 60 * minutes + seconds) // 60)
 
 
-def wishes_options(
+def sbatch_options(
     default: str = "what the plan predicts",
     cpus: str = "1",
     max_tasks: str = "9",
@@ -139,7 +139,7 @@ def wishes_options(
             help="Lines of shell for each job to run first, such as 'module load ...'.",
         ),
     ]
-    return functools.partial(added, options)
+    return functools.partial(add_options, options)
 
 
 def verify_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -154,13 +154,13 @@ def verify_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def wishes_of(options: dict[str, Any]) -> Wishes:
-    """Take the options of `wishes_options` out of all options, and return what they wish."""
-    from tracks2zarr.slurm.queueing import Wishes
+def job_options_from(options: dict[str, Any]) -> JobOptions:
+    """Take the options of `sbatch_options` out of all options, and return what they request."""
+    from tracks2zarr.slurm.queueing import JobOptions
 
     passed_on = {name: options.pop(name.replace("-", "_")) for name in _PASSED_ON}
     asked = [f"--{name}={value}" for name, value in passed_on.items() if value is not None]
-    return Wishes(
+    return JobOptions(
         memory=options.pop("mem"),
         minutes=options.pop("time"),
         cpus=options.pop("cpus"),

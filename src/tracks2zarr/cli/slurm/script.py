@@ -17,7 +17,7 @@ from tracks2zarr.cli.options import (
     mode_options,
     pattern_option,
 )
-from tracks2zarr.cli.slurm.options import wishes_of, wishes_options
+from tracks2zarr.cli.slurm.options import job_options_from, sbatch_options
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 
 _NAME = Path("run_create_zarr_dataset.sh")
@@ -31,7 +31,7 @@ _NAME = Path("run_create_zarr_dataset.sh")
 @frames_options
 @individual_dim_option
 @mode_options("a")
-@wishes_options()
+@sbatch_options()
 @click.option(
     "--git-repository",
     metavar="ADDRESS",
@@ -73,11 +73,11 @@ def command(
         raise click.UsageError("--git-branch needs --git-repository.")
     if output.exists() and not force:
         raise Tracks2ZarrError(_exists(output))
-    wishes = wishes_of(options)
+    job_options = job_options_from(options)
     names = ("pattern", "frames", "frame_regexp", "individual_dim")
     plan = make_plan(tracks_dir, metadata_csv, **{name: options[name] for name in names})
     text = guide_script(
-        wishes.request(plan.videos),
+        job_options.request(plan.videos),
         n_videos=len(plan.videos),
         values={
             "tracks_dir": tracks_dir.absolute(),
@@ -89,8 +89,8 @@ def command(
     )
     output.write_text(text, encoding="utf-8")
     output.chmod(0o755)
-    said = count_text(len(plan.videos), "video")
-    click.echo(f"{output}: {said}\nnext:  sbatch {shlex.quote(str(output))}")
+    n_videos = count_text(len(plan.videos), "video")
+    click.echo(f"{output}: {n_videos}\nnext:  sbatch {shlex.quote(str(output))}")
     return 0
 
 

@@ -34,19 +34,19 @@ def command(store: Path, *, watch: bool, every: float, as_json: bool) -> int:
     The exit status is 0 if every planned video is done and listed.
     """
     from tracks2zarr.cli import show
-    from tracks2zarr.cli.slurm.show import jobs_go_on, print_status, watching
+    from tracks2zarr.cli.slurm.show import live_status, print_interrupted, print_status
     from tracks2zarr.slurm.status import status
 
     if as_json and watch:
         raise click.UsageError("--json and --watch do not go together.")
     if watch:
         try:
-            with watching() as shows:
+            with live_status() as shows:
                 while (known := status(store)).is_open:
                     shows(known)
                     time.sleep(every)
         except KeyboardInterrupt:
-            return jobs_go_on(store)
+            return print_interrupted(store)
     known = status(store)
     if as_json:
         show.print_json(known.as_dict())

@@ -22,7 +22,7 @@ from tracks2zarr.cli.options import (
 
 if TYPE_CHECKING:
     from tracks2zarr.converting.one_video import Outcome, VideoTask
-    from tracks2zarr.slurm.array_task import ArrayJobOpens
+    from tracks2zarr.slurm.array_task import ScriptSubmission
     from tracks2zarr.store.store import Store
     from tracks2zarr.store.task_record import Place
 
@@ -91,11 +91,11 @@ def command(
         from tracks2zarr.parallel.cores import MAX_THREADS
 
         os.environ.setdefault(MAX_THREADS, os.environ[_CPUS])
-    from tracks2zarr.slurm.array_task import place_here, submitted_task
+    from tracks2zarr.slurm.array_task import current_place, submitted_task
     from tracks2zarr.store.store import Store
     from tracks2zarr.store.store_mode import opened
 
-    place, target = place_here(os.environ, number), Store.at(store)
+    place, target = current_place(os.environ, number), Store.at(store)
     entered: AbstractContextManager[object]
     if tracks_dir is not None and metadata is not None:
         inputs = {"tracks_dir": tracks_dir, "metadata_csv": metadata, **settings}
@@ -128,16 +128,16 @@ def _entered(store: Path) -> AbstractContextManager[None]:
     return existing_store(store).run_lock()
 
 
-def _array_job(inputs: dict[str, Any], log_dir: Path | None, **known: Any) -> ArrayJobOpens:
+def _array_job(inputs: dict[str, Any], log_dir: Path | None, **known: Any) -> ScriptSubmission:
     """Plan, and return what opens the store, unless another task of the array job has."""
     from tracks2zarr.cli import show
     from tracks2zarr.planning.matching import plan as make_plan
-    from tracks2zarr.slurm.array_task import ArrayJobOpens
+    from tracks2zarr.slurm.array_task import ScriptSubmission
 
     plan = make_plan(**inputs)
     show.print_problems(plan.problems)
     logs = (log_dir or Path()).absolute()
-    return ArrayJobOpens(plan=plan, logs=logs, environment=os.environ, **known)
+    return ScriptSubmission(plan=plan, logs=logs, environment=os.environ, **known)
 
 
 def _run(task: VideoTask, place: Place) -> Outcome:
@@ -146,12 +146,11 @@ def _run(task: VideoTask, place: Place) -> Outcome:
     from tracks2zarr.converting.task import run_task
 
     where = f"job {place.job}, task {place.task}, " if place.job else ""
-    _say(f"{task.plan.video}: begins ({where}node {place.node})")
-    outcome = run_task(
-        task, place, on_wait=lambda: _say("Another task is at work on it; waiting for that.")
-    )
+    _print_message(f"{task.plan.video}: begins ({where}node {place.node})")
+    waiting = "Another task is at work on it; waiting for that."
+    outcome = run_task(task, place, on_wait=lambda: _print_message(waiting))
     show.print_problems(outcome.problems)
-    _say(outcome_line(outcome))
+    _print_message(outcome_line(outcome))
     return outcome
 
 
@@ -160,18 +159,18 @@ def _after(
 ) -> int:
     """Do what is left to a task where there is no last job."""
     from tracks2zarr.converting.one_video import Result
-    from tracks2zarr.slurm.array_task import is_last
-    from tracks2zarr.slurm.logs import keep, own_logs
+    from tracks2zarr.slurm.array_task import is_last_task
+    from tracks2zarr.slurm.logs import logs_of_task, move_logs
     from tracks2zarr.store.root import finalise
 
     done = outcome.result in {Result.DONE, Result.SKIPPED}
-    if finalises and is_last(store, place):
+    if finalises and is_last_task(store, place):
         listed = len(finalise(store.path).done)
-        _say(f"The last task: {listed} finished videos are listed in the root.")
+        _print_message(f"The last task: {listed} finished videos are listed in the root.")
     if done and log_dir is not None and place.job is not None:
-        keep(own_logs(log_dir.absolute(), (place.job, place.task)), store.logs)
+        move_logs(logs_of_task(log_dir.absolute(), (place.job, place.task)), store.logs)
     return 0 if done else 1
 
 
-def _say(line: str) -> None:
+def _print_message(line: str) -> None:
     click.echo(line, err=True)
