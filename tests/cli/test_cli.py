@@ -30,7 +30,7 @@ from support.commands import call, files_below
 from support.experiments import METADATA_COLUMNS, VIA_COLUMNS
 from support.sample import SAMPLE
 from support.tree import cli_environment, run_cli, snapshot
-from tracks2zarr.cli import app, guide
+from tracks2zarr.cli import app, create, guide
 
 TRACKS, METADATA = SAMPLE / "tracks", SAMPLE / "loop-frames-ffmpeg.csv"
 VIDEOS = ["04.09.2023-01-Right", "06.09.2023-02-Left"]
@@ -96,6 +96,33 @@ def test_help_of_the_guides_command(flag: str) -> None:
     assert said >= set(GUIDE_OPTIONS)
     for default in ("[default: w-]", "[default: *.csv]", "[default: <store>.temp]"):
         assert default in " ".join(ended.stdout.split())
+
+
+def options_of(command: click.Command) -> dict[str, click.Parameter]:
+    """Return the options and arguments of a command, by what it calls them."""
+    return {parameter.opts[0]: parameter for parameter in command.params}
+
+
+@pytest.mark.parametrize(("name", "name_in_guide"), guide.NAMES.items())
+def test_the_guides_command_shares_options_with_create(name: str, name_in_guide: str) -> None:
+    """Type, default and meaning; the help of the guide's has other words for STORE."""
+    ours, theirs = options_of(create.command)[name], options_of(guide.command)[name_in_guide]
+    assert isinstance(ours, click.Option)
+    assert isinstance(theirs, click.Option)
+    assert theirs.name == ours.name
+    assert theirs.type.to_info_dict() == ours.type.to_info_dict()
+    assert (theirs.default, theirs.metavar) == (ours.default, ours.metavar)
+    assert theirs.help is not None
+    same_words = theirs.help.replace("the store", "STORE").replace("the folder", "TRACKS_DIR")
+    assert same_words == ours.help
+
+
+def test_the_guides_command_shares_types_of_paths_with_create() -> None:
+    ours, theirs = options_of(create.command), options_of(guide.command)
+    names = {"--via_tracks_dir": "tracks_dir", "--metadata_csv": "metadata_csv"}
+    for name_in_guide, name in {**names, "--zarr_store": "store"}.items():
+        assert theirs[name_in_guide].type is ours[name].type
+        assert theirs[name_in_guide].required
 
 
 def test_every_option_has_a_help_text() -> None:

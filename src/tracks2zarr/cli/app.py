@@ -12,6 +12,9 @@ from typing import Any, NoReturn
 
 import click
 
+#: Those of the command lines of this package.
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 
@@ -112,7 +115,7 @@ A first run:
         "completion": "completion",
     },
     epilog=_FIRST_RUN,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=CONTEXT_SETTINGS,
 )
 @click.version_option(package_name="tracks2zarr", prog_name="tracks2zarr")
 @debug_option

@@ -12,8 +12,12 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+#: Adds an option or argument to a command.
+type Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_MODES = click.Choice(["w-", "w", "a"])
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*(?:([kmgt])(i?)b?|b)", re.IGNORECASE)
 
 
@@ -75,15 +79,24 @@ class FrameRegexp(click.ParamType[str]):
         return str(value)
 
 
-def pattern_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option ``--pattern``."""
+def pattern_option(name: str = "--pattern", folder: str = "TRACKS_DIR") -> Decorator:
+    """Return the option for the names of tracks files.
+
+    Parameters
+    ----------
+    name
+        What the command calls it.
+    folder
+        What its help calls the folder of the tracks files.
+    """
     return click.option(
-        "--pattern",
+        name,
+        "pattern",
         default="*.csv",
         show_default=True,
         metavar="GLOB",
-        help="Names of the tracks files in TRACKS_DIR; put it in quotes.",
-    )(command)
+        help=f"Names of the tracks files in {folder}; put it in quotes.",
+    )
 
 
 def frames_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -113,7 +126,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.argument("tracks_dir", type=FOLDER),
         click.argument("metadata_csv", type=PATH),
-        pattern_option,
+        pattern_option(),
         frames_options,
         click.option(
             "--require-all",
@@ -124,33 +137,61 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return add_options(options, command)
 
 
-def mode_options(store_mode: str = "w-") -> Callable[..., Any]:
-    """Return what adds the options that say what happens to what is there already.
+def store_mode_option(
+    name: str = "--store-mode", store: str = "STORE", *, default: str = "w-"
+) -> Decorator:
+    """Return the option that says what to do with a store that exists.
+
+    Parameters
+    ----------
+    name
+        What the command calls it.
+    store
+        What its help calls the store.
+    default
+        Its default.
+    """
+    return click.option(
+        name,
+        "store_mode",
+        type=_MODES,
+        default=default,
+        show_default=True,
+        help=f"If {store} exists: w- stops, unless the same run left it unfinished;"
+        " w replaces it; a adds to it.",
+    )
+
+
+def group_mode_option(name: str = "--group-mode", store: str = "STORE") -> Decorator:
+    """Return the option that says what to do with a video that exists.
+
+    Parameters
+    ----------
+    name
+        What the command calls it.
+    store
+        What its help calls the store.
+    """
+    return click.option(
+        name,
+        "group_mode",
+        type=_MODES,
+        default="w-",
+        show_default=True,
+        help=f"If a video is in {store}, from other input: w- stops; w replaces it;"
+        " a adds the clips that it lacks.",
+    )
+
+
+def mode_options(store_mode: str = "w-") -> Decorator:
+    """Return what adds the options that say what happens to what exists already.
 
     Parameters
     ----------
     store_mode
         The default of ``--store-mode``.
     """
-    modes = click.Choice(["w-", "w", "a"])
-    options = (
-        click.option(
-            "--store-mode",
-            type=modes,
-            default=store_mode,
-            show_default=True,
-            help="If STORE exists: w- stops, unless the same run left it unfinished;"
-            " w replaces it; a adds to it.",
-        ),
-        click.option(
-            "--group-mode",
-            type=modes,
-            default="w-",
-            show_default=True,
-            help="If a video is in STORE, from other input: w- stops; w replaces it;"
-            " a adds the clips that it lacks.",
-        ),
-    )
+    options = store_mode_option(default=store_mode), group_mode_option()
     return functools.partial(add_options, options)
 
 
@@ -175,10 +216,7 @@ def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--quiet", "-q", is_flag=True, help="Print nothing but problems.")(command)
 
 
-def add_options(
-    options: Sequence[Callable[[Callable[..., Any]], Callable[..., Any]]],
-    command: Callable[..., Any],
-) -> Callable[..., Any]:
+def add_options(options: Sequence[Decorator], command: Callable[..., Any]) -> Callable[..., Any]:
     """Add several options to a command, in the order of its help."""
     for option in reversed(options):
         command = option(command)
@@ -202,9 +240,9 @@ def confirm_replacing(store: Path) -> bool:
     if sys.stdin.isatty():
         from tracks2zarr.common.words import count_text
 
-        held = count_text(len(there.groups()), "video")
+        n_videos = count_text(len(there.groups()), "video")
         try:
-            return click.confirm(f"Replace {store}, which holds {held}?", err=True)
+            return click.confirm(f"Replace {store}, which holds {n_videos}?", err=True)
         except click.Abort:
             click.echo(err=True)  # the terminal has written ^C
             raise

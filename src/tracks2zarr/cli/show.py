@@ -17,6 +17,7 @@ from tracks2zarr.common.words import count_text
 
 if TYPE_CHECKING:
     from tracks2zarr.store.root import Finalised
+    from tracks2zarr.verifying.all_videos import Verification
 
 #: The names of options in the command that runs, where they differ from ``tracks2zarr create``.
 _option_names: dict[str, str] = {}
@@ -84,6 +85,13 @@ def print_skipped_input(problems: Sequence[Problem]) -> int:
     line = f"{count_problems(problems)} in the input, named above: what they concern was left out."
     stderr().print(line, style="red")
     return 1
+
+
+def verification_text(verification: Verification) -> str:
+    """Return how many videos were verified, and how."""
+    good = sum(video.ok for video in verification.videos)
+    how = "by digests" if verification.quick else "against their sources"
+    return f"{good} of {count_text(len(verification.videos), 'video')} verified {how}"
 
 
 def path_text(path: Path) -> str:

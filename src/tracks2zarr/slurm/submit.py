@@ -100,7 +100,7 @@ def submit(
         _check_idle(Store.at(path), slurm)
     with _withdrawn_if_refused() as made, held_jobs(slurm) as jobs:
         if script.JOB in str(path):
-            path = _add(jobs, path, plan.videos, everything, job_options)
+            path = _submit_videos(jobs, path, plan.videos, everything, job_options)
         target = Store.at(path)
         with opened(target, plan, store_mode) as is_new, target.queue_lock():
             target.logs.mkdir(exist_ok=True)
@@ -109,12 +109,12 @@ def submit(
                 made[target] = target.plan_file.stat()
             planned = target.read_plan().videos
             wanted = set(joined.videos_to_write())
-            busy = _open(target, slurm) & {video.video for video in plan.videos}
+            busy = _videos_in_progress(target, slurm) & {video.video for video in plan.videos}
             if not jobs.arrays:
                 indices = [
                     i for i, v in enumerate(planned) if v.video in wanted and v.video not in busy
                 ]
-                _add(jobs, target.path, planned, indices, job_options)
+                _submit_videos(jobs, target.path, planned, indices, job_options)
             submission = None
             if jobs.arrays:
                 submission = submit_finalising_job(jobs, target, planned, job_options, group_mode)
@@ -137,14 +137,14 @@ def _withdrawn_if_refused() -> Iterator[dict[Store, os.stat_result]]:
         yield made
     except BaseException:
         for store, plan_file in made.items():
-            with contextlib.suppress(OSError):  # what was refused is what is to be said
+            with contextlib.suppress(OSError):  # the refusal is the error that counts
                 withdraw(store, plan_file)
         raise
 
 
 def _check_log_folder(store: Path) -> None:
     """Check that SLURM can write logs below a path; behind a backslash it fills in nothing."""
-    if "\\" in str(store) or "\n" in str(store) or _is_no_text(str(store)):
+    if "\\" in str(store) or "\n" in str(store) or _is_unencodable(str(store)):
         raise Tracks2ZarrError(
             Problem(
                 kind="log-folder",
@@ -157,7 +157,7 @@ def _check_log_folder(store: Path) -> None:
         )
 
 
-def _is_no_text(path: str) -> bool:
+def _is_unencodable(path: str) -> bool:
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -165,7 +165,7 @@ def _is_no_text(path: str) -> bool:
     return False
 
 
-def _add(
+def _submit_videos(
     jobs: HeldJobs,
     path: Path,
     plans: Sequence[VideoPlan],
@@ -179,7 +179,7 @@ def _add(
     return jobs.submit_arrays(path, path / "logs", {request: indices})
 
 
-def _open(store: Store, slurm: Slurm) -> set[str]:
+def _videos_in_progress(store: Store, slurm: Slurm) -> set[str]:
     """Return the videos that a task or a run is at work on, or that are in the queue."""
     found = status_with_accounting(store.path, slurm)
     if found.unanswered:
@@ -189,7 +189,7 @@ def _open(store: Store, slurm: Slurm) -> set[str]:
 
 def _check_idle(store: Store, slurm: Slurm) -> None:
     """Check that no task of a store that is to be replaced runs or waits."""
-    busy = sorted(_open(store, slurm)) if store.exists() else []
+    busy = sorted(_videos_in_progress(store, slurm)) if store.exists() else []
     if busy:
         raise Tracks2ZarrError(
             Problem(

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracks2zarr.cli.options import PATH, add_options
+from tracks2zarr.cli.options import (
+    PATH,
+    Decorator,
+    add_options,
+    frames_options,
+    individual_dim_option,
+    mode_options,
+    pattern_option,
+)
 
 if TYPE_CHECKING:
     from tracks2zarr.slurm.queueing import JobOptions
@@ -29,8 +37,8 @@ _PASSED_ON = {
 }
 
 
-#: Options of sbatch that decide what this tool must know.
-_OURS = frozenset(
+#: Options of sbatch that would break what this tool submits.
+_RESERVED = frozenset(
     {
         *("--array", "-a", "--output", "-o", "--error", "-e", "--open-mode", "--parsable"),
         *("--wait", "-W", "--test-only", "--hold", "-H", "--clusters", "-M", "--wrap", "--chdir"),
@@ -89,8 +97,8 @@ def sbatch_options(
     default: str = "what the plan predicts",
     cpus: str = "1",
     max_tasks: str = "9",
-) -> Callable[..., Any]:
-    """Return what adds the options that say what the cluster is asked for.
+) -> Decorator:
+    """Return what adds the options that say what to request of the cluster.
 
     Parameters
     ----------
@@ -142,6 +150,12 @@ def sbatch_options(
     return functools.partial(add_options, options)
 
 
+def script_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of ``slurm task`` that the script of ``slurm script`` sets."""
+    options = pattern_option(), frames_options, individual_dim_option, mode_options("a")
+    return add_options(options, command)
+
+
 def verify_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option ``--verify``."""
     return click.option(
@@ -159,13 +173,13 @@ def job_options_from(options: dict[str, Any]) -> JobOptions:
     from tracks2zarr.slurm.queueing import JobOptions
 
     passed_on = {name: options.pop(name.replace("-", "_")) for name in _PASSED_ON}
-    asked = [f"--{name}={value}" for name, value in passed_on.items() if value is not None]
+    sbatch_texts = [f"--{name}={value}" for name, value in passed_on.items() if value is not None]
     return JobOptions(
         memory=options.pop("mem"),
         minutes=options.pop("time"),
         cpus=options.pop("cpus"),
         max_tasks=options.pop("max_tasks"),
-        options=(*asked, *(_sbatch_option(text) for text in options.pop("sbatch"))),
+        options=(*sbatch_texts, *(_sbatch_option(text) for text in options.pop("sbatch"))),
         prelude=_prelude(options.pop("prelude")),
         verify=options.pop("verify", "quick"),
     )
@@ -173,7 +187,7 @@ def job_options_from(options: dict[str, Any]) -> JobOptions:
 
 def _sbatch_option(text: str) -> str:
     name = text.partition("=")[0]
-    if name in _OURS:
+    if name in _RESERVED:
         raise click.UsageError(f"--sbatch {name} would break what tracks2zarr submits.")
     if not text.startswith("-") or "\n" in text:
         raise click.UsageError(f"--sbatch takes an option of sbatch, such as --qos=long: '{text}'.")

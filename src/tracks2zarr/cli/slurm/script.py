@@ -9,15 +9,8 @@ from typing import Any
 import click
 
 from tracks2zarr.cli.app import debug_option
-from tracks2zarr.cli.options import (
-    FOLDER,
-    PATH,
-    frames_options,
-    individual_dim_option,
-    mode_options,
-    pattern_option,
-)
-from tracks2zarr.cli.slurm.options import job_options_from, sbatch_options
+from tracks2zarr.cli.options import FOLDER, PATH
+from tracks2zarr.cli.slurm.options import job_options_from, sbatch_options, script_options
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 
 _NAME = Path("run_create_zarr_dataset.sh")
@@ -27,10 +20,7 @@ _NAME = Path("run_create_zarr_dataset.sh")
 @click.argument("tracks_dir", type=FOLDER)
 @click.argument("metadata_csv", type=PATH)
 @click.argument("store", type=FOLDER, required=False)
-@pattern_option
-@frames_options
-@individual_dim_option
-@mode_options("a")
+@script_options
 @sbatch_options()
 @click.option(
     "--git-repository",

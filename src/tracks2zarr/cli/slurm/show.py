@@ -217,20 +217,12 @@ def print_finished(finished: Finished) -> None:
     text = io.StringIO()
     console = Console(file=text, width=UNLIMITED, highlight=False)
     console.print(_status_table(finished.status.videos))
-    lines = [*status_lines(finished.status), _verified(finished)]
+    result = show.verification_text(verification) if verification else "nothing was verified"
+    lines = [*status_lines(finished.status), result]
     console.print("\n".join(lines), markup=False, soft_wrap=True)
-    show.stdout().print(lines[-1])
+    show.stdout().print(result)
     folder = finished.status.store / "logs"
     write_atomically(folder / "summary.txt", text.getvalue().encode())
-
-
-def _verified(finished: Finished) -> str:
-    verification = finished.verification
-    if verification is None:
-        return "nothing was verified"
-    good = sum(video.ok for video in verification.videos)
-    how = "by digests" if verification.quick else "against their sources"
-    return f"{good} of {count_text(len(verification.videos), 'video')} verified {how}"
 
 
 class CountsPrinter:

@@ -41,15 +41,15 @@ def command(store: Path, *, watch: bool, every: float, as_json: bool) -> int:
         raise click.UsageError("--json and --watch do not go together.")
     if watch:
         try:
-            with live_status() as shows:
-                while (known := status(store)).is_open:
-                    shows(known)
+            with live_status() as show_status:
+                while (found := status(store)).is_open:
+                    show_status(found)
                     time.sleep(every)
         except KeyboardInterrupt:
             return print_interrupted(store)
-    known = status(store)
+    found = status(store)
     if as_json:
-        show.print_json(known.as_dict())
+        show.print_json(found.as_dict())
     else:
-        print_status(known)
-    return 0 if known.ok else 1
+        print_status(found)
+    return 0 if found.ok else 1

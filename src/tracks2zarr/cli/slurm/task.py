@@ -11,14 +11,8 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.completion import indices
-from tracks2zarr.cli.options import (
-    FOLDER,
-    PATH,
-    frames_options,
-    individual_dim_option,
-    mode_options,
-    pattern_option,
-)
+from tracks2zarr.cli.options import FOLDER, PATH
+from tracks2zarr.cli.slurm.options import script_options
 
 if TYPE_CHECKING:
     from tracks2zarr.converting.one_video import Outcome, VideoTask
@@ -51,10 +45,7 @@ JOB_VARIABLE, _CPUS = "SLURM_ARRAY_JOB_ID", "SLURM_CPUS_PER_TASK"
     "--tracks-dir", type=FOLDER, help="Plan from this folder of tracks files, if STORE has no plan."
 )
 @click.option("--metadata", type=PATH, help="The metadata CSV to plan from.")
-@pattern_option
-@frames_options
-@individual_dim_option
-@mode_options("a")
+@script_options
 @click.option(
     "--log-dir",
     type=FOLDER,
@@ -92,22 +83,22 @@ def command(
 
         os.environ.setdefault(MAX_THREADS, os.environ[_CPUS])
     from tracks2zarr.slurm.array_task import current_place, submitted_task
-    from tracks2zarr.store.store import Store
+    from tracks2zarr.store.store import Store, existing_store
     from tracks2zarr.store.store_mode import opened
 
     place, target = current_place(os.environ, number), Store.at(store)
-    entered: AbstractContextManager[object]
+    opening: AbstractContextManager[object]
     if tracks_dir is not None and metadata is not None:
         inputs = {"tracks_dir": tracks_dir, "metadata_csv": metadata, **settings}
-        known = {"store": target, "place": place, "first_index": first_index}
-        once = _array_job(inputs, log_dir, group_mode=group_mode, **known)
-        entered = opened(target, once.plan, store_mode, once)
+        fields = {"store": target, "place": place, "first_index": first_index}
+        submission = _script_submission(inputs, log_dir, group_mode=group_mode, **fields)
+        opening = opened(target, submission.plan, store_mode, submission)
     else:
-        entered = _entered(store)
-    with entered:
+        opening = existing_store(store).run_lock()
+    with opening:
         task = submitted_task(target, place, number, first_index, group_mode)
         outcome = _run(task, place)
-        return _after(target, place, outcome, log_dir, finalises=tracks_dir is not None)
+        return _finish(target, place, outcome, log_dir, finalises=tracks_dir is not None)
 
 
 def _number(index: int | None, variable: str) -> int:
@@ -122,14 +113,10 @@ def _number(index: int | None, variable: str) -> int:
     return int(text)
 
 
-def _entered(store: Path) -> AbstractContextManager[None]:
-    from tracks2zarr.store.store import existing_store
-
-    return existing_store(store).run_lock()
-
-
-def _array_job(inputs: dict[str, Any], log_dir: Path | None, **known: Any) -> ScriptSubmission:
-    """Plan, and return what opens the store, unless another task of the array job has."""
+def _script_submission(
+    inputs: dict[str, Any], log_dir: Path | None, **fields: Any
+) -> ScriptSubmission:
+    """Make the plan, and return the submission that it is for."""
     from tracks2zarr.cli import show
     from tracks2zarr.planning.matching import plan as make_plan
     from tracks2zarr.slurm.array_task import ScriptSubmission
@@ -137,7 +124,7 @@ def _array_job(inputs: dict[str, Any], log_dir: Path | None, **known: Any) -> Sc
     plan = make_plan(**inputs)
     show.print_problems(plan.problems)
     logs = (log_dir or Path()).absolute()
-    return ScriptSubmission(plan=plan, logs=logs, environment=os.environ, **known)
+    return ScriptSubmission(plan=plan, logs=logs, environment=os.environ, **fields)
 
 
 def _run(task: VideoTask, place: Place) -> Outcome:
@@ -154,10 +141,10 @@ def _run(task: VideoTask, place: Place) -> Outcome:
     return outcome
 
 
-def _after(
+def _finish(
     store: Store, place: Place, outcome: Outcome, log_dir: Path | None, *, finalises: bool
 ) -> int:
-    """Do what is left to a task where there is no last job."""
+    """Finalise and move the logs where no finalising job does, and return the exit status."""
     from tracks2zarr.converting.one_video import Result
     from tracks2zarr.slurm.array_task import is_last_task
     from tracks2zarr.slurm.logs import logs_of_task, move_logs

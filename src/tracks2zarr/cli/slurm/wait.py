@@ -22,11 +22,11 @@ def command(store: Path, *, quiet: bool) -> int:
     from tracks2zarr.cli.slurm.show import CountsPrinter, print_interrupted, print_status
     from tracks2zarr.slurm.control import wait
 
-    changes = CountsPrinter(quiet=quiet)
+    printer = CountsPrinter(quiet=quiet)
     try:
-        known = wait(store, on_status=changes.show)
+        found = wait(store, on_status=printer.show)
     except KeyboardInterrupt:
         return print_interrupted(store)
     if not quiet:
-        print_status(known)
-    return 0 if known.ok else 1
+        print_status(found)
+    return 0 if found.ok else 1
