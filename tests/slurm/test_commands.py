@@ -108,6 +108,13 @@ def test_a_store_that_others_use_is_not_withdrawn(
         assert not store.path.exists()
 
 
+@pytest.mark.parametrize("option", ["--array=0", "--output=x", "--wait", "--test-only", "-H"])
+def test_options_that_would_break_it(inputs: Inputs, option: str) -> None:
+    ended = call("slurm", "submit", *inputs, f"--sbatch={option}")
+    assert ended.status == 2
+    assert "would break what tracks2zarr submits" in ended.stderr
+
+
 # Status.
 
 

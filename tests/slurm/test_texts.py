@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from tracks2zarr.cli.slurm.options import SlurmMemory, SlurmTime
 from tracks2zarr.slurm.client import TaskState, _accounts
 from tracks2zarr.slurm.job_states import JobStates, cause_of, pending_text
+from tracks2zarr.slurm.queueing import JobOptions
 from tracks2zarr.slurm.script import _directive, _log_pattern, ranges, time_text
+from tracks2zarr.slurm.submission import Request
 
 
 @pytest.mark.parametrize(
@@ -112,3 +114,10 @@ def test_what_a_task_waits_for() -> None:
     assert pending_text(TaskState("PENDING", "Priority"), None) == "Priority"
     held = pending_text(TaskState("PENDING", "JobHeldUser"), "It was killed.")
     assert held == "held: 'scontrol release' lets it go; before: It was killed."
+
+
+def test_options_of_a_rerun_are_added_to_older_ones() -> None:
+    before = Request(memory=100, options=("--partition=a", "--qos=b"))
+    after = JobOptions(options=("--qos=c", "--mail-type=FAIL")).applied_to(before)
+    assert after.options == ("--partition=a", "--qos=c", "--mail-type=FAIL")
+    assert after.memory == 100
