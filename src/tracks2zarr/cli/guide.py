@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from tracks2zarr.cli.app import CONTEXT_SETTINGS, debug_option, run
-from tracks2zarr.cli.options import (
-    FOLDER,
-    PATH,
-    group_mode_option,
-    pattern_option,
-    store_mode_option,
-)
+from tracks2zarr.cli.options import FOLDER, PATH, mode_options, pattern_option
 
 if TYPE_CHECKING:
     from tracks2zarr.store.group_mode import Mode
@@ -39,8 +33,7 @@ NAMES = {
 @click.option(
     "--temp_zarr_store", type=FOLDER, help="Folder for work in progress.  [default: <store>.temp]"
 )
-@store_mode_option(NAMES["--store-mode"], "the store")
-@group_mode_option(NAMES["--group-mode"], "the store")
+@mode_options(names=(NAMES["--store-mode"], NAMES["--group-mode"]), store="the store")
 @pattern_option(NAMES["--pattern"], "the folder")
 @click.version_option(package_name="tracks2zarr", prog_name="create-zarr-dataset")
 @debug_option

@@ -17,7 +17,6 @@ type Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-_MODES = click.Choice(["w-", "w", "a"])
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*(?:([kmgt])(i?)b?|b)", re.IGNORECASE)
 
 
@@ -137,61 +136,43 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return add_options(options, command)
 
 
-def store_mode_option(
-    name: str = "--store-mode", store: str = "STORE", *, default: str = "w-"
+def mode_options(
+    store_mode: str = "w-",
+    names: tuple[str, str] = ("--store-mode", "--group-mode"),
+    store: str = "STORE",
 ) -> Decorator:
-    """Return the option that says what to do with a store that exists.
-
-    Parameters
-    ----------
-    name
-        What the command calls it.
-    store
-        What its help calls the store.
-    default
-        Its default.
-    """
-    return click.option(
-        name,
-        "store_mode",
-        type=_MODES,
-        default=default,
-        show_default=True,
-        help=f"If {store} exists: w- stops, unless the same run left it unfinished;"
-        " w replaces it; a adds to it.",
-    )
-
-
-def group_mode_option(name: str = "--group-mode", store: str = "STORE") -> Decorator:
-    """Return the option that says what to do with a video that exists.
-
-    Parameters
-    ----------
-    name
-        What the command calls it.
-    store
-        What its help calls the store.
-    """
-    return click.option(
-        name,
-        "group_mode",
-        type=_MODES,
-        default="w-",
-        show_default=True,
-        help=f"If a video is in {store}, from other input: w- stops; w replaces it;"
-        " a adds the clips that it lacks.",
-    )
-
-
-def mode_options(store_mode: str = "w-") -> Decorator:
     """Return what adds the options that say what happens to what exists already.
 
     Parameters
     ----------
     store_mode
-        The default of ``--store-mode``.
+        The default of the mode for the store.
+    names
+        What the command calls the options for the store and for its videos.
+    store
+        What their help calls the store.
     """
-    options = store_mode_option(default=store_mode), group_mode_option()
+    modes = click.Choice(["w-", "w", "a"])
+    options = (
+        click.option(
+            names[0],
+            "store_mode",
+            type=modes,
+            default=store_mode,
+            show_default=True,
+            help=f"If {store} exists: w- stops, unless the same run left it unfinished;"
+            " w replaces it; a adds to it.",
+        ),
+        click.option(
+            names[1],
+            "group_mode",
+            type=modes,
+            default="w-",
+            show_default=True,
+            help=f"If a video is in {store}, from other input: w- stops; w replaces it;"
+            " a adds the clips that it lacks.",
+        ),
+    )
     return functools.partial(add_options, options)
 
 

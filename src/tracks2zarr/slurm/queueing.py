@@ -166,11 +166,7 @@ def held_jobs(slurm: Slurm) -> Iterator[HeldJobs]:
 
 
 def submit_finalising_job(
-    jobs: HeldJobs,
-    store: Store,
-    plans: Sequence[VideoPlan],
-    job_options: JobOptions,
-    group_mode: Mode,
+    jobs: HeldJobs, store: Store, plans: Sequence[VideoPlan], options: JobOptions, group_mode: Mode
 ) -> Submission:
     """Write the submission into the store, and submit the job that runs when all tasks have ended.
 
@@ -182,7 +178,7 @@ def submit_finalising_job(
         The store that they are for.
     plans
         All planned videos; the index of a task counts in them.
-    job_options
+    options
         What the user requests.
     group_mode
         What a task does where its video is there.
@@ -204,12 +200,12 @@ def submit_finalising_job(
         arrays=tuple(jobs.arrays),
         group_mode=group_mode,
         logs=str(store.logs),
-        verify=job_options.verify,
+        verify=options.verify,
     )
     jobs.submission_files.append(write_submission(store, submission))
-    request = job_options.finalising_request(plans, jobs.arrays[0].request or Request())
+    request = options.finalising_request(plans, jobs.arrays[0].request or Request())
     arrays = [array.job for array in submission.arrays]
-    text = script.finalising_script(store.path, store.logs, arrays, request, job_options.verify)
+    text = script.finalising_script(store.path, store.logs, arrays, request, options.verify)
     with uninterrupted():
         jobs.finalising_jobs.append(jobs.slurm.submit(text))
     submission = replace(submission, last_job=jobs.finalising_jobs[-1])

@@ -27,7 +27,7 @@ _INCREASE = 2
 def rerun(
     store: str | os.PathLike[str],
     *,
-    job_options: JobOptions | None = None,
+    options: JobOptions | None = None,
     keep_going: bool = False,
     slurm: Slurm | None = None,
 ) -> Submitted:
@@ -40,7 +40,7 @@ def rerun(
     ----------
     store
         The store.
-    job_options
+    options
         What to change; else tasks request what they requested before, and those that ran out
         of memory or time twice as much of it.
     keep_going
@@ -57,7 +57,7 @@ def rerun(
     Tracks2ZarrError
         If there is no store, the input has problems, or SLURM refuses; then nothing is queued.
     """
-    job_options, slurm = job_options or JobOptions(), slurm or Slurm()
+    options, slurm = options or JobOptions(), slurm or Slurm()
     there = existing_store(store)
     with there.run_lock(), there.queue_lock():
         before = status_with_accounting(there.path, slurm)
@@ -70,13 +70,13 @@ def rerun(
         record_ended_tasks(there, before)
         clean_up_ended_tasks(there, before)
         tasks, planned = SubmittedTasks.read(there), there.read_plan().videos
-        requests, raised = _requests(unfinished, planned, tasks, job_options)
+        requests, raised = _requests(unfinished, planned, tasks, options)
         with held_jobs(slurm) as jobs:
             submission = None
             if requests:
                 jobs.submit_arrays(there.path, there.logs, requests)
                 mode = _group_mode(tasks)
-                submission = submit_finalising_job(jobs, there, planned, job_options, mode)
+                submission = submit_finalising_job(jobs, there, planned, options, mode)
     return Submitted(
         store=there.path,
         submission=submission,
@@ -109,16 +109,16 @@ def _requests(
     unfinished: Sequence[VideoStatus],
     planned: Sequence[VideoPlan],
     tasks: SubmittedTasks,
-    job_options: JobOptions,
+    options: JobOptions,
 ) -> tuple[dict[Request, list[int]], list[str]]:
     """Return the indices to submit by what their tasks request, and what was raised."""
     requests: dict[Request, list[int]] = defaultdict(list)
     raised = []
     for video in unfinished:
         array = tasks.array(video.job) if video.job else None
-        fresh = job_options.request([planned[video.index]])
-        request = job_options.applied_to(array.request) if array and array.request else fresh
-        more = _increased(video, request, job_options, fresh)
+        fresh = options.request([planned[video.index]])
+        request = options.applied_to(array.request) if array and array.request else fresh
+        more = _increased(video, request, options, fresh)
         if more != request:
             raised.append(_raised_text(video, request, more))
         requests[more].append(video.index)
@@ -126,12 +126,12 @@ def _requests(
 
 
 def _increased(
-    video: VideoStatus, request: Request, job_options: JobOptions, predicted: Request
+    video: VideoStatus, request: Request, options: JobOptions, predicted: Request
 ) -> Request:
-    if video.lacked_memory and job_options.memory is None and request.memory is not None:
+    if video.lacked_memory and options.memory is None and request.memory is not None:
         memory = max(_INCREASE * request.memory, predicted.memory or 0)
         request = replace(request, memory=memory)
-    if video.lacked_time and job_options.minutes is None and request.minutes is not None:
+    if video.lacked_time and options.minutes is None and request.minutes is not None:
         request = replace(request, minutes=_INCREASE * request.minutes)
     return request
 

@@ -61,7 +61,7 @@ def submit(
     plan: Plan,
     store: str | os.PathLike[str] = DEFAULT_STORE,
     *,
-    job_options: JobOptions | None = None,
+    options: JobOptions | None = None,
     store_mode: Mode = "w-",
     group_mode: Mode = "w-",
     slurm: Slurm | None = None,
@@ -74,7 +74,7 @@ def submit(
         What is to be done.
     store
         The folder of the store; ``{job}`` in its name stands for the id of the array job.
-    job_options
+    options
         What to request of the cluster; what is left out is predicted from the plan.
     store_mode, group_mode
         As those of `tracks2zarr.create`.
@@ -92,7 +92,7 @@ def submit(
         If the modes forbid it, or SLURM refuses it; then nothing is left in the queue, nor of
         a store that was made for it.
     """
-    job_options, slurm, since = job_options or JobOptions(), slurm or Slurm(), now()
+    options, slurm, since = options or JobOptions(), slurm or Slurm(), now()
     path = Path(os.path.abspath(store))  # noqa: PTH100 - {job} is no link yet
     everything = range(len(plan.videos))
     _check_log_folder(path)
@@ -100,7 +100,7 @@ def submit(
         _check_idle(Store.at(path), slurm)
     with _withdrawn_if_refused() as made, held_jobs(slurm) as jobs:
         if script.JOB in str(path):
-            path = _submit_videos(jobs, path, plan.videos, everything, job_options)
+            path = _submit_videos(jobs, path, plan.videos, everything, options)
         target = Store.at(path)
         with opened(target, plan, store_mode) as is_new, target.queue_lock():
             target.logs.mkdir(exist_ok=True)
@@ -114,10 +114,10 @@ def submit(
                 indices = [
                     i for i, v in enumerate(planned) if v.video in wanted and v.video not in busy
                 ]
-                _submit_videos(jobs, target.path, planned, indices, job_options)
+                _submit_videos(jobs, target.path, planned, indices, options)
             submission = None
             if jobs.arrays:
-                submission = submit_finalising_job(jobs, target, planned, job_options, group_mode)
+                submission = submit_finalising_job(jobs, target, planned, options, group_mode)
     videos = submitted_videos(submission)
     done = {video.video for video in plan.videos} - {*videos, *busy}
     return Submitted(
@@ -170,12 +170,12 @@ def _submit_videos(
     path: Path,
     plans: Sequence[VideoPlan],
     indices: Sequence[int],
-    job_options: JobOptions,
+    options: JobOptions,
 ) -> Path:
     """Submit tasks for some of the planned videos; return the path of the store."""
     if not indices:
         return path
-    request = job_options.request([plans[index] for index in indices])
+    request = options.request([plans[index] for index in indices])
     return jobs.submit_arrays(path, path / "logs", {request: indices})
 
 

@@ -29,7 +29,7 @@ def command(store: Path, *, keep_going: bool, **options: Any) -> int:
     from tracks2zarr.cli.slurm.show import print_submitted
     from tracks2zarr.slurm.rerun import rerun
 
-    submitted = rerun(store, job_options=job_options_from(options), keep_going=keep_going)
+    submitted = rerun(store, options=job_options_from(options), keep_going=keep_going)
     show.print_problems(submitted.problems)
     print_submitted(submitted)
     return show.print_skipped_input(submitted.problems)

@@ -71,9 +71,7 @@ def command(
     if store_mode == "w" and not yes and not confirm_replacing(target):
         click.echo("Nothing was submitted.", err=True)
         return 1
-    done = submit(
-        plan, target, job_options=job_options, store_mode=store_mode, group_mode=group_mode
-    )
+    done = submit(plan, target, options=job_options, store_mode=store_mode, group_mode=group_mode)
     print_submitted(done)
     return show.print_skipped_input(plan.problems)
 
