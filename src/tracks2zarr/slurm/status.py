@@ -27,14 +27,14 @@ def status(store: str | os.PathLike[str], slurm: Slurm | None = None) -> StoreSt
 
     Receipts and the records of tasks are the truth; SLURM is asked only about videos that are
     not done. It works where there is no SLURM, and when SLURM has forgotten the jobs: what
-    nobody knows is said to be unknown.
+    nobody knows is unknown.
 
     Parameters
     ----------
     store
         The store.
     slurm
-        Whom to ask.
+        The cluster.
 
     Returns
     -------
@@ -62,12 +62,12 @@ def status(store: str | os.PathLike[str], slurm: Slurm | None = None) -> StoreSt
     )
     videos = [decide(one) for one in evidence]
     logs = Logs.find(there, tasks)
+    finished = {video for video, receipt in receipts.items() if receipt}
     return StoreStatus(
         store=there.path,
         videos=tuple(replace(v, log=logs.error_log_of(v.job, v.task)) for v in videos),
         finalising_job=job_states.queue.get((tasks.finalising_job or "", None)),
-        is_listed=listed_in(there) & {*receipts}
-        == {v for v, receipt in receipts.items() if receipt},
+        is_listed=listed_in(there) & {*receipts} == finished,
         unanswered=job_states.unanswered,
         is_absent=job_states.is_absent,
         accounting_lags=job_states.accounting_lags(
