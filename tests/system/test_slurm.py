@@ -63,7 +63,9 @@ def test_an_experiment_in_which_everything_goes_wrong(commands: Commands, tmp_pa
     expected = local_copy(tmp_path, inputs)
     whole = break_file(inputs, BAD)
     store = tmp_path / "out.zarr"
-    submitted = commands.run("submit", *inputs, store, "--time", "1").stdout
+    # as much memory that a task that is killed was not, by its peak, killed for it
+    asked = ("--time", "1", "--mem", "1G")
+    submitted = commands.run("submit", *inputs, store, *asked).stdout
     assert "Submitted 27 tasks" in submitted
     job = job_of(store)
     with stopping_in_mid_write(store, KILLED, REQUEUED, TOO_LONG) as processes:

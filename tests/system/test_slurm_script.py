@@ -14,10 +14,8 @@ import xarray as xr
 
 import tracks2zarr as tz
 from support.array_jobs import Commands, experiment, job_of, name_of, temporary, until
-from support.sample import SAMPLE
 from support.slurm_cluster import Cluster
 from support.tree import snapshot
-from tracks2zarr.slurm.script import guide_script
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "bash_scripts/run_create_zarr_dataset.sh"
@@ -29,27 +27,6 @@ pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.xdist_group("slu
 @pytest.fixture
 def commands(slurm: Cluster, tmp_path: Path) -> Commands:
     return Commands(slurm.env, tmp_path)
-
-
-def test_the_script_in_the_repository_is_the_one_that_is_rendered() -> None:
-    assert SCRIPT.read_text(encoding="utf-8") == guide_script()
-    assert os.access(SCRIPT, os.X_OK)
-
-
-def test_the_variables_and_logs_are_those_of_the_guide() -> None:
-    text = SCRIPT.read_text(encoding="utf-8")
-    for variable in (
-        "VIA_TRACKS_DIR",
-        "METADATA_CSV",
-        "VIA_TRACKS_GLOB_PATTERN",
-        "ZARR_STORE_OUTPUT",
-        "ZARR_STORE_MODE",
-        "ZARR_MODE_GROUP",
-        "GIT_BRANCH",
-    ):
-        assert re.search(rf"^{variable}=", text, re.MULTILINE), variable
-    assert "#SBATCH --output=slurm_array.%A-%a.%N.out\n" in text
-    assert "#SBATCH --error=slurm_array.%A-%a.%N.err\n" in text
 
 
 def edited(folder: Path, **values: str) -> None:
@@ -208,45 +185,6 @@ def test_the_environment_is_built_once(commands: Commands, tmp_path: Path) -> No
     folders = [path for path in environments.iterdir() if path.name not in {"jobs", ".lock"}]
     assert len(folders) == 1
     assert snapshot(tmp_path / f"CrabTracks-slurm{jobs[0]}.zarr") == local(tmp_path, inputs)
-
-
-def test_the_script_is_written_with_values(tmp_path: Path) -> None:
-    commands = Commands({}, tmp_path)
-    inputs = (SAMPLE / "tracks", SAMPLE / "loop-frames-ffmpeg.csv")
-    commands.run("script", *inputs, "my store.zarr", "--mem", "3G", "--time", "90")
-    text = (tmp_path / NAME).read_text()
-    assert "#SBATCH --array=0-1%9\n" in text
-    assert "#SBATCH --mem=3072M\n" in text
-    assert "#SBATCH --time=01:30:00\n" in text
-    assert f"VIA_TRACKS_DIR={inputs[0]}\n" in text
-    assert f"METADATA_CSV={inputs[1]}\n" in text
-    assert f"ZARR_STORE_OUTPUT='{tmp_path}/my store.zarr'\n" in text
-    assert f"TRACKS2ZARR={installed()}\n" in text
-    subprocess.run(["bash", "-n", tmp_path / NAME], check=True)
-    refused = commands.run("script", *inputs, status=1)
-    assert "The script exists" in refused.stderr
-    assert "--force" in refused.stderr
-    assert "FRAMES=clip\n" in text
-    assert "FRAME_REGEXP=''\n" in text
-    assert "INDIVIDUAL_DIM=individual\n" in text
-    how = (
-        "--frames",
-        "video",
-        "--frame-regexp",
-        r"_(\d+)\.png$",
-        "--individual-dim",
-        "individuals",
-    )
-    commands.run(
-        "script", *inputs, "--force", "--git-repository", "ssh://x/y", "--partition=a", *how
-    )
-    text = (tmp_path / NAME).read_text()
-    assert "FRAMES=video\n" in text
-    assert r"FRAME_REGEXP='_(\d+)\.png$'" in text
-    assert "INDIVIDUAL_DIM=individuals\n" in text
-    assert "GIT_REPOSITORY=ssh://x/y\n" in text
-    assert "TRACKS2ZARR=''\n" in text
-    assert "#SBATCH --partition=a\n" in text
 
 
 def test_a_script_reads_frames_as_it_is_told(commands: Commands, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from typing import Any, NoReturn
 
 import click
 
+#: Those of the command lines of this package.
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 
@@ -44,27 +47,27 @@ class SuggestingGroup(click.Group):
 
     Parameters
     ----------
-    homes
+    modules
         The module of each command below `tracks2zarr.cli`, in the order of the help.
     **settings
         Those of `click.Group`.
     """
 
-    def __init__(self, homes: Mapping[str, str], **settings: Any) -> None:
+    def __init__(self, modules: Mapping[str, str], **settings: Any) -> None:
         super().__init__(**settings)
-        self.homes = homes
+        self.modules = modules
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
-        return list(self.homes)
+        return list(self.modules)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command."""
-        if cmd_name not in self.homes:
+        if cmd_name not in self.modules:
             return None
         import importlib
 
-        module = importlib.import_module(f"tracks2zarr.cli.{self.homes[cmd_name]}")
+        module = importlib.import_module(f"tracks2zarr.cli.{self.modules[cmd_name]}")
         command: click.Command = module.command
         return command
 
@@ -73,7 +76,7 @@ class SuggestingGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or suggest the nearest one."""
         name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in self.homes:
+        if name and not name.startswith("-") and name not in self.modules:
             from tracks2zarr.common.problems import did_you_mean
 
             hint = did_you_mean(name, self._full_names(ctx))
@@ -82,11 +85,11 @@ class SuggestingGroup(click.Group):
 
     def _full_names(self, ctx: click.Context) -> Iterator[str]:
         """Yield the names of all commands, those of groups with the group's name before them."""
-        for name in self.homes:
+        for name in self.modules:
             yield name
             command = self.get_command(ctx, name)
             if isinstance(command, SuggestingGroup):
-                yield from (f"{name} {below}" for below in command.homes)
+                yield from (f"{name} {below}" for below in command.modules)
 
 
 _FIRST_RUN = """\b
@@ -99,7 +102,7 @@ A first run:
 
 @click.group(
     cls=SuggestingGroup,
-    homes={
+    modules={
         "plan": "plan",
         "create": "create",
         "verify": "verify",
@@ -112,7 +115,7 @@ A first run:
         "completion": "completion",
     },
     epilog=_FIRST_RUN,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=CONTEXT_SETTINGS,
 )
 @click.version_option(package_name="tracks2zarr", prog_name="tracks2zarr")
 @debug_option
@@ -169,7 +172,7 @@ def _status(command: click.Command, name: str, args: Sequence[str] | None) -> in
         _with_one_suggestion(error).show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        _say("Interrupted.")
+        _print_message("Interrupted.")
         return interrupted_status()
     except Tracks2ZarrError as error:
         _show_traceback()
@@ -184,7 +187,7 @@ def _status(command: click.Command, name: str, args: Sequence[str] | None) -> in
 
 
 def _with_one_suggestion(error: click.ClickException) -> click.ClickException:
-    """Return what is wrong with a command line, said as all slips are said."""
+    """Return an error of the command line that suggests the nearest option only."""
     if not isinstance(error, click.NoSuchOption) or not error.possibilities:
         return error
     near = error.possibilities[0]  # the best one is the first
@@ -210,5 +213,5 @@ def _show_traceback() -> None:
         traceback.print_exc()
 
 
-def _say(line: str) -> None:
+def _print_message(line: str) -> None:
     print(line, file=sys.stderr)

@@ -11,9 +11,9 @@ from tracks2zarr.cli.app import debug_option, interrupted_status
 from tracks2zarr.cli.options import (
     FOLDER,
     Size,
+    confirm_replacing,
     individual_dim_option,
     keep_going_option,
-    may_replace,
     mode_options,
     plan_options,
     quiet_option,
@@ -72,7 +72,7 @@ def command(
     from tracks2zarr.planning.matching import plan as make_plan
 
     plan = make_plan(tracks_dir, metadata_csv, keep_going=keep_going, **plan_settings)
-    if store_mode == "w" and not yes and not may_replace(store):
+    if store_mode == "w" and not yes and not confirm_replacing(store):
         click.echo("Nothing was changed.", err=True)
         return 1
     status = convert(
@@ -115,13 +115,15 @@ def convert(plan: Plan, store: Path, *, quiet: bool, **options: Any) -> int:
     except Interrupted as stop:
         _print_summary(stop.summary, quiet=quiet)
         other_mode = " with --store-mode a" if options["store_mode"] == "w" else ""
-        show.err().print(
-            show.advice(f"Interrupted. To go on, run the same command again{other_mode}."),
+        show.stderr().print(
+            show.with_option_names(
+                f"Interrupted. To go on, run the same command again{other_mode}."
+            ),
             style="yellow",
         )
         return interrupted_status()
     _print_summary(summary, quiet=quiet)
-    return show.left_out(plan.problems) or (0 if summary.ok else 1)
+    return show.print_skipped_input(plan.problems) or (0 if summary.ok else 1)
 
 
 def _progress(*, quiet: bool) -> Any:
@@ -133,7 +135,7 @@ def _progress(*, quiet: bool) -> Any:
 
     if quiet:
         return nullcontext(NoProgress())
-    console = show.err()
+    console = show.stderr()
     can_move = console.is_terminal and not console.is_dumb_terminal
     return BarProgress(console) if can_move else LineProgress(console)
 
@@ -146,7 +148,7 @@ def _print_summary(summary: Summary, *, quiet: bool) -> None:
     show.print_problems([*problems, *summary.problems])
     if quiet:
         return
-    console = show.out()
+    console = show.stdout()
     for line in summary_lines(summary):
         console.print(line, markup=False, soft_wrap=True)
 

@@ -23,5 +23,5 @@ def command(store: Path) -> int:
 
     finalised = finalise(store)
     for line in show.finalised_lines(finalised):
-        show.out().print(line, markup=False, soft_wrap=True)
+        show.stdout().print(line, markup=False, soft_wrap=True)
     return 1 if finalised.missing or finalised.unlisted else 0

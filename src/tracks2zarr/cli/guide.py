@@ -7,25 +7,21 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from tracks2zarr.cli.app import debug_option, run
-from tracks2zarr.cli.options import FOLDER, PATH
+from tracks2zarr.cli.app import CONTEXT_SETTINGS, debug_option, run
+from tracks2zarr.cli.options import FOLDER, PATH, mode_options, pattern_option
 
 if TYPE_CHECKING:
     from tracks2zarr.store.group_mode import Mode
 
-#: What this command calls the options of ``tracks2zarr create``.
-_NAMES = {
+#: The names in this command of options of ``tracks2zarr create``.
+NAMES = {
     "--store-mode": "--zarr_mode_store",
     "--group-mode": "--zarr_mode_group",
     "--pattern": "--via_tracks_glob_pattern",
 }
-_MODES = click.Choice(["w-", "w", "a"])
 
 
-@click.command(
-    "create-zarr-dataset",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
+@click.command("create-zarr-dataset", context_settings=CONTEXT_SETTINGS)
 @click.option(
     "--via_tracks_dir",
     type=FOLDER,
@@ -37,29 +33,8 @@ _MODES = click.Choice(["w-", "w", "a"])
 @click.option(
     "--temp_zarr_store", type=FOLDER, help="Folder for work in progress.  [default: <store>.temp]"
 )
-@click.option(
-    "--zarr_mode_store",
-    type=_MODES,
-    default="w-",
-    show_default=True,
-    help="If the store exists: w- stops, unless the same run left it unfinished;"
-    " w replaces it; a adds to it.",
-)
-@click.option(
-    "--zarr_mode_group",
-    type=_MODES,
-    default="w-",
-    show_default=True,
-    help="If a video is in the store, from other input: w- stops; w replaces it;"
-    " a adds the clips that it lacks.",
-)
-@click.option(
-    "--via_tracks_glob_pattern",
-    default="*.csv",
-    show_default=True,
-    metavar="GLOB",
-    help="Names of the tracks files in the folder; put it in quotes.",
-)
+@mode_options(names=(NAMES["--store-mode"], NAMES["--group-mode"]), store="the store")
+@pattern_option(NAMES["--pattern"], "the folder")
 @click.version_option(package_name="tracks2zarr", prog_name="create-zarr-dataset")
 @debug_option
 def command(
@@ -68,9 +43,9 @@ def command(
     metadata_csv: Path,
     zarr_store: Path,
     temp_zarr_store: Path | None,
-    zarr_mode_store: Mode,
-    zarr_mode_group: Mode,
-    via_tracks_glob_pattern: str,
+    store_mode: Mode,
+    group_mode: Mode,
+    pattern: str,
 ) -> int:
     """Create a Zarr dataset from VIA tracks files, one group a video.
 
@@ -81,14 +56,14 @@ def command(
     from tracks2zarr.cli.create import convert
     from tracks2zarr.planning.matching import plan as make_plan
 
-    show.call_options(_NAMES)
-    plan = make_plan(via_tracks_dir, metadata_csv, pattern=via_tracks_glob_pattern)
+    show.rename_options(NAMES)
+    plan = make_plan(via_tracks_dir, metadata_csv, pattern=pattern)
     return convert(
         plan,
         zarr_store,
         quiet=False,
-        store_mode=zarr_mode_store,
-        group_mode=zarr_mode_group,
+        store_mode=store_mode,
+        group_mode=group_mode,
         temp=temp_zarr_store,
     )
 

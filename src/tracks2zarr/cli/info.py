@@ -53,9 +53,9 @@ def _print_videos(found: StoreInfo) -> None:
             None if video.size is None else size_text(video.size),
             None if video.fps is None else f"{video.fps:g}",
         )
-    show.out().print(table)
+    show.stdout().print(table)
     done = sum(video.state == "done" for video in found.videos)
-    show.out().print(f"{done} of {count_text(len(found.videos), 'video')} done")
+    show.stdout().print(f"{done} of {count_text(len(found.videos), 'video')} done")
     for video in found.videos:
         if video.why:
             _print_why(video)
@@ -64,7 +64,7 @@ def _print_videos(found: StoreInfo) -> None:
 def _print_clips(video: VideoInfo) -> None:
     from tracks2zarr.cli import show
 
-    console = show.out()
+    console = show.stdout()
     fps = "" if video.fps is None else f", {video.fps:g} fps"
     console.print(f"{video.video}: {video.state}{fps}", markup=False, soft_wrap=True)
     if video.clips:
@@ -76,7 +76,7 @@ def _print_clips(video: VideoInfo) -> None:
 def _print_clip_table(video: VideoInfo) -> None:
     from tracks2zarr.cli import show
 
-    console = show.out()
+    console = show.stdout()
     table = show.table(
         "clip", "escape", "from", "first", "last", "frames", "individuals", "boxes", left=2
     )
@@ -99,6 +99,6 @@ def _print_clip_table(video: VideoInfo) -> None:
 def _print_why(video: VideoInfo) -> None:
     from tracks2zarr.cli import show
 
-    show.out().print(f"{video.video}: {video.why}", markup=False, soft_wrap=True)
+    show.stdout().print(f"{video.video}: {video.why}", markup=False, soft_wrap=True)
     if video.where:
-        show.out().print(f"  in: {video.where}", markup=False, soft_wrap=True)
+        show.stdout().print(f"  in: {video.where}", markup=False, soft_wrap=True)

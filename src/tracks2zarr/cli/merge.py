@@ -43,7 +43,7 @@ def command(target: Path, sources: tuple[Path, ...], **options: Any) -> int:
     from tracks2zarr.cli import show
     from tracks2zarr.merging.merge import merge
 
-    console = show.out()
+    console = show.stdout()
 
     def on_video(one: MergedVideo) -> None:
         console.print(_line(one), markup=False, soft_wrap=True)

@@ -12,6 +12,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+#: Adds an option or argument to a command.
+type Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*(?:([kmgt])(i?)b?|b)", re.IGNORECASE)
@@ -75,15 +78,24 @@ class FrameRegexp(click.ParamType[str]):
         return str(value)
 
 
-def pattern_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option ``--pattern``."""
+def pattern_option(name: str = "--pattern", folder: str = "TRACKS_DIR") -> Decorator:
+    """Return the option for the names of tracks files.
+
+    Parameters
+    ----------
+    name
+        What the command calls it.
+    folder
+        What its help calls the folder of the tracks files.
+    """
     return click.option(
-        "--pattern",
+        name,
+        "pattern",
         default="*.csv",
         show_default=True,
         metavar="GLOB",
-        help="Names of the tracks files in TRACKS_DIR; put it in quotes.",
-    )(command)
+        help=f"Names of the tracks files in {folder}; put it in quotes.",
+    )
 
 
 def frames_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,7 +117,7 @@ def frames_options(command: Callable[..., Any]) -> Callable[..., Any]:
             " its group 1.",
         ),
     )
-    return added(options, command)
+    return add_options(options, command)
 
 
 def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -113,7 +125,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.argument("tracks_dir", type=FOLDER),
         click.argument("metadata_csv", type=PATH),
-        pattern_option,
+        pattern_option(),
         frames_options,
         click.option(
             "--require-all",
@@ -121,37 +133,47 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Take a clip in METADATA_CSV that has no tracks file for an error, not a warning.",
         ),
     )
-    return added(options, command)
+    return add_options(options, command)
 
 
-def mode_options(store_mode: str = "w-") -> Callable[..., Any]:
-    """Return what adds the options that say what happens to what is there already.
+def mode_options(
+    store_mode: str = "w-",
+    names: tuple[str, str] = ("--store-mode", "--group-mode"),
+    store: str = "STORE",
+) -> Decorator:
+    """Return what adds the options that say what happens to what exists already.
 
     Parameters
     ----------
     store_mode
-        The default of ``--store-mode``.
+        The default of the mode for the store.
+    names
+        What the command calls the options for the store and for its videos.
+    store
+        What their help calls the store.
     """
     modes = click.Choice(["w-", "w", "a"])
     options = (
         click.option(
-            "--store-mode",
+            names[0],
+            "store_mode",
             type=modes,
             default=store_mode,
             show_default=True,
-            help="If STORE exists: w- stops, unless the same run left it unfinished;"
+            help=f"If {store} exists: w- stops, unless the same run left it unfinished;"
             " w replaces it; a adds to it.",
         ),
         click.option(
-            "--group-mode",
+            names[1],
+            "group_mode",
             type=modes,
             default="w-",
             show_default=True,
-            help="If a video is in STORE, from other input: w- stops; w replaces it;"
+            help=f"If a video is in {store}, from other input: w- stops; w replaces it;"
             " a adds the clips that it lacks.",
         ),
     )
-    return functools.partial(added, options)
+    return functools.partial(add_options, options)
 
 
 def keep_going_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -175,17 +197,14 @@ def quiet_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--quiet", "-q", is_flag=True, help="Print nothing but problems.")(command)
 
 
-def added(
-    options: Sequence[Callable[[Callable[..., Any]], Callable[..., Any]]],
-    command: Callable[..., Any],
-) -> Callable[..., Any]:
+def add_options(options: Sequence[Decorator], command: Callable[..., Any]) -> Callable[..., Any]:
     """Add several options to a command, in the order of its help."""
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def may_replace(store: Path) -> bool:
+def confirm_replacing(store: Path) -> bool:
     """Ask on a terminal whether to replace a store, where there is one.
 
     Raises
@@ -202,9 +221,9 @@ def may_replace(store: Path) -> bool:
     if sys.stdin.isatty():
         from tracks2zarr.common.words import count_text
 
-        held = count_text(len(there.groups()), "video")
+        n_videos = count_text(len(there.groups()), "video")
         try:
-            return click.confirm(f"Replace {store}, which holds {held}?", err=True)
+            return click.confirm(f"Replace {store}, which holds {n_videos}?", err=True)
         except click.Abort:
             click.echo(err=True)  # the terminal has written ^C
             raise

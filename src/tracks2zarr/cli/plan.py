@@ -58,7 +58,7 @@ def command(
         _print_table(plan)
         show.print_problems(plan.problems)
         if plan.problems:
-            show.err().print(show.count_problems(plan.problems))
+            show.stderr().print(show.count_problems(plan.problems))
     if into is not None and not errors:
         from tracks2zarr.converting.creation import prepare
 
@@ -99,4 +99,4 @@ def _print_table(plan: Any) -> None:
             size_text(max(video.predicted_memory for video in plan.videos)),
             bold=True,
         )
-    show.out().print(table)
+    show.stdout().print(table)

@@ -56,4 +56,4 @@ def command(
     from tracks2zarr.reporting.plot import plot
 
     file = plot(store, video, clip, output, panels=panels or PANEL_NAMES, title=title, dpi=dpi)
-    show.out().print(f"The picture is in {show.path_text(file)}.", markup=False, soft_wrap=True)
+    show.stdout().print(f"The picture is in {show.path_text(file)}.", markup=False, soft_wrap=True)

@@ -60,7 +60,7 @@ def write_report(
     from tracks2zarr.reporting.report import report
 
     columns = TextColumn("drawing"), BarColumn(bar_width=24), MofNCompleteColumn()
-    console = show.err()
+    console = show.stderr()
     bar = Progress(
         *columns, console=console, transient=True, disable=quiet or not console.is_terminal
     )
@@ -74,4 +74,4 @@ def write_report(
         )
     if not quiet:
         text = f"The report is in {show.path_text(file)}, {size_text(file.stat().st_size)}."
-        show.out().print(text, markup=False, soft_wrap=True)
+        show.stdout().print(text, markup=False, soft_wrap=True)

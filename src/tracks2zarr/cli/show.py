@@ -17,31 +17,32 @@ from tracks2zarr.common.words import count_text
 
 if TYPE_CHECKING:
     from tracks2zarr.store.root import Finalised
+    from tracks2zarr.verifying.all_videos import Verification
 
-#: What options are called by the command that runs, where they have other names.
+#: The names of options in the command that runs, where they differ from ``tracks2zarr create``.
 _option_names: dict[str, str] = {}
 _STYLES = {"done": "green", "failed": "red", "missing": "red", "running": "cyan"}
 
 
-def call_options(names: dict[str, str]) -> None:
-    """Let advice name the options as the command that runs calls them.
+def rename_options(names: dict[str, str]) -> None:
+    """Let messages name the options as the command that runs does.
 
     Parameters
     ----------
     names
-        For an option of ``tracks2zarr``, what this command calls it.
+        The name in this command, by the name in ``tracks2zarr create``.
     """
     _option_names.update(names)
 
 
-def advice(text: str) -> str:
-    """Return text with the options named as the command that runs calls them."""
+def with_option_names(text: str) -> str:
+    """Return a message that names the options as the command that runs does."""
     for option, name in _option_names.items():
         text = text.replace(option, name)
     return text
 
 
-def out() -> Console:
+def stdout() -> Console:
     """Return the console for results, on stdout; into a file or a pipe, no line is folded."""
     console = Console(file=sys.stdout, highlight=False, soft_wrap=False)
     if not console.is_terminal:
@@ -49,7 +50,7 @@ def out() -> Console:
     return console
 
 
-def err() -> Console:
+def stderr() -> Console:
     """Return the console for problems and progress, on stderr."""
     return Console(file=sys.stderr, highlight=False, soft_wrap=True)
 
@@ -61,10 +62,10 @@ def print_json(document: object) -> None:
 
 def print_problems(problems: Iterable[Problem]) -> None:
     """Print problems on stderr, warnings first, so that errors are what one sees."""
-    console = err()
+    console = stderr()
     for problem in sorted(problems, key=lambda problem: problem.is_error):
         style = "red" if problem.is_error else "yellow"
-        first, *rest = advice(str(problem)).splitlines()
+        first, *rest = with_option_names(str(problem)).splitlines()
         label, _, what = first.partition(":")
         console.print(f"[{style} bold]{label}:[/]{escape(what)}")
         for line in rest:
@@ -77,13 +78,20 @@ def count_problems(problems: Sequence[Problem]) -> str:
     return f"{count_text(errors, 'error')}, {count_text(len(problems) - errors, 'warning')}"
 
 
-def left_out(problems: Sequence[Problem]) -> int:
-    """Say how many errors of the input were passed over, and return the exit status."""
+def print_skipped_input(problems: Sequence[Problem]) -> int:
+    """Print how many errors of the input were skipped, and return the exit status."""
     if not errors_of(problems):
         return 0
-    said = "in the input, named above: what they concern was left out."
-    err().print(f"{count_problems(problems)} {said}", style="red")
+    line = f"{count_problems(problems)} in the input, named above: what they concern was left out."
+    stderr().print(line, style="red")
     return 1
+
+
+def verification_text(verification: Verification) -> str:
+    """Return how many videos were verified, and how."""
+    good = sum(video.ok for video in verification.videos)
+    how = "by digests" if verification.quick else "against their sources"
+    return f"{good} of {count_text(len(verification.videos), 'video')} verified {how}"
 
 
 def path_text(path: Path) -> str:

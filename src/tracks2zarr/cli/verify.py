@@ -9,7 +9,6 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import FOLDER, PATH, json_option
-from tracks2zarr.common.words import count_text
 
 
 @click.command("verify")
@@ -39,7 +38,7 @@ def command(store: Path, *, as_json: bool, **options: Any) -> int:
     from tracks2zarr.verifying.all_videos import verify
     from tracks2zarr.verifying.one_video import VideoVerdict
 
-    console = show.out()
+    console = show.stdout()
 
     def on_video(verdict: VideoVerdict) -> None:
         if as_json:
@@ -60,7 +59,5 @@ def command(store: Path, *, as_json: bool, **options: Any) -> int:
         show.print_json(verification.as_dict())
         return 0 if verification.ok else 1
     show.print_problems(verification.problems)
-    good = sum(video.ok for video in verification.videos)
-    how = "by digests" if verification.quick else "against their sources"
-    console.print(f"{good} of {count_text(len(verification.videos), 'video')} verified {how}")
+    console.print(show.verification_text(verification))
     return 0 if verification.ok else 1

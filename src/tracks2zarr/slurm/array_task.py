@@ -1,4 +1,4 @@
-"""A task of an array job: which video it is for, and what it does besides converting it."""
+"""What an array task does besides converting its video, and which video that is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tracks2zarr.common.provenance import now
 from tracks2zarr.converting.one_video import VideoTask
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.slurm.client import Slurm, UnansweredError
-from tracks2zarr.slurm.queueing import who
+from tracks2zarr.slurm.queueing import user_and_host
 from tracks2zarr.slurm.submission import (
     ArrayJob,
     Submission,
@@ -29,8 +29,8 @@ from tracks2zarr.store.task_record import Place, read_record
 TASK_VARIABLE = "SLURM_ARRAY_TASK_ID"
 
 
-def place_here(environment: Mapping[str, str], number: int) -> Place:
-    """Return where this task runs, as SLURM says in its environment.
+def current_place(environment: Mapping[str, str], number: int) -> Place:
+    """Return where this task runs, by the variables that SLURM sets.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def submitted_task(
     number, first_index
         The number of the task, and that of the first video.
     group_mode
-        What to do where the video is there, unless the submission says so.
+        What to do where the video exists, unless the submission has a mode.
 
     Raises
     ------
@@ -116,8 +116,8 @@ def _past_the_end(store: Store, number: int, first_index: int, n_videos: int) ->
 
 
 @dataclass(frozen=True, slots=True)
-class ArrayJobOpens:
-    """An array job that was submitted by hand: its first task opens the store and writes it down.
+class ScriptSubmission:
+    """The submission of an array job by a script, which its first task writes into the store.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ class ArrayJobOpens:
     environment: Mapping[str, str]
     first_index: int = 0
 
-    def is_done(self) -> bool:
+    def is_set_up(self) -> bool:
         """Tell whether another task has opened the store.
 
         Raises
@@ -157,17 +157,18 @@ class ArrayJobOpens:
             raise Tracks2ZarrError(_replaced(self.store, self.place))
         return submission_of(self.store, self.place.job) is not None
 
-    def do(self) -> None:
-        """Join the plan to the store's, and write down which tasks the array job has."""
+    def set_up(self) -> None:
+        """Join the plan to the store's, and write down all tasks of the array job."""
         since = now()
         join(self.store, self.plan, self.group_mode, since=since, keep_going=True)
         if self.place.job is None:
             return
-        user, host = who()
+        user, host = user_and_host()
         videos = tuple(video.video for video in self.plan.videos)
         slurm = Slurm()
         indices = (
-            number - self.first_index for number in _numbers(slurm, self.place, self.environment)
+            number - self.first_index
+            for number in _task_numbers(slurm, self.place, self.environment)
         )
         array = ArrayJob(
             job=self.place.job,
@@ -192,7 +193,7 @@ class ArrayJobOpens:
         )
 
 
-def _numbers(slurm: Slurm, place: Place, environment: Mapping[str, str]) -> list[int]:
+def _task_numbers(slurm: Slurm, place: Place, environment: Mapping[str, str]) -> list[int]:
     """Return the numbers of all tasks of this array job."""
     try:
         queue = slurm.queue([place.job] if place.job else [])
@@ -206,7 +207,7 @@ def _numbers(slurm: Slurm, place: Place, environment: Mapping[str, str]) -> list
     return list(range(first, last + 1, max(step, 1)))
 
 
-def is_last(store: Store, place: Place) -> bool:
+def is_last_task(store: Store, place: Place) -> bool:
     """Tell whether all other tasks of an array job have ended, or are about to.
 
     SLURM is asked which it still has, so that a task that never began is not waited for; the
@@ -220,7 +221,7 @@ def is_last(store: Store, place: Place) -> bool:
     others = {index - array.offset for index in array.indices} - {place.task}
     try:
         queue = Slurm().queue([array.job])
-        others &= {number for (_, number), said in queue.items() if said.is_open}
+        others &= {number for (_, number), state in queue.items() if state.is_open}
     except UnansweredError:
         pass
     videos = [submission.videos[index] for index in array.indices]

@@ -1,4 +1,4 @@
-"""Asking SLURM, and telling it: its client programs, each under a time-out.
+"""The client programs of SLURM, each run with a time-out.
 
 What is read are the columns of ``squeue -o`` and ``sacct -P``: the JSON of these programs changes
 between versions of SLURM.
@@ -28,13 +28,13 @@ _MAX_ARRAY_SIZE = 1001
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 #: States of tasks that are still to run, and of those that have ended; all others run.
-WAITING = frozenset(
+PENDING_STATES = frozenset(
     {
         *("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED"),
         *("SPECIAL_EXIT", "RESV_DEL_HOLD", "POWER_UP_NODE"),
     }
 )
-ENDED = frozenset(
+ENDED_STATES = frozenset(
     {
         *("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "NODE_FAIL"),
         *("PREEMPTED", "BOOT_FAIL", "DEADLINE", "REVOKED", "LAUNCH_FAILED", "RECONFIG_FAIL"),
@@ -42,7 +42,7 @@ ENDED = frozenset(
 )
 #: Variables that change what SLURM's programs answer, or do, behind our back. Those that only
 #: choose where a job runs, and on whose account, are left to the user.
-_MISLEADING = re.compile(
+_MISLEADING_VARIABLES = re.compile(
     r"SQUEUE_.*|SACCT_.*|SCANCEL_.*"
     r"|SBATCH_(ARRAY_INX|WAIT|TIMELIMIT|MEM_PER_.*|CPUS_PER_.*|JOB_NAME|OPEN_MODE|CLUSTERS)"
 )
@@ -65,7 +65,7 @@ class UnansweredError(Exception):
         self.is_absent = is_absent
 
     def as_error(self) -> Tracks2ZarrError:
-        """Return what a user is told where nothing can be done without SLURM."""
+        """Return the error to raise where nothing can be done without SLURM."""
         return Tracks2ZarrError(
             Problem(
                 kind="slurm-unanswered",
@@ -81,7 +81,7 @@ class UnansweredError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """What SLURM says of a task.
+    """The state of a task, as SLURM reports it.
 
     Parameters
     ----------
@@ -104,19 +104,19 @@ class TaskState:
     peak_memory: int | None = None
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether it is still to run."""
-        return self.state in WAITING
+    def is_pending(self) -> bool:
+        """Whether it has yet to run."""
+        return self.state in PENDING_STATES
 
     @property
-    def is_living(self) -> bool:
+    def is_running(self) -> bool:
         """Whether it runs."""
-        return self.state not in WAITING | ENDED
+        return self.state not in PENDING_STATES | ENDED_STATES
 
     @property
     def is_open(self) -> bool:
-        """Whether it runs, or is still to run."""
-        return self.state not in ENDED
+        """Whether it runs, or has yet to run."""
+        return self.state not in ENDED_STATES
 
 
 class Slurm:
@@ -145,7 +145,7 @@ class Slurm:
         command = ["squeue", "--noheader", "--array", "--states=all", "--jobs", ",".join(jobs)]
         done = self._run([*command, "--format", _QUEUE_COLUMNS])
         if done.returncode and _NO_SUCH_JOB not in done.stderr:
-            raise UnansweredError(_said(done))
+            raise UnansweredError(_message_of(done))
         found = {}
         for line in done.stdout.splitlines():
             job, task, state, elapsed, node, reason = line.split("|", 5)
@@ -166,7 +166,7 @@ class Slurm:
         command = ["sacct", "--parsable2", "--noheader", "--format", _ACCOUNT_COLUMNS]
         done = self._run([*command, "--jobs", ",".join(jobs)])
         if done.returncode:
-            raise UnansweredError(_said(done))
+            raise UnansweredError(_message_of(done))
         return _accounts(done.stdout.splitlines())
 
     def submit(self, script: str, *options: str) -> str:
@@ -178,7 +178,7 @@ class Slurm:
             If SLURM refuses it, or is not there.
         """
         try:
-            done = self._run(["sbatch", "--parsable", *options], input=script, patience=6)
+            done = self._run(["sbatch", "--parsable", *options], input=script, timeout_factor=6)
         except UnansweredError as error:
             raise error.as_error() from None
         job = next(reversed(done.stdout.split()), "").partition(";")[0]
@@ -187,14 +187,14 @@ class Slurm:
         return job
 
     def release(self, jobs: Iterable[str]) -> None:
-        """Let jobs go that were submitted held.
+        """Release jobs that were submitted on hold.
 
         Raises
         ------
         Tracks2ZarrError
             If SLURM refuses, or is not there.
         """
-        self._tell(["scontrol", "release", *jobs], may_be_gone=False)
+        self._change(["scontrol", "release", *jobs], may_be_gone=False)
 
     def cancel(self, jobs: Iterable[str]) -> None:
         """Cancel jobs, with all their tasks; those that have ended are no error.
@@ -204,7 +204,7 @@ class Slurm:
         Tracks2ZarrError
             If SLURM refuses, or is not there.
         """
-        self._tell(["scancel", *jobs])
+        self._change(["scancel", *jobs])
 
     @property
     def max_array_size(self) -> int:
@@ -224,9 +224,9 @@ class Slurm:
             return {}
         return dict(re.findall(r"^(\w+)\s*=\s*(.*?)\s*$", done.stdout, re.MULTILINE))
 
-    def _tell(self, command: Sequence[str], *, may_be_gone: bool = True) -> None:
+    def _change(self, command: Sequence[str], *, may_be_gone: bool = True) -> None:
         try:
-            done = self._run(command, patience=6)
+            done = self._run(command, timeout_factor=6)
         except UnansweredError as error:
             raise error.as_error() from None
         is_gone = may_be_gone and _NO_SUCH_JOB in done.stderr
@@ -234,16 +234,16 @@ class Slurm:
             raise Tracks2ZarrError(_refused(command[0], done))
 
     def _run(
-        self, command: Sequence[str], input: str = "", patience: int = 1
+        self, command: Sequence[str], input: str = "", timeout_factor: int = 1
     ) -> subprocess.CompletedProcess[str]:
-        program, timeout = shutil.which(command[0]), patience * self._timeout
+        program, timeout = shutil.which(command[0]), timeout_factor * self._timeout
         if program is None:
             raise UnansweredError(f"there is no '{command[0]}' on this machine", is_absent=True)
         try:
             return subprocess.run(
                 [program, *command[1:]],
                 input=input,
-                env={k: v for k, v in os.environ.items() if not _MISLEADING.fullmatch(k)},
+                env={k: v for k, v in os.environ.items() if not _MISLEADING_VARIABLES.fullmatch(k)},
                 start_new_session=True,  # a Ctrl-C, or a line that drops, is for us alone
                 capture_output=True,
                 encoding="utf-8",
@@ -284,18 +284,18 @@ def _bytes(text: str) -> int:
     return int(float(match[1]) * _UNITS[match[2]]) if match else 0
 
 
-def _said(done: subprocess.CompletedProcess[str]) -> str:
+def _message_of(done: subprocess.CompletedProcess[str]) -> str:
     lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    own = re.compile(r"^((sbatch|scancel|scontrol|squeue|sacct): )?(error: )?")
-    said = "; ".join(dict.fromkeys(own.sub("", line) for line in lines if line.strip()))
-    return one_line(said or f"exit status {done.returncode}")
+    prefix = re.compile(r"^((sbatch|scancel|scontrol|squeue|sacct): )?(error: )?")
+    message = "; ".join(dict.fromkeys(prefix.sub("", line) for line in lines if line.strip()))
+    return one_line(message or f"exit status {done.returncode}")
 
 
 def _refused(program: str, done: subprocess.CompletedProcess[str]) -> Problem:
     return Problem(
         kind="slurm-refused",
         what="SLURM refused.",
-        found=f"{program}: {_said(done)}",
+        found=f"{program}: {_message_of(done)}",
         expected="a job that this cluster accepts",
         remedy="Correct the option that SLURM names; 'sinfo' lists partitions and their limits.",
     )

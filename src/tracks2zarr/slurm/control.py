@@ -7,28 +7,28 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from tracks2zarr.slurm.answers import check_cluster
 from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.finish import Finished, finish
+from tracks2zarr.slurm.job_states import check_cluster
 from tracks2zarr.slurm.status import status
 from tracks2zarr.slurm.status_values import StoreStatus
-from tracks2zarr.slurm.submission import Tasks
+from tracks2zarr.slurm.submission import SubmittedTasks
 from tracks2zarr.store.existing import existing_store
 
-#: Between two looks, in seconds; the longer a job runs, the less a look matters.
-_FIRST_LOOK, _LONGEST = 1.0, 30.0
-#: How long what nobody knows is waited for, in seconds.
-_PATIENCE = 120.0
+#: Between two statuses, in seconds; the longer a job runs, the less often it is asked for.
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+#: How long to wait for a SLURM that does not answer, in seconds.
+_UNREACHABLE_TIMEOUT = 120.0
 
 
 def wait(
     store: str | os.PathLike[str],
     *,
     slurm: Slurm | None = None,
-    on_look: Callable[[StoreStatus], None] = lambda _: None,
-    longest: float = _LONGEST,
+    on_status: Callable[[StoreStatus], None] = lambda _: None,
+    longest_pause: float = _LONGEST_PAUSE,
 ) -> StoreStatus:
-    """Wait until no task of a store runs or waits in the queue, and its last job has ended.
+    """Wait until no task of a store runs or waits in the queue, and its finalising job has ended.
 
     What is unknown, because SLURM does not answer, is waited for two minutes, then given up.
 
@@ -38,10 +38,10 @@ def wait(
         The store.
     slurm
         The cluster.
-    on_look
+    on_status
         Called with each status.
-    longest
-        The most seconds between two looks.
+    longest_pause
+        The most seconds between two statuses.
 
     Returns
     -------
@@ -53,28 +53,24 @@ def wait(
     Tracks2ZarrError
         If there is no store, or its plan cannot be read.
     """
-    slurm, pause, silent_since = slurm or Slurm(), _FIRST_LOOK, None
+    slurm, pause, unreachable_since = slurm or Slurm(), _FIRST_PAUSE, None
     while True:
-        known = status(store, slurm)
-        on_look(known)
-        is_silent = known.unanswered is not None and not known.is_absent
-        if not is_silent:
-            silent_since = None
-        elif silent_since is None:
-            silent_since = time.monotonic()
-        gave_up = silent_since is not None and time.monotonic() - silent_since > _PATIENCE
-        if gave_up or not (known.is_open or is_silent):
-            return known
+        found, time_now = status(store, slurm), time.monotonic()
+        on_status(found)
+        unreachable_since = (unreachable_since or time_now) if found.is_unreachable else None
+        gave_up = time_now - (unreachable_since or time_now) > _UNREACHABLE_TIMEOUT
+        if gave_up or not (found.is_open or found.is_unreachable):
+            return found
         time.sleep(pause)
-        pause = min(pause * 1.5, longest)
+        pause = min(pause * 1.5, longest_pause)
 
 
 def cancel(
     store: str | os.PathLike[str],
     *,
     slurm: Slurm | None = None,
-    on_cancel: Callable[[Mapping[str, int], bool], None] = lambda _jobs, _last: None,
-    on_look: Callable[[StoreStatus], None] = lambda _: None,
+    on_cancel: Callable[[Mapping[str, int], bool], None] = lambda _arrays, _finalising: None,
+    on_status: Callable[[StoreStatus], None] = lambda _: None,
 ) -> Finished:
     """Cancel all jobs of a store, wait until they are gone, and list what is finished.
 
@@ -85,9 +81,9 @@ def cancel(
     slurm
         The cluster.
     on_cancel
-        Called when SLURM has been told, with the number of tasks that ran or waited of each array
-        job, and whether a last job did.
-    on_look
+        Called after cancelling, with the number of tasks that ran or waited of each array job, and
+        whether a finalising job did.
+    on_status
         Called with each status while tasks end.
 
     Returns
@@ -98,27 +94,27 @@ def cancel(
     Raises
     ------
     Tracks2ZarrError
-        If there is no store, or SLURM cannot be told.
+        If there is no store, or SLURM does not answer.
     """
     there, slurm = existing_store(store), slurm or Slurm()
-    tasks = Tasks.of(there)
-    arrays, last_jobs = _open_jobs(slurm, tasks)
-    if arrays or last_jobs:
-        slurm.cancel([*arrays, *last_jobs])
-    on_cancel(arrays, bool(last_jobs))
-    if arrays or last_jobs:
-        wait(there.path, slurm=slurm, on_look=on_look, longest=2.0)
+    tasks = SubmittedTasks.read(there)
+    arrays, finalising_jobs = _open_jobs(slurm, tasks)
+    if arrays or finalising_jobs:
+        slurm.cancel([*arrays, *finalising_jobs])
+    on_cancel(arrays, bool(finalising_jobs))
+    if arrays or finalising_jobs:
+        wait(there.path, slurm=slurm, on_status=on_status, longest_pause=2.0)
     return finish(there.path, check="none", slurm=slurm)
 
 
-def _open_jobs(slurm: Slurm, tasks: Tasks) -> tuple[Mapping[str, int], list[str]]:
-    """Return how many tasks of each array job run or wait, and the last jobs that do."""
+def _open_jobs(slurm: Slurm, tasks: SubmittedTasks) -> tuple[Mapping[str, int], list[str]]:
+    """Return how many tasks of each array job run or wait, and the finalising jobs that do."""
     try:
         check_cluster(slurm, tasks.cluster)  # another one gives the same ids to other jobs
-        queue = slurm.queue([*tasks.jobs, *tasks.last_jobs])
+        queue = slurm.queue([*tasks.jobs, *tasks.finalising_jobs])
     except UnansweredError as error:
         raise error.as_error() from None
-    known = sorted((job for (job, _), said in queue.items() if said.is_open), key=int)
-    is_last = frozenset(tasks.last_jobs)
-    arrays = Counter(job for job in known if job not in is_last)
-    return arrays, [job for job in known if job in is_last]
+    jobs = sorted((job for (job, _), state in queue.items() if state.is_open), key=int)
+    finalising = frozenset(tasks.finalising_jobs)
+    arrays = Counter(job for job in jobs if job not in finalising)
+    return arrays, [job for job in jobs if job in finalising]

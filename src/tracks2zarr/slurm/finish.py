@@ -1,4 +1,4 @@
-"""What the last job does when all tasks have ended, well or not."""
+"""What the finalising job does when all tasks have ended, well or not."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import os
 from dataclasses import dataclass, replace
 
 from tracks2zarr.slurm.client import Slurm
-from tracks2zarr.slurm.ended_tasks import settle
+from tracks2zarr.slurm.ended_tasks import clean_up_ended_tasks, record_ended_tasks
 from tracks2zarr.slurm.queueing import Verify
-from tracks2zarr.slurm.rerun import tidy_up
-from tracks2zarr.slurm.status import settled_status, status
+from tracks2zarr.slurm.status import status, status_with_accounting
 from tracks2zarr.slurm.status_values import StoreStatus
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.root import Finalised, finalise
@@ -47,7 +46,7 @@ def finish(
     workers: int | None = None,
     slurm: Slurm | None = None,
 ) -> Finished:
-    """Settle what SLURM knows, list the finished videos, verify them, and sort the logs.
+    """Record how tasks ended, list the finished videos, verify them, and sort the logs.
 
     It may run at any moment and again; what runs meanwhile is left alone.
 
@@ -74,12 +73,12 @@ def finish(
     there, slurm = existing_store(store), slurm or Slurm()
     with there.run_lock():
         with there.queue_lock():
-            before = settled_status(there.path, slurm)
-            settle(there, before)
+            before = status_with_accounting(there.path, slurm)
+            record_ended_tasks(there, before)
             finalised = finalise(there.path)
-            tidy_up(there, before)
+            clean_up_ended_tasks(there, before)
         verification = None
         if check != "none":
             verification = verify(there.path, quick=check == "quick", workers=workers)
-        after = replace(status(there.path, slurm), last_job=None)  # this may be it
+        after = replace(status(there.path, slurm), finalising_job=None)  # this may be it
         return Finished(status=after, finalised=finalised, verification=verification)

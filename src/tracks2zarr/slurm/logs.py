@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tracks2zarr.slurm.client import TaskId
-from tracks2zarr.slurm.submission import Tasks
+from tracks2zarr.slurm.submission import SubmittedTasks
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import End, read_record
 
@@ -26,17 +26,17 @@ class Logs:
     files: dict[TaskId, list[Path]]
 
     @classmethod
-    def of(cls, store: Store, tasks: Tasks) -> Logs:
+    def find(cls, store: Store, tasks: SubmittedTasks) -> Logs:
         """Find the logs: in the store, and where the tasks of its submissions write them."""
         files: dict[TaskId, list[Path]] = defaultdict(list)
-        own = set(tasks.jobs)
+        jobs = set(tasks.jobs)
         for folder in {store.logs, store.failed_logs, *tasks.log_folders()}:
             for path, task in _logs_in(folder):
-                if task[0] in own:
+                if task[0] in jobs:
                     files[task].append(path)
         return cls(files)
 
-    def errors_of(self, job: str | None, task: int | None) -> Path | None:
+    def error_log_of(self, job: str | None, task: int | None) -> Path | None:
         """Return the log of a task that says what went wrong; None where there is no log."""
         if job is None:
             return None
@@ -54,7 +54,9 @@ def _logs_in(folder: Path) -> Iterator[tuple[Path, TaskId]]:
             yield path, (match["job"], int(match["task"]))
 
 
-def sort_logs(store: Store, tasks: Tasks, *, done: set[str], living: set[TaskId]) -> None:
+def sort_logs(
+    store: Store, tasks: SubmittedTasks, *, done: set[str], open_tasks: set[TaskId]
+) -> None:
     """Move the logs of failed attempts to ``logs_failed``, and keep the others, read-only.
 
     Parameters
@@ -65,35 +67,35 @@ def sort_logs(store: Store, tasks: Tasks, *, done: set[str], living: set[TaskId]
         What was submitted for it.
     done
         The videos that are done.
-    living
+    open_tasks
         The tasks that run or wait; their logs are left where they are.
     """
-    files = Logs.of(store, tasks).files
+    files = Logs.find(store, tasks).files
     for video in tasks.videos():
         for task in tasks.of_video(video):
-            if task in living or task not in files:
+            if task in open_tasks or task not in files:
                 continue
-            failed = video not in done or _failed(store, video, task)
-            keep(files[task], store.failed_logs if failed else store.logs)
+            failed = video not in done or _is_failed_attempt(store, video, task)
+            move_logs(files[task], store.failed_logs if failed else store.logs)
 
 
-def _failed(store: Store, video: str, task: TaskId) -> bool:
-    """Tell whether a task at a video that is done now was not the one that did it."""
+def _is_failed_attempt(store: Store, video: str, task: TaskId) -> bool:
+    """Tell whether a task of a video that is done now recorded attempts, all without success."""
     record = read_record(store, video)
     attempts = record.attempts if record else ()
     ends = [one.end for one in attempts if (one.place.job, one.place.task) == task]
     return bool(ends) and End.DONE not in ends
 
 
-def keep(files: Iterable[Path], folder: Path) -> None:
+def move_logs(files: Iterable[Path], folder: Path) -> None:
     """Move logs into a folder, read-only; none takes the place of another."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in files:
         with contextlib.suppress(OSError):  # gone, or somebody else's: a log is not worth more
-            _keep(path, folder)
+            _move_log(path, folder)
 
 
-def _keep(path: Path, folder: Path) -> None:
+def _move_log(path: Path, folder: Path) -> None:
     if path.parent != folder:
         target, number = folder / path.name, 1
         while target.exists():
@@ -103,6 +105,6 @@ def _keep(path: Path, folder: Path) -> None:
         path.chmod(_READ_ONLY)
 
 
-def own_logs(folder: Path, task: TaskId) -> list[Path]:
+def logs_of_task(folder: Path, task: TaskId) -> list[Path]:
     """Return the logs in a folder that a task writes."""
-    return [path for path, whose in _logs_in(folder) if whose == task]
+    return [path for path, writer in _logs_in(folder) if writer == task]

@@ -1,4 +1,4 @@
-"""Array jobs brought into SLURM's queue, held until the store knows of them."""
+"""Submitting array jobs on hold, which are released once the store knows of them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ Verify = Literal["quick", "full", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """What a user asks the cluster for; what is None is predicted from the plan.
+class JobOptions:
+    """What the user requests of SLURM; what is None is predicted from the plan.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Wishes:
     prelude
         Lines of shell that run first.
     verify
-        What the last job verifies.
+        What the finalising job verifies.
     """
 
     memory: int | None = None
@@ -63,51 +63,53 @@ class Wishes:
         """Return what an array job for these videos asks for: what the largest one needs."""
         memory = max(video.requested_memory(self.cpus or 1) for video in videos)
         minutes = max(cost.requested_minutes(video.size) for video in videos)
-        asked = self.over(Request(memory=memory, minutes=minutes))
-        return replace(asked, options=self.options, prelude=self.prelude)
+        request = self.applied_to(Request(memory=memory, minutes=minutes))
+        return replace(request, options=self.options, prelude=self.prelude)
 
-    def over(self, request: Request) -> Request:
-        """Return a request with what is wished in place of what it has."""
-        wished = {
+    def applied_to(self, request: Request) -> Request:
+        """Return a request with these options in place of what it has."""
+        requested = {
             "memory": self.memory,
             "minutes": self.minutes,
             "cpus": self.cpus,
             "max_tasks": self.max_tasks,
             "prelude": self.prelude or None,
         }
-        request = replace(request, options=_merged(request.options, self.options))
-        return replace(request, **{k: v for k, v in wished.items() if v is not None})  # type: ignore[arg-type]
+        request = replace(request, options=_merged_options(request.options, self.options))
+        return replace(request, **{k: v for k, v in requested.items() if v is not None})  # type: ignore[arg-type]
 
-    def last_request(self, videos: Sequence[VideoPlan], request: Request) -> Request:
-        """Return what the last job asks for."""
-        drawing = cost.requested_report_minutes(sum(len(video.clips) for video in videos))
+    def finalising_request(self, videos: Sequence[VideoPlan], request: Request) -> Request:
+        """Return what the finalising job requests."""
+        report_minutes = cost.requested_report_minutes(sum(len(video.clips) for video in videos))
         if self.verify != "full":
-            minutes = self.minutes or drawing
+            minutes = self.minutes or report_minutes
             return replace(request, memory=self.memory or 1024, minutes=minutes, cpus=1)
         size = sum(video.size for video in videos)
         needed = max(cost.requested_memory(video.predicted_verify_memory) for video in videos)
         return replace(
             request,
             memory=self.memory or needed * request.cpus,
-            minutes=self.minutes or cost.requested_minutes(size) + drawing,
+            minutes=self.minutes or cost.requested_minutes(size) + report_minutes,
         )
 
 
 @dataclass(slots=True)
-class Held:
-    """Array jobs that wait, held, until they are released; they are cancelled on any error."""
+class HeldJobs:
+    """Jobs that are on hold until they are released; they are cancelled on any error."""
 
     slurm: Slurm
     arrays: list[ArrayJob] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
-    written: list[Path] = field(default_factory=list)
+    finalising_jobs: list[str] = field(default_factory=list)
+    submission_files: list[Path] = field(default_factory=list)
 
     @property
     def jobs(self) -> list[str]:
         """The ids of all jobs."""
-        return [array.job for array in self.arrays] + self.others
+        return [array.job for array in self.arrays] + self.finalising_jobs
 
-    def add(self, store: Path, logs: Path, requests: Mapping[Request, Sequence[int]]) -> Path:
+    def submit_arrays(
+        self, store: Path, logs: Path, requests: Mapping[Request, Sequence[int]]
+    ) -> Path:
         """Submit an array job for each request, or several where SLURM takes fewer tasks.
 
         Parameters
@@ -148,25 +150,25 @@ class Held:
 
 
 @contextmanager
-def held(slurm: Slurm) -> Iterator[Held]:
-    """Hold what a block submits, and release it at the end; on any error it is cancelled."""
-    jobs = Held(slurm)
+def held_jobs(slurm: Slurm) -> Iterator[HeldJobs]:
+    """Release the jobs that a block submits when it ends; on any error cancel them."""
+    jobs = HeldJobs(slurm)
     try:
         yield jobs
         if jobs.arrays:
             slurm.release([array.job for array in jobs.arrays])
     except BaseException:
-        for path in jobs.written:  # what was refused is not asked for again
+        for path in jobs.submission_files:  # what was refused is not asked for again
             path.unlink(missing_ok=True)
         if jobs.jobs:
             slurm.cancel(jobs.jobs)
         raise
 
 
-def add_last_job(
-    jobs: Held, store: Store, plans: Sequence[VideoPlan], wishes: Wishes, group_mode: Mode
+def submit_finalising_job(
+    jobs: HeldJobs, store: Store, plans: Sequence[VideoPlan], options: JobOptions, group_mode: Mode
 ) -> Submission:
-    """Write down what was submitted, and submit the job that runs when all of it has ended.
+    """Write the submission into the store, and submit the job that runs when all tasks have ended.
 
     Parameters
     ----------
@@ -176,8 +178,8 @@ def add_last_job(
         The store that they are for.
     plans
         All planned videos; the index of a task counts in them.
-    wishes
-        What the user asks for.
+    options
+        What the user requests.
     group_mode
         What a task does where its video is there.
 
@@ -186,7 +188,7 @@ def add_last_job(
     Submission
         It is in the store.
     """
-    user, host = who()
+    user, host = user_and_host()
     submission = Submission(
         number=next_number(store),
         store=str(store.path),
@@ -198,15 +200,15 @@ def add_last_job(
         arrays=tuple(jobs.arrays),
         group_mode=group_mode,
         logs=str(store.logs),
-        verify=wishes.verify,
+        verify=options.verify,
     )
-    jobs.written.append(write_submission(store, submission))
-    request = wishes.last_request(plans, jobs.arrays[0].request or Request())
+    jobs.submission_files.append(write_submission(store, submission))
+    request = options.finalising_request(plans, jobs.arrays[0].request or Request())
     arrays = [array.job for array in submission.arrays]
-    text = script.last_script(store.path, store.logs, arrays, request, wishes.verify)
+    text = script.finalising_script(store.path, store.logs, arrays, request, options.verify)
     with uninterrupted():
-        jobs.others.append(jobs.slurm.submit(text))
-    submission = replace(submission, last_job=jobs.others[-1])
+        jobs.finalising_jobs.append(jobs.slurm.submit(text))
+    submission = replace(submission, last_job=jobs.finalising_jobs[-1])
     write_submission(store, submission)
     return submission
 
@@ -222,14 +224,14 @@ def uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _merged(before: Sequence[str], wished: Sequence[str]) -> tuple[str, ...]:
-    """Return options with those that are wished in place of older ones of the same name."""
-    names = {option.partition("=")[0] for option in wished}
+def _merged_options(before: Sequence[str], requested: Sequence[str]) -> tuple[str, ...]:
+    """Return options with the requested ones in place of older ones of the same name."""
+    names = {option.partition("=")[0] for option in requested}
     kept = [option for option in before if option.partition("=")[0] not in names]
-    return (*kept, *wished)
+    return (*kept, *requested)
 
 
-def who() -> tuple[str, str]:
+def user_and_host() -> tuple[str, str]:
     """Return the name of the user and of the machine."""
     try:
         user = getpass.getuser()

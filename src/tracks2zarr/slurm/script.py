@@ -1,4 +1,4 @@
-"""The scripts that are submitted: rendered, so that everybody can read what a cluster is told."""
+"""The scripts that are submitted: rendered, so that everybody can read what a cluster runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tracks2zarr.slurm.submission import Request
 JOB = "{job}"
 #: The names of a task's logs, but for their ending; %A is the array job, %a the task, %N the node.
 LOG_NAME = "slurm_array.%A-%a.%N"
-LAST_LOG_NAME = "slurm_last.%j.%N"
+FINALISING_LOG_NAME = "slurm_last.%j.%N"
 
 
 def array_script(store: Path, logs: Path, numbers: Iterable[int], request: Request) -> str:
@@ -44,8 +44,10 @@ def array_script(store: Path, logs: Path, numbers: Iterable[int], request: Reque
     )
 
 
-def last_script(store: Path, logs: Path, jobs: Iterable[str], request: Request, verify: str) -> str:
-    """Return the script of the job that runs when all array jobs have ended.
+def finalising_script(
+    store: Path, logs: Path, jobs: Iterable[str], request: Request, verify: str
+) -> str:
+    """Return the script of the finalising job, which runs when all array jobs have ended.
 
     Parameters
     ----------
@@ -60,13 +62,13 @@ def last_script(store: Path, logs: Path, jobs: Iterable[str], request: Request, 
     verify
         ``quick``, ``full`` or ``none``.
     """
-    # what the tasks wait for is no matter of the last job: it waits for the tasks
-    own = (option for option in request.options if not option.startswith("--dependency"))
-    request = replace(request, options=tuple(own))
+    # what the tasks wait for is no matter of the finalising job: it waits for the tasks
+    options = (option for option in request.options if not option.startswith("--dependency"))
+    request = replace(request, options=tuple(options))
     return _render(
-        "last.sh.j2",
+        "finalising.sh.j2",
         dependency=":".join(["afterany", *jobs]),
-        logs=_log_pattern(logs / LAST_LOG_NAME),
+        logs=_log_pattern(logs / FINALISING_LOG_NAME),
         request=request,
         command=_command("finish", shlex.quote(str(store)), "--verify", verify),
     )

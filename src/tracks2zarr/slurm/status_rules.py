@@ -1,252 +1,274 @@
-"""How far a video is, by all that is known of it: the rules by which status tells the truth."""
+"""Which evidence decides the state of a video: `RULES`, of which the first that applies wins."""
 
 from __future__ import annotations
 
-import socket
-import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from tracks2zarr.common.provenance import now
-from tracks2zarr.planning.plan import VideoPlan
-from tracks2zarr.slurm.answers import (
+from tracks2zarr.slurm.client import TaskState
+from tracks2zarr.slurm.evidence import Evidence, task_of
+from tracks2zarr.slurm.job_states import (
     CANCELLED,
-    KILLED,
+    KILL_EXIT_CODES,
     OUT_OF_MEMORY,
-    WORDS,
-    Answers,
+    STATE_TEXTS,
     cause_of,
-    wait_text,
+    pending_text,
 )
-from tracks2zarr.slurm.client import TaskId, TaskState
 from tracks2zarr.slurm.status_values import VideoStatus
-from tracks2zarr.slurm.submission import Tasks
 from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.store.store import Store
-from tracks2zarr.store.task_record import AttemptRecord, End, Record
-from tracks2zarr.store.video_state import State, video_in_store
+from tracks2zarr.store.task_record import AttemptRecord, End
+from tracks2zarr.store.video_state import State
 
-#: How often, and how long apart in seconds, a lock is looked at that is held without a record.
-_LOOKS, _BETWEEN_LOOKS = 3, 0.1
+type Rule = Callable[[Evidence], VideoStatus | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """All that is known of one video.
+def decide(evidence: Evidence) -> VideoStatus:
+    """Return the status of a video by the first of the `RULES` that applies to it."""
+    statuses = (rule(evidence) for rule in RULES)
+    return next(status for status in statuses if status is not None)
 
-    Parameters
-    ----------
-    store
-        The store.
-    plan, index
-        The video's plan, and its place in the plan of the store.
-    tasks
-        What was submitted for the store.
-    record
-        What tasks left of their attempts at the video.
-    answers
-        What SLURM said; it was asked before the record was read, so that a task that it no
-        longer had has left its last word.
+
+def receipt_is_current(evidence: Evidence) -> VideoStatus | None:
+    """Apply where the video has a receipt, and no later task is to replace it."""
+    receipt = evidence.current_receipt
+    return _done(evidence, receipt) if receipt else None
+
+
+def queue_runs_recorded_attempt(evidence: Evidence) -> VideoStatus | None:
+    """Apply where the queue has a task running that has recorded its start."""
+    queued, last = evidence.queued_task, evidence.last_attempt
+    if queued is None or last is None:
+        return None
+    task, found = queued
+    is_this = task_of(last) == task and last.end is None
+    return _status(evidence, State.RUNNING, last) if found.is_running and is_this else None
+
+
+def queue_has_task(evidence: Evidence) -> VideoStatus | None:
+    """Apply where the queue has a task running that has no record yet, or one pending."""
+    if evidence.queued_task is None:
+        return None
+    ((job, number), found), last = evidence.queued_task, evidence.last_attempt
+    return _status(
+        evidence,
+        State.RUNNING if found.is_running else State.PENDING,
+        job=job,
+        task=number,
+        node=found.node or None,
+        attempt=last.number if last else 0,
+        why=None if found.is_running else pending_text(found, last.why if last else None),
+    )
+
+
+def lock_is_held(evidence: Evidence) -> VideoStatus | None:
+    """Apply where a process holds the video's lock."""
+    if not evidence.is_locked:
+        return None
+    last = evidence.last_attempt
+    return _status(evidence, State.RUNNING, last if last and last.end is None else None)
+
+
+def record_is_done(evidence: Evidence) -> VideoStatus | None:
+    """Apply where the attempt succeeded, although there is no current receipt."""
+    last = evidence.conclusive_attempt
+    if last is None or last.end is not End.DONE:
+        return None
+    if evidence.receipt:
+        return _done(evidence, evidence.receipt)
+    gone = evidence.group_state is State.MISSING
+    why = (
+        "Its group is gone, or was changed." if gone else "Its plan has changed since it was done."
+    )
+    return _status(evidence, evidence.group_state, last, why=why, job=None, task=None)
+
+
+def record_is_failed(evidence: Evidence) -> VideoStatus | None:
+    """Apply where the attempt recorded the problems that it failed with."""
+    last = evidence.conclusive_attempt
+    if last is None or last.end is not End.FAILED:
+        return None
+    cause = OUT_OF_MEMORY if any(p.kind == "memory" for p in last.problems) else None
+    problems = last.problems
+    return _status(evidence, State.FAILED, last, why=last.why, cause=cause, problems=problems)
+
+
+def record_is_lost(evidence: Evidence) -> VideoStatus | None:
+    """Apply where it was recorded earlier how SLURM ended the attempt, or its task unstarted."""
+    last, ended = _last_and_end(evidence)
+    if last is None or not (last.end is End.LOST or ended) or (ended and last.process):
+        return None
+    never_began = not last.process and last.cause in {None, CANCELLED}
+    state = State.MISSING if never_began else State.FAILED
+    return _status(evidence, state, last, why=last.why, cause=last.cause)
+
+
+def slurm_ended_attempt(evidence: Evidence) -> VideoStatus | None:
+    """Apply where SLURM knows how the attempt ended."""
+    last, ended = _last_and_end(evidence)
+    if last is None or ended is None:
+        return None
+    cause = cause_of(ended, evidence.requested_memory)
+    why = STATE_TEXTS.get(cause) or last.why or _end_text(ended)
+    peak = last.peak_memory or ended.peak_memory
+    return _status(evidence, State.FAILED, last, why=why, cause=cause, peak_memory=peak)
+
+
+def record_is_stopped(evidence: Evidence) -> VideoStatus | None:
+    """Apply where a signal stopped the attempt; SLURM may have put it back into the queue."""
+    last = evidence.conclusive_attempt
+    if last is None or last.end is not End.STOPPED:
+        return None
+    why = last.why or ""
+    if evidence.job_states.unanswered is None or last.place.job is None:
+        return _status(evidence, State.FAILED, last, why=why)
+    return _status(evidence, State.UNKNOWN, last, why=f"{why} It may be in the queue again.")
+
+
+def attempt_was_killed(evidence: Evidence) -> VideoStatus | None:
+    """Apply where the attempt recorded no end, and it is certain that it is over.
+
+    Nobody holds its lock on this machine, or SLURM answered and has it no longer.
     """
-
-    store: Store
-    plan: VideoPlan
-    index: int
-    tasks: Tasks
-    record: Record | None
-    answers: Answers
-
-    def done(self, receipt: Receipt) -> VideoStatus:
-        """Return the status of a video that is done."""
-        attempts = self.record.attempts if self.record else ()
-        last = next((one for one in reversed(attempts) if one.end is End.DONE), None)
-        return VideoStatus(
-            video=self.plan.video,
-            index=self.index,
-            state=State.DONE,
-            job=last.place.job if last else None,
-            task=last.place.task if last else None,
-            node=last.place.node if last else receipt.host,
-            seconds=_between(receipt.started, receipt.finished),
-            peak_memory=receipt.peak_memory,
-            attempt=last.number if last else 0,
-        )
-
-    def status(self) -> VideoStatus:
-        """Return the status of a video that is not done."""
-        record = self.record
-        living = self.answers.open_task(self.own_tasks())
-        if living is not None:
-            return self._in_queue(record, *living)
-        if self._is_at_work():
-            return self._of(record if record and record.last.end is None else None, State.RUNNING)
-        if record is not None and self._is_latest(record.last):
-            return self._ended(record)
-        return self._without_word(record)
-
-    def _is_at_work(self) -> bool:
-        """Tell whether a task, or a run on this machine, holds the video's lock.
-
-        Others hold it for moments, to clear away what dead attempts left.
-        """
-        if self.record and self.record.last.end is None:
-            return self.store.is_running(self.plan.video)
-        for _ in range(_LOOKS):
-            if not self.store.is_running(self.plan.video):
-                return False
-            time.sleep(_BETWEEN_LOOKS)
-        return True
-
-    def own_tasks(self) -> list[TaskId]:
-        """Return the tasks of the video, those that nobody wrote down included."""
-        tasks: list[TaskId] = [*self.tasks.of_video(self.plan.video)]
-        if self.record:
-            tasks.append((self.record.last.place.job or "", self.record.last.place.task))
-        return tasks
-
-    def _is_latest(self, attempt: AttemptRecord) -> bool:
-        """Tell whether no task was submitted for the video after this attempt's."""
-        submitted = self.tasks.of_video(self.plan.video)
-        place = attempt.place
-        if not submitted or place.job is None or submitted[-1] == (place.job, place.task):
-            return True
-        # a task that was submitted earlier may have ended later: then the later one has its word
-        own = self.record.attempts if self.record else ()
-        return any((one.place.job, one.place.task) == submitted[-1] for one in own)
-
-    def _of(self, record: Record | None, state: State, **known: Any) -> VideoStatus:
-        """Return a status with what the record knows."""
-        fields: dict[str, Any] = {}
-        if record is not None:
-            last = record.last
-            fields = {
-                "job": last.place.job,
-                "task": last.place.task,
-                "node": last.place.node or None,
-                "seconds": _between(last.started, last.ended or now()) if last.process else None,
-                "peak_memory": last.peak_memory,
-                "attempt": last.number,
-            }
-        fields |= known
-        return VideoStatus(video=self.plan.video, index=self.index, state=state, **fields)
-
-    def _in_queue(self, record: Record | None, task: TaskId, said: TaskState) -> VideoStatus:
-        job, number = task
-        began = record is not None and (record.last.place.job, record.last.place.task) == task
-        if said.is_living and began and record is not None and record.last.end is None:
-            return self._of(record, State.RUNNING)
-        attempt = record.last.number if record else 0
-        state = State.RUNNING if said.is_living else State.PENDING
-        return VideoStatus(
-            video=self.plan.video,
-            index=self.index,
-            state=state,
-            job=job,
-            task=number,
-            node=said.node or None,
-            attempt=attempt,
-            why=wait_text(said, record.last.why if record else None)
-            if state is State.PENDING
-            else None,
-        )
-
-    def _ended(self, record: Record) -> VideoStatus:
-        """Return the status of a video whose latest attempt is over, or left no word of its end."""
-        last = record.last
-        task: TaskId = (last.place.job or "", last.place.task)
-        said = self.answers.end_of(task)
-        if last.end is End.DONE:
-            found = video_in_store(self.store, self.plan.video, self.plan)
-            if found.state is State.DONE and found.receipt:
-                return self.done(found.receipt)
-            gone = "Its group is gone, or was changed."
-            why = (
-                gone if found.state is State.MISSING else "Its plan has changed since it was done."
-            )
-            return self._of(record, found.state, why=why, job=None, task=None)
-        if last.end is End.FAILED:
-            cause = OUT_OF_MEMORY if any(p.kind == "memory" for p in last.problems) else None
-            problems = last.problems
-            return self._of(record, State.FAILED, why=last.why, cause=cause, problems=problems)
-        if last.end is End.LOST or said is not None:
-            return self._lost(record, said)
-        if last.end is End.STOPPED:
-            asked = self.answers.unanswered is None or last.place.job is None
-            again = "" if asked else " It may be in the queue again."
-            state = State.FAILED if asked else State.UNKNOWN
-            return self._of(record, state, why=f"{last.why or ''}{again}")
-        if self._can_tell(last):
-            return self._of(record, State.FAILED, why="It was killed, and nobody knows why.")
-        return self._of(
-            record,
-            State.UNKNOWN,
-            why="It began there, and has left no word since.",
-        )
-
-    def _can_tell(self, attempt: AttemptRecord) -> bool:
-        """Tell whether it is certain that an attempt that left no word is over."""
-        if attempt.place.node == socket.gethostname():
-            return True  # nobody holds the lock
-        return self.answers.unanswered is None and attempt.place.job is not None
-
-    def _lost(self, record: Record, said: TaskState | None) -> VideoStatus:
-        """Return the status of a video whose attempt SLURM ended, or nobody knows who."""
-        last = record.last
-        if said is None or not last.process:
-            never_began = not last.process and last.cause in {None, CANCELLED}
-            state = State.MISSING if never_began else State.FAILED
-            return self._of(record, state, why=last.why, cause=last.cause)
-        cause = cause_of(said, self._request_memory(last))
-        why = WORDS.get(cause) or last.why or _end_text(said)
-        peak = last.peak_memory or said.peak_memory
-        return self._of(record, State.FAILED, why=why, cause=cause, peak_memory=peak)
-
-    def _request_memory(self, attempt: AttemptRecord) -> int | None:
-        array = self.tasks.array(attempt.place.job or "")
-        if array is None or array.request is None or array.request.memory is None:
-            return None
-        return array.request.memory * 2**20
-
-    def _without_word(self, record: Record | None) -> VideoStatus:
-        """Return the status of a video for which the latest task has left no record."""
-        submitted = self.tasks.of_video(self.plan.video)
-        if not submitted:
-            failure = self.store.read_failure(self.plan.video)
-            if failure:
-                problems = tuple(failure)
-                return self._of(record, State.FAILED, why=failure[0].what, problems=problems)
-            return VideoStatus(
-                video=self.plan.video, index=self.index, state=State.PENDING, why="Not submitted."
-            )
-        job, number = submitted[-1]
-        task = {"job": job, "task": number}
-        said = self.answers.end_of((job, number))
-        if said is not None:
-            cancelled = said.state == CANCELLED
-            began_not = f"It ended before it began its work ({said.reason or said.state})."
-            return self._of(
-                record,
-                State.MISSING if cancelled else State.FAILED,
-                why="It was cancelled before it began." if cancelled else began_not,
-                cause=said.state,
-                node=said.node or None,
-                **task,
-            )
-        if self.answers.unanswered is None:
-            why = "SLURM has no such task, and it left no word: cancelled before it began."
-            return self._of(record, State.MISSING, why=why, **task)
-        why = "It has left no word yet; SLURM cannot be asked."
-        return self._of(record, State.UNKNOWN, why=why, **task)
+    last = evidence.conclusive_attempt
+    if last is None:
+        return None
+    is_in_slurm = evidence.job_states.unanswered is None and last.place.job is not None
+    if last.place.node != evidence.hostname and not is_in_slurm:
+        return None
+    return _status(evidence, State.FAILED, last, why="It was killed, and nobody knows why.")
 
 
-def _end_text(said: TaskState) -> str:
-    """Return how a task ended that left no word, and for which SLURM has no word either."""
-    if said.reason.startswith("exit ") and said.reason not in KILLED:
-        return f"It ended with {said.reason.replace('exit', 'exit status')}; see its log."
-    return f"It was killed ({said.reason or said.state})."
+def attempt_is_silent(evidence: Evidence) -> VideoStatus | None:
+    """Apply where the attempt recorded no end, and may still run elsewhere."""
+    last = evidence.conclusive_attempt
+    why = "It began there, and has left no word since."
+    return _status(evidence, State.UNKNOWN, last, why=why) if last else None
 
 
-def _between(start: str, end: str) -> float:
+def create_failed(evidence: Evidence) -> VideoStatus | None:
+    """Apply where no task was submitted, and a run of ``create`` failed."""
+    if evidence.submitted_tasks or not evidence.failure:
+        return None
+    failure = evidence.failure
+    return _status(evidence, State.FAILED, why=failure[0].what, problems=failure)
+
+
+def nothing_was_submitted(evidence: Evidence) -> VideoStatus | None:
+    """Apply where no task was submitted."""
+    if evidence.submitted_tasks:
+        return None
+    return _status(evidence, State.PENDING, why="Not submitted.")
+
+
+def slurm_ended_unstarted_task(evidence: Evidence) -> VideoStatus | None:
+    """Apply where SLURM knows how the latest task ended, which has no record."""
+    ended = evidence.job_states.end_of(evidence.submitted_tasks[-1])
+    if ended is None:
+        return None
+    cancelled = ended.state == CANCELLED
+    unstarted = f"It ended before it began its work ({ended.reason or ended.state})."
+    return _unrecorded(
+        evidence,
+        State.MISSING if cancelled else State.FAILED,
+        why="It was cancelled before it began." if cancelled else unstarted,
+        cause=ended.state,
+        node=ended.node or None,
+    )
+
+
+def slurm_has_no_task(evidence: Evidence) -> VideoStatus | None:
+    """Apply where SLURM answered, and knows nothing of the latest task, which has no record."""
+    if evidence.job_states.unanswered is not None:
+        return None
+    why = "SLURM has no such task, and it left no word: cancelled before it began."
+    return _unrecorded(evidence, State.MISSING, why=why)
+
+
+def nothing_is_known(evidence: Evidence) -> VideoStatus:
+    """Apply to all that is left: the latest task has no record, and SLURM did not answer."""
+    why = "It has left no word yet; SLURM cannot be asked."
+    return _unrecorded(evidence, State.UNKNOWN, why=why)
+
+
+#: Which evidence decides, in this order.
+RULES: tuple[Rule, ...] = (
+    # the receipt
+    receipt_is_current,
+    # SLURM's queue
+    queue_runs_recorded_attempt,
+    queue_has_task,
+    # the lock
+    lock_is_held,
+    # the record of the latest task; where it lacks an end, SLURM's accounting or queue
+    record_is_done,
+    record_is_failed,
+    record_is_lost,
+    slurm_ended_attempt,
+    record_is_stopped,
+    attempt_was_killed,
+    attempt_is_silent,
+    # without a record of the latest task: the submission, then SLURM's accounting or queue
+    create_failed,
+    nothing_was_submitted,
+    slurm_ended_unstarted_task,
+    slurm_has_no_task,
+    nothing_is_known,
+)
+
+
+def _last_and_end(evidence: Evidence) -> tuple[AttemptRecord | None, TaskState | None]:
+    """Return the attempt of the latest task, and how SLURM ended it."""
+    last = evidence.conclusive_attempt
+    return last, evidence.job_states.end_of(task_of(last)) if last else None
+
+
+def _done(evidence: Evidence, receipt: Receipt) -> VideoStatus:
+    attempts = reversed(evidence.attempts)
+    last = next((attempt for attempt in attempts if attempt.end is End.DONE), None)
+    return _status(
+        evidence,
+        State.DONE,
+        job=last.place.job if last else None,
+        task=last.place.task if last else None,
+        node=last.place.node if last else receipt.host,
+        seconds=_seconds_between(receipt.started, receipt.finished),
+        peak_memory=receipt.peak_memory,
+        attempt=last.number if last else 0,
+    )
+
+
+def _unrecorded(evidence: Evidence, state: State, **fields: Any) -> VideoStatus:
+    """Return the status of a video whose latest task has no record."""
+    job, number = evidence.submitted_tasks[-1]
+    return _status(evidence, state, evidence.last_attempt, job=job, task=number, **fields)
+
+
+def _status(
+    evidence: Evidence, state: State, recorded: AttemptRecord | None = None, /, **fields: Any
+) -> VideoStatus:
+    """Return a status with what an attempt recorded, and other fields in place of that."""
+    if recorded is not None:
+        ended = recorded.ended or evidence.time
+        fields = {
+            "job": recorded.place.job,
+            "task": recorded.place.task,
+            "node": recorded.place.node or None,
+            "seconds": _seconds_between(recorded.started, ended) if recorded.process else None,
+            "peak_memory": recorded.peak_memory,
+            "attempt": recorded.number,
+        } | fields
+    return VideoStatus(video=evidence.video, index=evidence.index, state=state, **fields)
+
+
+def _end_text(ended: TaskState) -> str:
+    """Return how a task ended that recorded no reason, and whose state says none either."""
+    if ended.reason.startswith("exit ") and ended.reason not in KILL_EXIT_CODES:
+        return f"It ended with {ended.reason.replace('exit', 'exit status')}; see its log."
+    return f"It was killed ({ended.reason or ended.state})."
+
+
+def _seconds_between(start: str, end: str) -> float:
     seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
     return round(max(seconds, 0.0), 1)

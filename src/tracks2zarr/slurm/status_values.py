@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.problems import Problem
-from tracks2zarr.slurm.answers import OUT_OF_MEMORY, TIMEOUT
 from tracks2zarr.slurm.client import TaskState
+from tracks2zarr.slurm.job_states import OUT_OF_MEMORY, TIMEOUT
 from tracks2zarr.store.video_state import State
 
 
@@ -93,25 +93,25 @@ class StoreStatus:
         The folder of the store.
     videos
         One a planned video.
-    last_job
-        What SLURM says of the latest job that finalises; None where it does not know one.
+    finalising_job
+        The state of the latest finalising job; None where SLURM does not know one.
     is_listed
         Whether the root lists exactly the finished videos.
     unanswered
         Why SLURM could not be asked, where there was something to ask; None where it answered.
     is_absent
         Whether that will not change, because this is not the cluster.
-    accounts_lag
-        Whether SLURM's accounting has yet to tell how tasks ended.
+    accounting_lags
+        Whether SLURM's accounting has yet to learn how tasks ended.
     """
 
     store: Path
     videos: tuple[VideoStatus, ...]
-    last_job: TaskState | None = None
+    finalising_job: TaskState | None = None
     is_listed: bool = True
     unanswered: str | None = None
     is_absent: bool = False
-    accounts_lag: bool = False
+    accounting_lags: bool = False
 
     @property
     def counts(self) -> Mapping[State, int]:
@@ -130,9 +130,13 @@ class StoreStatus:
     @property
     def is_open(self) -> bool:
         """Whether anything runs, or is still to run."""
-        last = self.last_job
-        last_is_open = last is not None and (last.is_waiting or last.is_living)
-        return last_is_open or any(video.is_open for video in self.videos)
+        finalising = self.finalising_job is not None and self.finalising_job.is_open
+        return finalising or any(video.is_open for video in self.videos)
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether SLURM did not answer, and may answer later."""
+        return self.unanswered is not None and not self.is_absent
 
     def as_dict(self) -> dict[str, Any]:
         """Return the document of ``slurm status --json``."""
@@ -140,7 +144,7 @@ class StoreStatus:
             "store": str(self.store),
             "ok": self.ok,
             "listed": self.is_listed,
-            "last_job": self.last_job.state if self.last_job else None,
+            "last_job": self.finalising_job.state if self.finalising_job else None,
             "unanswered": self.unanswered,
             "videos": [video.as_dict() for video in self.videos],
         }

@@ -87,9 +87,9 @@ class Submission(Document):
     logs
         The folder that the logs of the tasks are written to, absolute.
     last_job
-        The id of the job that finalises; None where there is none.
+        The id of the finalising job; None where there is none.
     verify
-        What the last job verifies: ``quick``, ``full`` or ``none``.
+        What the finalising job verifies: ``quick``, ``full`` or ``none``.
     """
 
     kind = "tracks2zarr_submission"
@@ -109,7 +109,7 @@ class Submission(Document):
 
     @property
     def jobs(self) -> list[str]:
-        """The ids of its jobs, the last one included."""
+        """The ids of its jobs, the finalising one included."""
         return [array.job for array in self.arrays] + ([self.last_job] if self.last_job else [])
 
     def array(self, job: str) -> ArrayJob | None:
@@ -170,7 +170,7 @@ def submission_of(store: Store, job: str | None) -> Submission | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Tasks:
+class SubmittedTasks:
     """Which tasks were submitted for each video, over all submissions of a store.
 
     Parameters
@@ -183,8 +183,8 @@ class Tasks:
     _places: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, store: Store) -> Self:
-        """Read what was submitted for a store; what was for one that it is a copy of is not."""
+    def read(cls, store: Store) -> Self:
+        """Read what was submitted for a store, but not for one that it is a copy of."""
         own = (sub for sub in read_submissions(store) if sub.store == str(store.path))
         tasks = cls(tuple(own))
         for submission in tasks.submissions:
@@ -198,9 +198,14 @@ class Tasks:
         return [array.job for submission in self.submissions for array in submission.arrays]
 
     @property
-    def last_jobs(self) -> list[str]:
-        """The ids of all jobs that finalise."""
+    def finalising_jobs(self) -> list[str]:
+        """The ids of all finalising jobs, the latest last."""
         return [sub.last_job for sub in self.submissions if sub.last_job]
+
+    @property
+    def finalising_job(self) -> str | None:
+        """The id of the latest finalising job."""
+        return next(reversed(self.finalising_jobs), None)
 
     def of_video(self, video: str) -> list[tuple[str, int]]:
         """Return job and number of each task of a video, the latest last."""

@@ -1,4 +1,4 @@
-"""Submitting an experiment: one array task a video, and a last job that finalises."""
+"""Submitting an experiment: one array task per video, and a finalising job."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tracks2zarr.common.provenance import now
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.slurm import script
 from tracks2zarr.slurm.client import Slurm, UnansweredError
-from tracks2zarr.slurm.queueing import Held, Wishes, add_last_job, held
-from tracks2zarr.slurm.status import settled_status
+from tracks2zarr.slurm.queueing import HeldJobs, JobOptions, held_jobs, submit_finalising_job
+from tracks2zarr.slurm.status import status_with_accounting
 from tracks2zarr.slurm.submission import Submission
 from tracks2zarr.store.group_mode import Action, Mode, join
 from tracks2zarr.store.store import Store
@@ -60,12 +60,12 @@ def submit(
     plan: Plan,
     store: str | os.PathLike[str] = DEFAULT_STORE,
     *,
-    wishes: Wishes | None = None,
+    options: JobOptions | None = None,
     store_mode: Mode = "w-",
     group_mode: Mode = "w-",
     slurm: Slurm | None = None,
 ) -> Submitted:
-    """Submit one array task a video, and a last job; the plan is in the store before any runs.
+    """Submit one array task per video, and a finalising job; the plan is written first.
 
     Parameters
     ----------
@@ -73,8 +73,8 @@ def submit(
         What is to be done.
     store
         The folder of the store; ``{job}`` in its name stands for the id of the array job.
-    wishes
-        What the cluster is asked for; what is left out is predicted from the plan.
+    options
+        What to request of the cluster; what is left out is predicted from the plan.
     store_mode, group_mode
         As those of `tracks2zarr.create`.
     slurm
@@ -91,15 +91,15 @@ def submit(
         If the modes forbid it, or SLURM refuses it; then nothing is left in the queue, nor of
         a store that was made for it.
     """
-    wishes, slurm, since = wishes or Wishes(), slurm or Slurm(), now()
+    options, slurm, since = options or JobOptions(), slurm or Slurm(), now()
     path = Path(os.path.abspath(store))  # noqa: PTH100 - {job} is no link yet
     everything = range(len(plan.videos))
     _check_log_folder(path)
     if store_mode == "w":
         _check_idle(Store.at(path), slurm)
-    with _withdrawn_if_refused() as made, held(slurm) as jobs:
+    with _withdrawn_if_refused() as made, held_jobs(slurm) as jobs:
         if script.JOB in str(path):
-            path = _add(jobs, path, plan.videos, everything, wishes)
+            path = _submit_videos(jobs, path, plan.videos, everything, options)
         target = Store.at(path)
         with open_for_writing(target, plan, store_mode) as is_new, target.queue_lock():
             target.logs.mkdir(exist_ok=True)
@@ -108,15 +108,15 @@ def submit(
                 made[target] = target.plan_file.stat()
             planned = target.read_plan().videos
             wanted = {v for v, d in decisions.items() if d.action is Action.WRITE}
-            busy = _open(target, slurm) & {video.video for video in plan.videos}
+            busy = _videos_in_progress(target, slurm) & {video.video for video in plan.videos}
             if not jobs.arrays:
                 indices = [
                     i for i, v in enumerate(planned) if v.video in wanted and v.video not in busy
                 ]
-                _add(jobs, target.path, planned, indices, wishes)
+                _submit_videos(jobs, target.path, planned, indices, options)
             submission = None
             if jobs.arrays:
-                submission = add_last_job(jobs, target, planned, wishes, group_mode)
+                submission = submit_finalising_job(jobs, target, planned, options, group_mode)
     videos = submitted_videos(submission)
     done = {video.video for video in plan.videos} - {*videos, *busy}
     return Submitted(
@@ -136,14 +136,14 @@ def _withdrawn_if_refused() -> Iterator[dict[Store, os.stat_result]]:
         yield made
     except BaseException:
         for store, plan_file in made.items():
-            with contextlib.suppress(OSError):  # what was refused is what is to be said
+            with contextlib.suppress(OSError):  # the refusal is the error that counts
                 withdraw(store, plan_file)
         raise
 
 
 def _check_log_folder(store: Path) -> None:
     """Check that SLURM can write logs below a path; behind a backslash it fills in nothing."""
-    if "\\" in str(store) or "\n" in str(store) or _is_no_text(str(store)):
+    if "\\" in str(store) or "\n" in str(store) or _is_unencodable(str(store)):
         raise Tracks2ZarrError(
             Problem(
                 kind="log-folder",
@@ -156,7 +156,7 @@ def _check_log_folder(store: Path) -> None:
         )
 
 
-def _is_no_text(path: str) -> bool:
+def _is_unencodable(path: str) -> bool:
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -164,27 +164,31 @@ def _is_no_text(path: str) -> bool:
     return False
 
 
-def _add(
-    jobs: Held, path: Path, plans: Sequence[VideoPlan], indices: Sequence[int], wishes: Wishes
+def _submit_videos(
+    jobs: HeldJobs,
+    path: Path,
+    plans: Sequence[VideoPlan],
+    indices: Sequence[int],
+    options: JobOptions,
 ) -> Path:
     """Submit tasks for some of the planned videos; return the path of the store."""
     if not indices:
         return path
-    request = wishes.request([plans[index] for index in indices])
-    return jobs.add(path, path / "logs", {request: indices})
+    request = options.request([plans[index] for index in indices])
+    return jobs.submit_arrays(path, path / "logs", {request: indices})
 
 
-def _open(store: Store, slurm: Slurm) -> set[str]:
+def _videos_in_progress(store: Store, slurm: Slurm) -> set[str]:
     """Return the videos that a task or a run is at work on, or that are in the queue."""
-    known = settled_status(store.path, slurm)
-    if known.unanswered:
-        raise UnansweredError(known.unanswered).as_error()
-    return {video.video for video in known.videos if video.is_open}
+    found = status_with_accounting(store.path, slurm)
+    if found.unanswered:
+        raise UnansweredError(found.unanswered).as_error()
+    return {video.video for video in found.videos if video.is_open}
 
 
 def _check_idle(store: Store, slurm: Slurm) -> None:
     """Check that no task of a store that is to be replaced runs or waits."""
-    busy = sorted(_open(store, slurm)) if store.exists() else []
+    busy = sorted(_videos_in_progress(store, slurm)) if store.exists() else []
     if busy:
         raise Tracks2ZarrError(
             Problem(

@@ -27,11 +27,11 @@ _NEW = ".new"
 class OnFirstOpening(Protocol):
     """What the first of many runs does when it opens the store, under the lock for opening."""
 
-    def is_done(self) -> bool:
+    def is_set_up(self) -> bool:
         """Tell whether one of the runs has opened the store."""
         ...
 
-    def do(self) -> None:
+    def set_up(self) -> None:
         """Note that the store is open now."""
         ...
 
@@ -76,9 +76,9 @@ def open_for_writing(
                 is_new = not os.path.lexists(store.path)
                 if on_first is None:
                     _enter(store, plan, mode)
-                elif not (store.exists() and on_first.is_done()):
+                elif not (store.exists() and on_first.is_set_up()):
                     _enter(store, plan, mode)
-                    on_first.do()
+                    on_first.set_up()
                 stack.enter_context(store.run_lock())
             yield is_new
     finally:

@@ -17,7 +17,7 @@ A first run, on the cluster's log-in node:
 @click.group(
     "slurm",
     cls=SuggestingGroup,
-    homes={
+    modules={
         "submit": "slurm.submit",
         "status": "slurm.status",
         "rerun": "slurm.rerun",

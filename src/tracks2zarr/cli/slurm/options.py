@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracks2zarr.cli.options import PATH, added
+from tracks2zarr.cli.options import (
+    PATH,
+    Decorator,
+    add_options,
+    frames_options,
+    individual_dim_option,
+    mode_options,
+    pattern_option,
+)
 
 if TYPE_CHECKING:
-    from tracks2zarr.slurm.queueing import Wishes
+    from tracks2zarr.slurm.queueing import JobOptions
 
 _MEMORY = re.compile(r"([0-9]+)([KMGT]?)B?", re.IGNORECASE)
 _MIB = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}
@@ -29,8 +37,8 @@ _PASSED_ON = {
 }
 
 
-#: Options of sbatch that decide what this tool must know.
-_OURS = frozenset(
+#: Options of sbatch that would break what this tool submits.
+_RESERVED = frozenset(
     {
         *("--array", "-a", "--output", "-o", "--error", "-e", "--open-mode", "--parsable"),
         *("--wait", "-W", "--test-only", "--hold", "-H", "--clusters", "-M", "--wrap", "--chdir"),
@@ -85,12 +93,12 @@ def _minutes(match: re.Match[str]) -> int:
     return -(-(3600 * hours + 60 * minutes + seconds) // 60)
 
 
-def wishes_options(
+def sbatch_options(
     default: str = "what the plan predicts",
     cpus: str = "1",
     max_tasks: str = "9",
-) -> Callable[..., Any]:
-    """Return what adds the options that say what the cluster is asked for.
+) -> Decorator:
+    """Return what adds the options that say what to request of the cluster.
 
     Parameters
     ----------
@@ -139,7 +147,13 @@ def wishes_options(
             help="Lines of shell for each job to run first, such as 'module load ...'.",
         ),
     ]
-    return functools.partial(added, options)
+    return functools.partial(add_options, options)
+
+
+def script_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of ``slurm task`` that the script of ``slurm script`` sets."""
+    options = pattern_option(), frames_options, individual_dim_option, mode_options("a")
+    return add_options(options, command)
 
 
 def verify_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -154,18 +168,18 @@ def verify_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def wishes_of(options: dict[str, Any]) -> Wishes:
-    """Take the options of `wishes_options` out of all options, and return what they wish."""
-    from tracks2zarr.slurm.queueing import Wishes
+def job_options_from(options: dict[str, Any]) -> JobOptions:
+    """Take the options of `sbatch_options` out of all options, and return what they request."""
+    from tracks2zarr.slurm.queueing import JobOptions
 
     passed_on = {name: options.pop(name.replace("-", "_")) for name in _PASSED_ON}
-    asked = [f"--{name}={value}" for name, value in passed_on.items() if value is not None]
-    return Wishes(
+    sbatch_texts = [f"--{name}={value}" for name, value in passed_on.items() if value is not None]
+    return JobOptions(
         memory=options.pop("mem"),
         minutes=options.pop("time"),
         cpus=options.pop("cpus"),
         max_tasks=options.pop("max_tasks"),
-        options=(*asked, *(_sbatch_option(text) for text in options.pop("sbatch"))),
+        options=(*sbatch_texts, *(_sbatch_option(text) for text in options.pop("sbatch"))),
         prelude=_prelude(options.pop("prelude")),
         verify=options.pop("verify", "quick"),
     )
@@ -173,7 +187,7 @@ def wishes_of(options: dict[str, Any]) -> Wishes:
 
 def _sbatch_option(text: str) -> str:
     name = text.partition("=")[0]
-    if name in _OURS:
+    if name in _RESERVED:
         raise click.UsageError(f"--sbatch {name} would break what tracks2zarr submits.")
     if not text.startswith("-") or "\n" in text:
         raise click.UsageError(f"--sbatch takes an option of sbatch, such as --qos=long: '{text}'.")

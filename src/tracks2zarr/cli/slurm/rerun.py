@@ -9,12 +9,12 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import FOLDER, keep_going_option
-from tracks2zarr.cli.slurm.options import verify_option, wishes_of, wishes_options
+from tracks2zarr.cli.slurm.options import job_options_from, sbatch_options, verify_option
 
 
 @click.command("rerun")
 @click.argument("store", type=FOLDER)
-@wishes_options("as before, or twice that if it ran out", "as before", "as before")
+@sbatch_options("as before, or twice that if it ran out", "as before", "as before")
 @verify_option
 @keep_going_option
 @debug_option
@@ -29,7 +29,7 @@ def command(store: Path, *, keep_going: bool, **options: Any) -> int:
     from tracks2zarr.cli.slurm.show import print_submitted
     from tracks2zarr.slurm.rerun import rerun
 
-    submitted = rerun(store, wishes=wishes_of(options), keep_going=keep_going)
+    submitted = rerun(store, options=job_options_from(options), keep_going=keep_going)
     show.print_problems(submitted.problems)
     print_submitted(submitted)
-    return show.left_out(submitted.problems)
+    return show.print_skipped_input(submitted.problems)

@@ -9,15 +9,8 @@ from typing import Any
 import click
 
 from tracks2zarr.cli.app import debug_option
-from tracks2zarr.cli.options import (
-    FOLDER,
-    PATH,
-    frames_options,
-    individual_dim_option,
-    mode_options,
-    pattern_option,
-)
-from tracks2zarr.cli.slurm.options import wishes_of, wishes_options
+from tracks2zarr.cli.options import FOLDER, PATH
+from tracks2zarr.cli.slurm.options import job_options_from, sbatch_options, script_options
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 
 _NAME = Path("run_create_zarr_dataset.sh")
@@ -27,11 +20,8 @@ _NAME = Path("run_create_zarr_dataset.sh")
 @click.argument("tracks_dir", type=FOLDER)
 @click.argument("metadata_csv", type=PATH)
 @click.argument("store", type=FOLDER, required=False)
-@pattern_option
-@frames_options
-@individual_dim_option
-@mode_options("a")
-@wishes_options()
+@script_options
+@sbatch_options()
 @click.option(
     "--git-repository",
     metavar="ADDRESS",
@@ -73,11 +63,11 @@ def command(
         raise click.UsageError("--git-branch needs --git-repository.")
     if output.exists() and not force:
         raise Tracks2ZarrError(_exists(output))
-    wishes = wishes_of(options)
+    job_options = job_options_from(options)
     names = ("pattern", "frames", "frame_regexp", "individual_dim")
     plan = make_plan(tracks_dir, metadata_csv, **{name: options[name] for name in names})
     text = guide_script(
-        wishes.request(plan.videos),
+        job_options.request(plan.videos),
         n_videos=len(plan.videos),
         values={
             "tracks_dir": tracks_dir.absolute(),
@@ -89,8 +79,8 @@ def command(
     )
     output.write_text(text, encoding="utf-8")
     output.chmod(0o755)
-    said = count_text(len(plan.videos), "video")
-    click.echo(f"{output}: {said}\nnext:  sbatch {shlex.quote(str(output))}")
+    n_videos = count_text(len(plan.videos), "video")
+    click.echo(f"{output}: {n_videos}\nnext:  sbatch {shlex.quote(str(output))}")
     return 0
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
     from tracks2zarr.slurm.submit import Submitted
 
-_WORDS_IN_ORDER = (
+_STATES_IN_ORDER = (
     State.DONE,
     State.RUNNING,
     State.PENDING,
@@ -35,8 +35,8 @@ _WORDS_IN_ORDER = (
     State.MISSING,
     State.UNKNOWN,
 )
-#: What a person wants to see first.
-_BY_INTEREST = (
+#: The order in which people want to see them.
+_STATES_BY_URGENCY = (
     State.FAILED,
     State.MISSING,
     State.UNKNOWN,
@@ -48,7 +48,7 @@ _BY_INTEREST = (
 
 def print_submitted(submitted: Submitted) -> None:
     """Print what was submitted, and what to type next."""
-    console, submission = show.out(), submitted.submission
+    console, submission = show.stdout(), submitted.submission
     for line in submitted.raised:
         console.print(line, markup=False, soft_wrap=True, style="yellow")
     if submitted.done:
@@ -73,22 +73,22 @@ def print_submitted(submitted: Submitted) -> None:
     console.print(f"next:  tracks2zarr slurm status {name}", markup=False, soft_wrap=True)
 
 
-def print_cancelled(arrays: Mapping[str, int], last_job: bool) -> None:
+def print_cancelled(arrays: Mapping[str, int], finalising_job: bool) -> None:
     """Print what was cancelled, before its end is waited for."""
-    said = []
+    jobs = []
     if arrays:
-        said = [f"{count_text(sum(arrays.values()), 'task')} (job {comma_list([*arrays])})"]
-    if last_job:
-        said.append("the last job")
-    line = f"Cancelled {' and '.join(said)}" if said else "Nothing runs or waits."
-    show.out().print(line)
+        jobs = [f"{count_text(sum(arrays.values()), 'task')} (job {comma_list([*arrays])})"]
+    if finalising_job:
+        jobs.append("the last job")
+    line = f"Cancelled {' and '.join(jobs)}" if jobs else "Nothing runs or waits."
+    show.stdout().print(line)
 
 
-def jobs_go_on(store: Path) -> int:
-    """Say that only the watching has ended, and return the exit status."""
+def print_interrupted(store: Path) -> int:
+    """Print that the jobs go on after an interruption, and return the exit status."""
     from tracks2zarr.cli.app import interrupted_status
 
-    console = show.err()
+    console = show.stderr()
     if console.is_terminal:
         console.print()  # the terminal has written ^C
     console.print("Interrupted. The jobs go on.", style="yellow")
@@ -96,12 +96,12 @@ def jobs_go_on(store: Path) -> int:
     return interrupted_status()
 
 
-def print_status(known: StoreStatus) -> None:
+def print_status(status: StoreStatus) -> None:
     """Print a row a video, what went wrong, counts, and what to type next."""
-    if known.videos:
-        show.out().print(_status_table(known.videos))
-    for line in status_lines(known):
-        show.out().print(line, markup=False, soft_wrap=True)
+    if status.videos:
+        show.stdout().print(_status_table(status.videos))
+    for line in status_lines(status):
+        show.stdout().print(line, markup=False, soft_wrap=True)
 
 
 def _status_table(videos: Sequence[VideoStatus]) -> RenderableType:
@@ -124,13 +124,13 @@ def _task(video: VideoStatus) -> str:
     return f"{video.job}_{video.task}" if video.job else str(video.index)
 
 
-def status_lines(known: StoreStatus) -> list[str]:
+def status_lines(status: StoreStatus) -> list[str]:
     """Return why videos are not done, how many there are of each state, and what to type next."""
-    return [*_reasons(known.videos), *_summary_lines(known)]
+    return [*_reasons(status.videos), *_summary_lines(status)]
 
 
 def _reasons(videos: Iterable[VideoStatus]) -> Iterator[str]:
-    """Yield why videos are not done, and where that is seen; what many share is said once."""
+    """Yield why videos are not done, and where that is seen; what many share is printed once."""
     alike: dict[str, list[VideoStatus]] = defaultdict(list)
     for video in videos:
         if video.state not in {State.DONE, State.RUNNING} and not _only_waits(video):
@@ -153,51 +153,52 @@ def _reason(video: VideoStatus) -> Iterator[str]:
         yield f"  log: {video.log}"
 
 
-def _summary_lines(known: StoreStatus) -> list[str]:
+def _summary_lines(status: StoreStatus) -> list[str]:
     """Return how many videos there are of each state, and what to type next."""
-    if not known.videos:
-        return ["The store has no plan: no video was submitted for it.", *_next_lines(known)]
-    lines = [f"{count_text(len(known.videos), 'video')}: {_counts(known.videos)}"]
-    all_done = all(video.state is State.DONE for video in known.videos)
-    if known.last_job is not None and not known.ok and (known.last_job.is_open or all_done):
-        lines.append(f"last job, which lists and verifies: {known.last_job.state.lower()}")
-    if known.unanswered and not known.ok:
-        lines.append(f"SLURM could not be asked: {known.unanswered}")
-    return [*lines, *_next_lines(known)]
+    if not status.videos:
+        return ["The store has no plan: no video was submitted for it.", *_next_lines(status)]
+    lines = [f"{count_text(len(status.videos), 'video')}: {_counts(status.videos)}"]
+    all_done = all(video.state is State.DONE for video in status.videos)
+    job = status.finalising_job
+    if job is not None and not status.ok and (job.is_open or all_done):
+        lines.append(f"last job, which lists and verifies: {job.state.lower()}")
+    if status.unanswered and not status.ok:
+        lines.append(f"SLURM could not be asked: {status.unanswered}")
+    return [*lines, *_next_lines(status)]
 
 
 def _counts(videos: Iterable[VideoStatus]) -> str:
     counts = Counter(video.state for video in videos)
-    return ", ".join(f"{counts[state]} {state}" for state in _WORDS_IN_ORDER if counts[state])
+    return ", ".join(f"{counts[state]} {state}" for state in _STATES_IN_ORDER if counts[state])
 
 
 def _only_waits(video: VideoStatus) -> bool:
-    """Tell whether a task waits in the queue, with nothing to be said of it."""
+    """Tell whether a task waits in the queue, for no reason that needs attention."""
     why = video.why or ""
-    said = "before:" in why or why.startswith("held")
-    return video.state is State.PENDING and video.job is not None and not said
+    needs_attention = "before:" in why or why.startswith("held")
+    return video.state is State.PENDING and video.job is not None and not needs_attention
 
 
-def _next_lines(known: StoreStatus) -> list[str]:
-    return [f"next:  tracks2zarr {_next(known)}"]
+def _next_lines(status: StoreStatus) -> list[str]:
+    return [f"next:  tracks2zarr {_next(status)}"]
 
 
-def _next(known: StoreStatus) -> str:
+def _next(status: StoreStatus) -> str:
     """Return what to type next, where it can be typed."""
-    name, here = _quoted(known.store), shutil.which("sbatch") is not None
-    elsewhere = "" if here and not known.is_absent else "   (on the cluster's log-in node)"
-    if not known.videos:
+    name, here = _quoted(status.store), shutil.which("sbatch") is not None
+    elsewhere = "" if here and not status.is_absent else "   (on the cluster's log-in node)"
+    if not status.videos:
         command = "slurm submit" if here else "create"
         return f"{command} TRACKS_DIR METADATA_CSV {name} --store-mode a"
-    if known.is_open:
+    if status.is_open:
         return f"slurm wait {name}"
-    if known.ok:
+    if status.ok:
         return f"verify {name}"
-    if known.counts.get(State.UNKNOWN):
+    if status.counts.get(State.UNKNOWN):
         return f"slurm status {name}{elsewhere or '   (when SLURM answers again)'}"
-    if all(video.state is State.DONE for video in known.videos):
+    if all(video.state is State.DONE for video in status.videos):
         return f"finalise {name}"
-    if not here and all(video.job is None for video in known.videos):
+    if not here and all(video.job is None for video in status.videos):
         return f"create TRACKS_DIR METADATA_CSV {name} --store-mode a"
     return f"slurm rerun {name}{elsewhere}"
 
@@ -216,23 +217,15 @@ def print_finished(finished: Finished) -> None:
     text = io.StringIO()
     console = Console(file=text, width=UNLIMITED, highlight=False)
     console.print(_status_table(finished.status.videos))
-    lines = [*status_lines(finished.status), _verified(finished)]
+    result = show.verification_text(verification) if verification else "nothing was verified"
+    lines = [*status_lines(finished.status), result]
     console.print("\n".join(lines), markup=False, soft_wrap=True)
-    show.out().print(lines[-1])
+    show.stdout().print(result)
     folder = finished.status.store / "logs"
     write_atomically(folder / "summary.txt", text.getvalue().encode())
 
 
-def _verified(finished: Finished) -> str:
-    verification = finished.verification
-    if verification is None:
-        return "nothing was verified"
-    good = sum(video.ok for video in verification.videos)
-    how = "by digests" if verification.quick else "against their sources"
-    return f"{good} of {count_text(len(verification.videos), 'video')} verified {how}"
-
-
-class Changes:
+class CountsPrinter:
     """Prints a line for each change of the counts.
 
     Parameters
@@ -245,39 +238,39 @@ class Changes:
         self._quiet = quiet
         self._last = ""
 
-    def show(self, known: StoreStatus) -> None:
+    def show(self, status: StoreStatus) -> None:
         """Print the counts where they have changed."""
-        line = _counts(known.videos)
+        line = _counts(status.videos)
         if line != self._last and not self._quiet:
-            show.err().print(line)
+            show.stderr().print(line)
         self._last = line
 
 
 @contextmanager
-def watching() -> Iterator[Callable[[StoreStatus], None]]:
+def live_status() -> Iterator[Callable[[StoreStatus], None]]:
     """Show a status in place on a terminal, else a line for each change."""
-    console = show.err()
+    console = show.stderr()
     if not console.is_terminal or console.is_dumb_terminal:
-        yield Changes(quiet=False).show
+        yield CountsPrinter(quiet=False).show
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        yield lambda known: live.update(_fitted(known, console), refresh=True)
+        yield lambda status: live.update(_fit_to_terminal(status, console), refresh=True)
 
 
-def _fitted(known: StoreStatus, console: Console) -> RenderableType:
+def _fit_to_terminal(status: StoreStatus, console: Console) -> RenderableType:
     """Return as much of a status as a terminal shows at once, what matters most first."""
-    whole = Group(_status_table(known.videos), _folded(status_lines(known)))
+    whole = Group(_status_table(status.videos), _folded(status_lines(status)))
     if _height(whole, console) < console.height:
         return whole
-    videos = sorted(known.videos, key=lambda video: _BY_INTEREST.index(video.state))
+    videos = sorted(status.videos, key=lambda video: _STATES_BY_URGENCY.index(video.state))
     for count in range(min(len(videos), console.height), 0, -1):
         some, others = videos[:count], videos[count:]
         more = [f"... and {len(others)} more: {_counts(others)}"] if others else []
-        lines = [*more, *_reasons(some), *_summary_lines(known)]
+        lines = [*more, *_reasons(some), *_summary_lines(status)]
         fitted = Group(_status_table(some), _folded(lines))
         if _height(fitted, console) < console.height:
             return fitted
-    return _folded(_summary_lines(known))
+    return _folded(_summary_lines(status))
 
 
 def _folded(lines: Iterable[str]) -> Text:

@@ -34,22 +34,22 @@ def command(store: Path, *, watch: bool, every: float, as_json: bool) -> int:
     The exit status is 0 if every planned video is done and listed.
     """
     from tracks2zarr.cli import show
-    from tracks2zarr.cli.slurm.show import jobs_go_on, print_status, watching
+    from tracks2zarr.cli.slurm.show import live_status, print_interrupted, print_status
     from tracks2zarr.slurm.status import status
 
     if as_json and watch:
         raise click.UsageError("--json and --watch do not go together.")
     if watch:
         try:
-            with watching() as shows:
-                while (known := status(store)).is_open:
-                    shows(known)
+            with live_status() as show_status:
+                while (found := status(store)).is_open:
+                    show_status(found)
                     time.sleep(every)
         except KeyboardInterrupt:
-            return jobs_go_on(store)
-    known = status(store)
+            return print_interrupted(store)
+    found = status(store)
     if as_json:
-        show.print_json(known.as_dict())
+        show.print_json(found.as_dict())
     else:
-        print_status(known)
-    return 0 if known.ok else 1
+        print_status(found)
+    return 0 if found.ok else 1

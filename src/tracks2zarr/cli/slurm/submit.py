@@ -10,24 +10,24 @@ import click
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import (
     FOLDER,
+    confirm_replacing,
     individual_dim_option,
     keep_going_option,
-    may_replace,
     mode_options,
     plan_options,
     yes_option,
 )
-from tracks2zarr.cli.slurm.options import verify_option, wishes_of, wishes_options
+from tracks2zarr.cli.slurm.options import job_options_from, sbatch_options, verify_option
 
 if TYPE_CHECKING:
     from tracks2zarr.planning.plan import Plan
-    from tracks2zarr.slurm.queueing import Wishes
+    from tracks2zarr.slurm.queueing import JobOptions
 
 
 @click.command("submit")
 @plan_options
 @click.argument("store", type=FOLDER, required=False)
-@wishes_options()
+@sbatch_options()
 @verify_option
 @mode_options()
 @individual_dim_option
@@ -61,23 +61,25 @@ def command(
     from tracks2zarr.planning.matching import plan as make_plan
     from tracks2zarr.slurm.submit import DEFAULT_STORE, submit
 
-    wishes = wishes_of(options)
+    job_options = job_options_from(options)
     plan = make_plan(tracks_dir, metadata_csv, keep_going=keep_going, **options)
     show.print_problems(plan.problems)
     target = store or Path(DEFAULT_STORE)
     if dry_run:
-        click.echo(_script(plan, target, wishes), nl=False)
+        click.echo(_script(plan, target, job_options), nl=False)
         return 0
-    if store_mode == "w" and not yes and not may_replace(target):
+    if store_mode == "w" and not yes and not confirm_replacing(target):
         click.echo("Nothing was submitted.", err=True)
         return 1
-    done = submit(plan, target, wishes=wishes, store_mode=store_mode, group_mode=group_mode)
+    done = submit(plan, target, options=job_options, store_mode=store_mode, group_mode=group_mode)
     print_submitted(done)
-    return show.left_out(plan.problems)
+    return show.print_skipped_input(plan.problems)
 
 
-def _script(plan: Plan, store: Path, wishes: Wishes) -> str:
+def _script(plan: Plan, store: Path, job_options: JobOptions) -> str:
     from tracks2zarr.slurm.script import array_script
 
     path = store.absolute()
-    return array_script(path, path / "logs", range(len(plan.videos)), wishes.request(plan.videos))
+    return array_script(
+        path, path / "logs", range(len(plan.videos)), job_options.request(plan.videos)
+    )

@@ -11,18 +11,12 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.completion import indices
-from tracks2zarr.cli.options import (
-    FOLDER,
-    PATH,
-    frames_options,
-    individual_dim_option,
-    mode_options,
-    pattern_option,
-)
+from tracks2zarr.cli.options import FOLDER, PATH
+from tracks2zarr.cli.slurm.options import script_options
 
 if TYPE_CHECKING:
     from tracks2zarr.converting.one_video import Outcome, VideoTask
-    from tracks2zarr.slurm.array_task import ArrayJobOpens
+    from tracks2zarr.slurm.array_task import ScriptSubmission
     from tracks2zarr.store.store import Store
     from tracks2zarr.store.task_record import Place
 
@@ -51,10 +45,7 @@ JOB_VARIABLE, _CPUS = "SLURM_ARRAY_JOB_ID", "SLURM_CPUS_PER_TASK"
     "--tracks-dir", type=FOLDER, help="Plan from this folder of tracks files, if STORE has no plan."
 )
 @click.option("--metadata", type=PATH, help="The metadata CSV to plan from.")
-@pattern_option
-@frames_options
-@individual_dim_option
-@mode_options("a")
+@script_options
 @click.option(
     "--log-dir",
     type=FOLDER,
@@ -91,23 +82,24 @@ def command(
         from tracks2zarr.parallel.cores import MAX_THREADS
 
         os.environ.setdefault(MAX_THREADS, os.environ[_CPUS])
-    from tracks2zarr.slurm.array_task import place_here, submitted_task
+    from tracks2zarr.slurm.array_task import current_place, submitted_task
+    from tracks2zarr.store.existing import existing_store
     from tracks2zarr.store.store import Store
     from tracks2zarr.store.store_mode import open_for_writing
 
-    place, target = place_here(os.environ, number), Store.at(store)
-    entered: AbstractContextManager[object]
+    place, target = current_place(os.environ, number), Store.at(store)
+    opening: AbstractContextManager[object]
     if tracks_dir is not None and metadata is not None:
         inputs = {"tracks_dir": tracks_dir, "metadata_csv": metadata, **settings}
-        known = {"store": target, "place": place, "first_index": first_index}
-        once = _array_job(inputs, log_dir, group_mode=group_mode, **known)
-        entered = open_for_writing(target, once.plan, store_mode, once)
+        fields = {"store": target, "place": place, "first_index": first_index}
+        submission = _script_submission(inputs, log_dir, group_mode=group_mode, **fields)
+        opening = open_for_writing(target, submission.plan, store_mode, submission)
     else:
-        entered = _entered(store)
-    with entered:
+        opening = existing_store(store).run_lock()
+    with opening:
         task = submitted_task(target, place, number, first_index, group_mode)
         outcome = _run(task, place)
-        return _after(target, place, outcome, log_dir, finalises=tracks_dir is not None)
+        return _finish(target, place, outcome, log_dir, finalises=tracks_dir is not None)
 
 
 def _number(index: int | None, variable: str) -> int:
@@ -122,22 +114,18 @@ def _number(index: int | None, variable: str) -> int:
     return int(text)
 
 
-def _entered(store: Path) -> AbstractContextManager[None]:
-    from tracks2zarr.store.existing import existing_store
-
-    return existing_store(store).run_lock()
-
-
-def _array_job(inputs: dict[str, Any], log_dir: Path | None, **known: Any) -> ArrayJobOpens:
-    """Plan, and return what opens the store, unless another task of the array job has."""
+def _script_submission(
+    inputs: dict[str, Any], log_dir: Path | None, **fields: Any
+) -> ScriptSubmission:
+    """Make the plan, and return the submission that it is for."""
     from tracks2zarr.cli import show
     from tracks2zarr.planning.matching import plan as make_plan
-    from tracks2zarr.slurm.array_task import ArrayJobOpens
+    from tracks2zarr.slurm.array_task import ScriptSubmission
 
     plan = make_plan(**inputs)
     show.print_problems(plan.problems)
     logs = (log_dir or Path()).absolute()
-    return ArrayJobOpens(plan=plan, logs=logs, environment=os.environ, **known)
+    return ScriptSubmission(plan=plan, logs=logs, environment=os.environ, **fields)
 
 
 def _run(task: VideoTask, place: Place) -> Outcome:
@@ -146,32 +134,31 @@ def _run(task: VideoTask, place: Place) -> Outcome:
     from tracks2zarr.converting.task import run_task
 
     where = f"job {place.job}, task {place.task}, " if place.job else ""
-    _say(f"{task.plan.video}: begins ({where}node {place.node})")
-    outcome = run_task(
-        task, place, on_wait=lambda: _say("Another task is at work on it; waiting for that.")
-    )
+    _print_message(f"{task.plan.video}: begins ({where}node {place.node})")
+    waiting = "Another task is at work on it; waiting for that."
+    outcome = run_task(task, place, on_wait=lambda: _print_message(waiting))
     show.print_problems(outcome.problems)
-    _say(outcome_line(outcome))
+    _print_message(outcome_line(outcome))
     return outcome
 
 
-def _after(
+def _finish(
     store: Store, place: Place, outcome: Outcome, log_dir: Path | None, *, finalises: bool
 ) -> int:
-    """Do what is left to a task where there is no last job."""
+    """Finalise and move the logs where no finalising job does, and return the exit status."""
     from tracks2zarr.converting.one_video import Result
-    from tracks2zarr.slurm.array_task import is_last
-    from tracks2zarr.slurm.logs import keep, own_logs
+    from tracks2zarr.slurm.array_task import is_last_task
+    from tracks2zarr.slurm.logs import logs_of_task, move_logs
     from tracks2zarr.store.root import finalise
 
     done = outcome.result in {Result.DONE, Result.SKIPPED}
-    if finalises and is_last(store, place):
+    if finalises and is_last_task(store, place):
         listed = len(finalise(store.path).done)
-        _say(f"The last task: {listed} finished videos are listed in the root.")
+        _print_message(f"The last task: {listed} finished videos are listed in the root.")
     if done and log_dir is not None and place.job is not None:
-        keep(own_logs(log_dir.absolute(), (place.job, place.task)), store.logs)
+        move_logs(logs_of_task(log_dir.absolute(), (place.job, place.task)), store.logs)
     return 0 if done else 1
 
 
-def _say(line: str) -> None:
+def _print_message(line: str) -> None:
     click.echo(line, err=True)

@@ -19,14 +19,14 @@ def command(store: Path, *, quiet: bool) -> int:
 
     The exit status is that of 'slurm status' then: 0 if every planned video is done and listed.
     """
-    from tracks2zarr.cli.slurm.show import Changes, jobs_go_on, print_status
+    from tracks2zarr.cli.slurm.show import CountsPrinter, print_interrupted, print_status
     from tracks2zarr.slurm.control import wait
 
-    changes = Changes(quiet=quiet)
+    printer = CountsPrinter(quiet=quiet)
     try:
-        known = wait(store, on_look=changes.show)
+        found = wait(store, on_status=printer.show)
     except KeyboardInterrupt:
-        return jobs_go_on(store)
+        return print_interrupted(store)
     if not quiet:
-        print_status(known)
-    return 0 if known.ok else 1
+        print_status(found)
+    return 0 if found.ok else 1

@@ -109,6 +109,13 @@ def test_a_store_that_others_use_is_not_withdrawn(
         assert not store.path.exists()
 
 
+@pytest.mark.parametrize("option", ["--array=0", "--output=x", "--wait", "--test-only", "-H"])
+def test_options_that_would_break_it(inputs: Inputs, option: str) -> None:
+    ended = call("slurm", "submit", *inputs, f"--sbatch={option}")
+    assert ended.status == 2
+    assert "would break what tracks2zarr submits" in ended.stderr
+
+
 # Status.
 
 
@@ -197,7 +204,7 @@ def on_screen(known: StoreStatus, height: int = 24) -> list[str]:
         console = Console(
             file=nowhere, width=80, height=height, force_terminal=True, soft_wrap=True
         )
-        lines = console.render_lines(show._fitted(known, console), pad=False)
+        lines = console.render_lines(show._fit_to_terminal(known, console), pad=False)
     assert len(lines) < height
     return ["".join(segment.text for segment in line).rstrip() for line in lines]
 

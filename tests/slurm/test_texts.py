@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracks2zarr.cli.slurm.options import SlurmMemory, SlurmTime
-from tracks2zarr.slurm.answers import Answers, cause_of, wait_text
 from tracks2zarr.slurm.client import TaskState, _accounts
+from tracks2zarr.slurm.job_states import JobStates, cause_of, pending_text
+from tracks2zarr.slurm.queueing import JobOptions
 from tracks2zarr.slurm.script import _directive, _log_pattern, ranges, time_text
+from tracks2zarr.slurm.submission import Request
 
 
 @pytest.mark.parametrize(
@@ -98,17 +100,24 @@ def test_accounts_that_lag_behind_the_queue() -> None:
     task = ("51", 0)
     failed, running = TaskState("FAILED"), TaskState("RUNNING")
     detailed = TaskState("OUT_OF_MEMORY")
-    assert Answers(queue={task: failed}, accounts={}).lags([task])
-    assert Answers(queue={task: failed}, accounts={task: running}).lags([task])
-    assert not Answers(queue={task: failed}, accounts={task: detailed}).lags([task])
-    assert not Answers(queue={task: failed}).lags([task])
-    assert Answers(queue={task: failed}, accounts={task: running}).end_of(task) == failed
-    assert Answers(queue={task: failed}, accounts={task: detailed}).end_of(task) == detailed
-    assert Answers(queue={task: running}).end_of(task) is None
+    assert JobStates(queue={task: failed}, accounting={}).accounting_lags([task])
+    assert JobStates(queue={task: failed}, accounting={task: running}).accounting_lags([task])
+    assert not JobStates(queue={task: failed}, accounting={task: detailed}).accounting_lags([task])
+    assert not JobStates(queue={task: failed}).accounting_lags([task])
+    assert JobStates(queue={task: failed}, accounting={task: running}).end_of(task) == failed
+    assert JobStates(queue={task: failed}, accounting={task: detailed}).end_of(task) == detailed
+    assert JobStates(queue={task: running}).end_of(task) is None
 
 
 def test_what_a_task_waits_for() -> None:
-    assert wait_text(TaskState("PENDING", "None"), None) == "queued"
-    assert wait_text(TaskState("PENDING", "Priority"), None) == "Priority"
-    held = wait_text(TaskState("PENDING", "JobHeldUser"), "It was killed.")
+    assert pending_text(TaskState("PENDING", "None"), None) == "queued"
+    assert pending_text(TaskState("PENDING", "Priority"), None) == "Priority"
+    held = pending_text(TaskState("PENDING", "JobHeldUser"), "It was killed.")
     assert held == "held: 'scontrol release' lets it go; before: It was killed."
+
+
+def test_options_of_a_rerun_are_added_to_older_ones() -> None:
+    before = Request(memory=100, options=("--partition=a", "--qos=b"))
+    after = JobOptions(options=("--qos=c", "--mail-type=FAIL")).applied_to(before)
+    assert after.options == ("--partition=a", "--qos=c", "--mail-type=FAIL")
+    assert after.memory == 100

@@ -1,4 +1,4 @@
-"""What SLURM says of the tasks of a store, and what its words mean."""
+"""The states of jobs and array tasks that SLURM reports, and what they mean."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OUT_OF_MEMORY = "OUT_OF_MEMORY"
 TIMEOUT = "TIMEOUT"
 
 #: What SLURM's states mean, for people.
-WORDS = {
+STATE_TEXTS = {
     "BOOT_FAIL": "Its node did not start.",
     CANCELLED: "It was cancelled.",
     "DEADLINE": "It ran into its deadline.",
@@ -21,26 +21,27 @@ WORDS = {
     "PREEMPTED": "It had to make room for another job.",
     TIMEOUT: "It ran into its time limit.",
 }
-#: What tasks wait for, for people.
-_REASONS = {
+#: What SLURM's reasons for pending tasks mean, for people.
+_REASON_TEXTS = {
     "JobHeldUser": "held: 'scontrol release' lets it go",
     "JobArrayTaskLimit": "as many tasks run as may",
     "BeginTime": "its time to begin has not come",
     "None": "",
 }
-KILLED = {"exit 0:9", "exit 9:0", "exit 137:0"}
-#: A task that was killed this near to its limit was most likely killed for it.
-_NEARLY_ALL = 0.9
+#: The exit codes of tasks that SIGKILL ended, as the accounting has them.
+KILL_EXIT_CODES = {"exit 0:9", "exit 9:0", "exit 137:0"}
+#: A task that was killed with this share of its memory in use was most likely killed for it.
+_MEMORY_LIMIT_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
-    """What SLURM said: its queue, and its accounting database where there is one.
+class JobStates:
+    """The states of array tasks and jobs, by SLURM's queue and its accounting database.
 
     Parameters
     ----------
-    queue, accounts
-        By task; `accounts` is None where there is no accounting.
+    queue, accounting
+        By task; `accounting` is None where there is no accounting.
     unanswered
         Why SLURM could not be asked; None where it answered.
     is_absent
@@ -48,55 +49,57 @@ class Answers:
     """
 
     queue: Mapping[TaskId, TaskState] = field(default_factory=dict)
-    accounts: Mapping[TaskId, TaskState] | None = None
+    accounting: Mapping[TaskId, TaskState] | None = None
     unanswered: str | None = None
     is_absent: bool = False
 
     @classmethod
-    def to(cls, slurm: Slurm, jobs: Iterable[str], last_job: str | None, cluster: str) -> Answers:
-        """Ask about some array jobs, and about the job that finalises.
+    def ask(
+        cls, slurm: Slurm, jobs: Iterable[str], finalising_job: str | None, cluster: str
+    ) -> JobStates:
+        """Ask SLURM about some array jobs, and about the finalising job.
 
         Parameters
         ----------
         slurm
-            Whom to ask.
-        jobs, last_job
+            The cluster to ask.
+        jobs, finalising_job
             Their ids.
         cluster
             Where they were submitted to: another one gives the same ids to other jobs.
         """
         arrays = sorted({job for job in jobs if job.isdecimal()}, key=int)
-        asked = [*arrays, *([last_job] if last_job else [])]
+        asked = [*arrays, *([finalising_job] if finalising_job else [])]
         try:
             queue = slurm.queue(asked)
             check_cluster(slurm, cluster if asked else "")
         except UnansweredError as error:
             return cls(unanswered=error.why, is_absent=error.is_absent)
         try:
-            return cls(queue=queue, accounts=slurm.accounting(arrays))
+            return cls(queue=queue, accounting=slurm.accounting(arrays))
         except UnansweredError:  # many clusters have no accounting
             return cls(queue=queue)
 
     def open_task(self, tasks: Iterable[TaskId]) -> tuple[TaskId, TaskState] | None:
-        """Return the one of some tasks that runs, else one that waits."""
+        """Return the first of some tasks that is running, else the first that is pending."""
         found = [(task, self.queue[task]) for task in tasks if task in self.queue]
-        running = [pair for pair in found if pair[1].is_living]
-        waiting = [pair for pair in found if pair[1].is_waiting]
-        return next(iter([*running, *waiting]), None)
+        running = [pair for pair in found if pair[1].is_running]
+        pending = [pair for pair in found if pair[1].is_pending]
+        return next(iter([*running, *pending]), None)
 
     def end_of(self, task: TaskId) -> TaskState | None:
-        """Return how SLURM says that a task ended; None where it does not know."""
-        for said in ((self.accounts or {}).get(task), self.queue.get(task)):
-            if said is not None and not said.is_open:
-                return said
+        """Return the final state of a task; None where SLURM knows of none."""
+        for found in ((self.accounting or {}).get(task), self.queue.get(task)):
+            if found is not None and not found.is_open:
+                return found
         return None
 
-    def lags(self, tasks: Iterable[TaskId]) -> bool:
+    def accounting_lags(self, tasks: Iterable[TaskId]) -> bool:
         """Tell whether the accounting has yet to learn how any of some tasks ended."""
-        return self.accounts is not None and any(
+        return self.accounting is not None and any(
             task in self.queue
             and not self.queue[task].is_open
-            and (task not in self.accounts or self.accounts[task].is_open)
+            and (task not in self.accounting or self.accounting[task].is_open)
             for task in tasks
         )
 
@@ -114,23 +117,24 @@ def check_cluster(slurm: Slurm, cluster: str) -> None:
         raise UnansweredError(why, is_absent=True)
 
 
-def cause_of(said: TaskState, requested: int | None) -> str:
+def cause_of(ended: TaskState, requested_memory: int | None) -> str:
     """Return SLURM's word for how a task ended; without cgroups it does not name memory.
 
     Parameters
     ----------
-    said
-        What it said.
-    requested
-        The memory that the task had asked for, in bytes.
+    ended
+        The final state of the task.
+    requested_memory
+        In bytes.
     """
-    killed = said.state == "FAILED" and said.reason in KILLED
-    near = requested and said.peak_memory and said.peak_memory >= _NEARLY_ALL * requested
-    return OUT_OF_MEMORY if killed and near else said.state
+    killed = ended.state == "FAILED" and ended.reason in KILL_EXIT_CODES
+    limit, peak = requested_memory, ended.peak_memory
+    near = limit and peak and peak >= _MEMORY_LIMIT_SHARE * limit
+    return OUT_OF_MEMORY if killed and near else ended.state
 
 
-def wait_text(said: TaskState, earlier: str | None) -> str:
+def pending_text(pending: TaskState, earlier: str | None) -> str:
     """Return what a task waits for, and what went wrong with an earlier attempt."""
-    reason = _REASONS.get(said.reason, said.reason)
+    reason = _REASON_TEXTS.get(pending.reason, pending.reason)
     before = f"before: {earlier}" if earlier else None
     return "; ".join(filter(None, [reason, before])) or "queued"

@@ -1,0 +1,72 @@
+"""The script of the older workflow, as it is rendered; no SLURM is needed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.commands import call
+from support.sample import SAMPLE
+from tracks2zarr.slurm.script import guide_script
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "bash_scripts/run_create_zarr_dataset.sh"
+NAME = SCRIPT.name
+
+
+def test_the_script_in_the_repository_is_the_one_that_is_rendered() -> None:
+    assert SCRIPT.read_text(encoding="utf-8") == guide_script()
+    assert os.access(SCRIPT, os.X_OK)
+
+
+def test_the_variables_and_logs_are_those_of_the_guide() -> None:
+    text = SCRIPT.read_text(encoding="utf-8")
+    for variable in (
+        "VIA_TRACKS_DIR",
+        "METADATA_CSV",
+        "VIA_TRACKS_GLOB_PATTERN",
+        "ZARR_STORE_OUTPUT",
+        "ZARR_STORE_MODE",
+        "ZARR_MODE_GROUP",
+        "GIT_BRANCH",
+    ):
+        assert re.search(rf"^{variable}=", text, re.MULTILINE), variable
+    assert "#SBATCH --output=slurm_array.%A-%a.%N.out\n" in text
+    assert "#SBATCH --error=slurm_array.%A-%a.%N.err\n" in text
+
+
+def test_the_script_is_written_with_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    inputs = (SAMPLE / "tracks", SAMPLE / "loop-frames-ffmpeg.csv")
+    written = call("slurm", "script", *inputs, "my store.zarr", "--mem", "3G", "--time", "90")
+    assert written.status == 0
+    text = (tmp_path / NAME).read_text()
+    assert "#SBATCH --array=0-1%9\n" in text
+    assert "#SBATCH --mem=3072M\n" in text
+    assert "#SBATCH --time=01:30:00\n" in text
+    assert f"VIA_TRACKS_DIR={inputs[0]}\n" in text
+    assert f"METADATA_CSV={inputs[1]}\n" in text
+    assert f"ZARR_STORE_OUTPUT='{tmp_path}/my store.zarr'\n" in text
+    assert f"TRACKS2ZARR={Path(sys.executable).with_name('tracks2zarr')}\n" in text
+    subprocess.run(["bash", "-n", tmp_path / NAME], check=True)
+    refused = call("slurm", "script", *inputs)
+    assert refused.status == 1
+    assert "The script exists" in refused.stderr
+    assert "--force" in refused.stderr
+    assert "FRAMES=clip\n" in text
+    assert "FRAME_REGEXP=''\n" in text
+    assert "INDIVIDUAL_DIM=individual\n" in text
+    how = ["--frames", "video", "--frame-regexp", r"_(\d+)\.png$"]
+    how += ["--individual-dim", "individuals", "--force", "--partition=a"]
+    how += ["--git-repository", "ssh://x/y"]
+    assert call("slurm", "script", *inputs, *how).status == 0
+    text = (tmp_path / NAME).read_text()
+    assert "FRAMES=video\n" in text
+    assert r"FRAME_REGEXP='_(\d+)\.png$'" in text
+    assert "INDIVIDUAL_DIM=individuals\n" in text
+    assert "GIT_REPOSITORY=ssh://x/y\n" in text
+    assert "TRACKS2ZARR=''\n" in text
+    assert "#SBATCH --partition=a\n" in text
