@@ -51,7 +51,7 @@ class Receipt(Document):
         What was noticed while the clips were read.
     """
 
-    kind = "tracks2zarr_receipt"
+    format_key = "tracks2zarr_receipt"
 
     plan: VideoPlan
     clips: tuple[ClipReceipt, ...]
