@@ -26,7 +26,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example(Document):
-    kind = "tracks2zarr_example"
+    format_key = "tracks2zarr_example"
     formats = (1, 2)
 
     parts: tuple[Part, ...]

@@ -27,7 +27,7 @@ class Document:
 
     Attributes
     ----------
-    kind
+    format_key
         The first key of the JSON; its value is the format.
     formats
         The formats that can be read; the last is the one that is written.
@@ -35,7 +35,7 @@ class Document:
 
     __slots__ = ()
 
-    kind: ClassVar[str]
+    format_key: ClassVar[str]
     formats: ClassVar[tuple[int, ...]] = (1,)
 
     def as_dict(self) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class Document:
 
     def to_json(self) -> str:
         """Return the document as JSON text; `from_json` gives back an equal one."""
-        document = {self.kind: self.formats[-1]} | self.as_dict()
+        document = {self.format_key: self.formats[-1]} | self.as_dict()
         return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
     @classmethod
@@ -78,7 +78,7 @@ def parse_document[D: Document](cls: type[D], text: str | bytes) -> D:
     """Make a document of a class from JSON text; see `Document.from_json`."""
     try:
         found = read_json(text)
-        version = found[cls.kind]
+        version = found[cls.format_key]
         if version not in cls.formats:
             raise DocumentError(f"format {version}")
         document: D = _read_dataclass(cls, found)

@@ -193,7 +193,7 @@ class Plan(Document):
     where the plan was made with ``keep_going``: their videos are not in `videos`.
     """
 
-    kind = "tracks2zarr_plan"
+    format_key = "tracks2zarr_plan"
 
     videos: tuple[VideoPlan, ...]
     problems: tuple[Problem, ...] = ()

@@ -92,7 +92,7 @@ class Submission(Document):
         What the finalising job verifies: ``quick``, ``full`` or ``none``.
     """
 
-    kind = "tracks2zarr_submission"
+    format_key = "tracks2zarr_submission"
 
     number: int
     store: str

@@ -56,7 +56,7 @@ class Receipt(Document):
         What was noticed while the clips were read.
     """
 
-    kind = "tracks2zarr_receipt"
+    format_key = "tracks2zarr_receipt"
     formats = (1, 2)
 
     plan: VideoPlan

@@ -89,7 +89,7 @@ class AttemptRecord:
 class Record(Document):
     """The attempts that tasks made at a video, the latest one last; there is at least one."""
 
-    kind = "tracks2zarr_task"
+    format_key = "tracks2zarr_task"
 
     video: str
     attempts: tuple[AttemptRecord, ...]

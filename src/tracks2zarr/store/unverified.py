@@ -41,7 +41,7 @@ class Unverified(Document):
         The frames of its clips; empty where they cannot be seen.
     """
 
-    kind = "tracks2zarr_unverified"
+    format_key = "tracks2zarr_unverified"
 
     video: str
     content: FolderContent
