@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -694,23 +693,6 @@ def test_advice_of_the_guides_command_can_be_followed(tmp_path: Path) -> None:
         assert ended.status == 1
         advised = set(re.findall(r"(?<![\w-])--[\w-]+", ended.stderr))
         assert advised <= set(GUIDE_OPTIONS)
-
-
-@pytest.fixture
-def other_disk(tmp_path: Path) -> Iterator[Path]:
-    """Return an empty folder on another file system than the temporary folder."""
-    memory = Path("/dev/shm")
-    if memory.is_dir() and memory.stat().st_dev != tmp_path.stat().st_dev:
-        with tempfile.TemporaryDirectory(dir=memory) as folder:
-            yield Path(folder)
-        return
-    mounted = tmp_path / "disk"
-    mounted.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", mounted], check=True)
-    try:
-        yield mounted
-    finally:
-        subprocess.run(["umount", mounted], check=True)
 
 
 def test_a_temporary_store_on_another_disk(
