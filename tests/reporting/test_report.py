@@ -221,7 +221,7 @@ def test_the_last_job_ends_well_where_the_report_cannot_be_written(tmp_path: Pat
     assert "warning: The file cannot be written there." in ended.stderr
     file.rmdir()
     full = OSError(errno.ENOSPC, "No space left on device", str(file))
-    with mock.patch("tracks2zarr.reporting.report.write_whole", side_effect=full):
+    with mock.patch("tracks2zarr.reporting.report.write_atomically", side_effect=full):
         ended = call("slurm", "finish", store)
     assert ended.status == 0
     assert "warning: The disk is full." in ended.stderr
