@@ -46,24 +46,26 @@ system:  ## install what the tests need from the system
 	@scripts/install-system-packages
 
 .PHONY: test
-test: env system  ## run all tests, then those that are not slow against the built wheel
+test: env system  ## test the wheels, then run all tests
 	@[[ -e src/tracks2zarr/native/libtracks2zarr.so ]] || scripts/make-env dev  # there is a compiler now
 	@$(MAKE) --no-print-directory tests/js/node_modules/.made
+	@scripts/test-wheel
 	@echo "== testing the checkout"
-	@$(PY) -m pytest -n auto
-	@scripts/test-wheel -m "not slow"
+	@$(PY) -m pytest -n auto --durations=20
 
 .PHONY: unit
 unit: env  ## run the tests that need no packages of the system, without the wheel
 	@$(PY) -m pytest -n auto -m "not system"
 
 .PHONY: check
-check: env  ## check style, types, documentation, and what the files name
+check: env  ## check style, types, imports between rooms, documentation, and what the files name
 	@echo "== ruff"
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 	@echo "== mypy"
 	@$(PY) -m mypy
+	@echo "== imports between rooms"
+	@.venv/bin/lint-imports --no-logo --no-cache
 	@echo "== documentation"
 	@$(PY) -m sphinx --quiet --fail-on-warning --nitpicky --fresh-env docs docs/_build/html
 	@echo "== names of hosts and paths"

@@ -1,6 +1,10 @@
 """Settings and fixtures of all tests."""
 
 import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from support.sample import SAMPLE
 from support.slurm_cluster import slurm, slurm_without_accounting
+from tracks2zarr.parallel.cores import available_cores
 
 __all__ = ["slurm", "slurm_without_accounting"]
 
@@ -21,6 +26,39 @@ settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "default")
 )
 
+_IN_MEMORY = Path("/dev/shm")
+_BYTES_NEEDED = 4e9
+
+
+def pytest_configure() -> None:
+    """Keep what tests write in memory if it fits: syncing it to a disk takes most of their time."""
+    if not os.access(_IN_MEMORY, os.W_OK) or os.statvfs(_IN_MEMORY).f_flag & os.ST_NOEXEC:
+        return
+    if shutil.disk_usage(_IN_MEMORY).free > _BYTES_NEEDED and "TMPDIR" not in os.environ:
+        tempfile.tempdir = str(_IN_MEMORY)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one more than there are cores, since tests of array jobs mostly wait."""
+    return available_cores() + 1
+
+
+@pytest.fixture
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return an empty folder on another file system than the temporary folder."""
+    for place in map(Path, ("/dev/shm", "/var/tmp")):
+        if place.is_dir() and place.stat().st_dev != tmp_path.stat().st_dev:
+            with tempfile.TemporaryDirectory(dir=place) as folder:
+                yield Path(folder)
+            return
+    mounted = tmp_path / "disk"
+    mounted.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", mounted], check=True)
+    try:
+        yield mounted
+    finally:
+        subprocess.run(["umount", mounted], check=True)
+
 
 @pytest.fixture(scope="session")
 def sample_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -31,27 +69,3 @@ def sample_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     plan = tz.plan(SAMPLE / "tracks", SAMPLE / "loop-frames-ffmpeg.csv")
     assert tz.create(plan, store, workers=1).ok
     return store
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run a failed test of a real SLURM once more, and say so: daemons have their own timing."""
-    for item in items:
-        if any(mark.args == ("slurm",) for mark in item.iter_markers("xdist_group")):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
-_rerun: list[pytest.TestReport] = []
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Keep why a test is run once more."""
-    outcome: str = report.outcome  # pytest-rerunfailures has one of its own
-    if outcome == "rerun":
-        _rerun.append(report)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show why tests were run once more: the next one to look at them has nothing else."""
-    for report in _rerun:
-        terminalreporter.section(f"why {report.nodeid} was run once more")
-        terminalreporter.write_line(report.longreprtext)

@@ -1,9 +1,7 @@
 """``create-zarr-dataset``: the options of the guide, the engine of ``tracks2zarr create``."""
 
 import re
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -141,23 +139,6 @@ def test_advice_of_the_guides_command_can_be_followed(tmp_path: Path) -> None:
         assert ended.status == 1
         advised = set(re.findall(r"(?<![\w-])--[\w-]+", ended.stderr))
         assert advised <= set(GUIDE_OPTIONS)
-
-
-@pytest.fixture
-def other_disk(tmp_path: Path) -> Iterator[Path]:
-    """Return an empty folder on another file system than the temporary folder."""
-    memory = Path("/dev/shm")
-    if memory.is_dir() and memory.stat().st_dev != tmp_path.stat().st_dev:
-        with tempfile.TemporaryDirectory(dir=memory) as folder:
-            yield Path(folder)
-        return
-    mounted = tmp_path / "disk"
-    mounted.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", mounted], check=True)
-    try:
-        yield mounted
-    finally:
-        subprocess.run(["umount", mounted], check=True)
 
 
 def test_a_temporary_store_on_another_disk(

@@ -15,6 +15,8 @@ from typing import Any
 
 from support.experiments import Box, Clip, Experiment, Video
 from support.tree import run_cli
+from tracks2zarr.slurm.submission import read_submissions
+from tracks2zarr.store.store import Store
 
 #: Boxes in so many chunks that a task is met while it writes them: frames, of which each
 #: some hold boxes, and tracks.
@@ -57,6 +59,13 @@ class Commands:
             assert done.returncode == status, f"{args}\n{done.stdout}\n{done.stderr}"
         return done
 
+    def wait(self, store: Path, *options: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run ``wait`` when SLURM has ended all jobs of a store: it looks ever more rarely."""
+        submissions = read_submissions(Store.at(store))
+        jobs = {job for submission in submissions for job in submission.jobs}
+        until(lambda: jobs.isdisjoint(self.slurm("squeue", "-ho", "%F").split()), pause=0.1)
+        return self.run("wait", store, *options, status=status)
+
     def slurm(self, *command: str, check: bool = True) -> str:
         """Run a client program of SLURM itself."""
         done = subprocess.run(
@@ -95,6 +104,11 @@ def until(what: Callable[[], Any], *, seconds: float = 180, pause: float = 0.01)
             return found
         time.sleep(pause)
     raise AssertionError(f"it did not happen within {seconds} s")
+
+
+def without_report(store: Path) -> None:
+    """Keep the finalising job from drawing its report, which takes longer than all the tasks."""
+    store.with_name(f"{store.name}-report.html").mkdir()
 
 
 def last_attempt(store: Path, video: str) -> dict[str, Any] | None:

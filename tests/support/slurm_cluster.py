@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,28 +24,42 @@ class Cluster:
 
 @contextmanager
 def cluster(settings: Settings) -> Iterator[Cluster]:
-    """Run a cluster while a block runs."""
+    """Run a cluster while a block runs; where its daemons do not start, try once more."""
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(_daemons(settings))
+        except ClusterNotStartedError:
+            folder = stack.enter_context(_daemons(settings))
+        yield Cluster({"SLURM_CONF": str(folder / "slurm.conf")}, settings)
+
+
+class ClusterNotStartedError(Exception):
+    """The daemons of a cluster did not start."""
+
+
+@contextmanager
+def _daemons(settings: Settings) -> Iterator[Path]:
+    """Run the daemons of a cluster while a block runs, in a folder."""
     # a short path, because the names of sockets are short; open to all users, who submit jobs
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
     folder.chmod(0o755)
     program, asked = Path(__file__).with_name("slurm_daemons.py"), json.dumps(asdict(settings))
-    daemons = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, str(program), str(folder), asked],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    assert daemons.stdin is not None
-    assert daemons.stdout is not None
-    try:
-        ready = daemons.stdout.readline()
-        assert ready == "ready\n", f"the cluster did not start; see {folder}/log"
-        yield Cluster({"SLURM_CONF": str(folder / "slurm.conf")}, settings)
-    finally:
-        daemons.stdin.close()
-        daemons.wait(120)
-        daemons.stdout.close()
+    ) as daemons:
+        assert daemons.stdin is not None
+        assert daemons.stdout is not None
+        try:
+            if daemons.stdout.readline() != "ready\n":
+                raise ClusterNotStartedError(f"see {folder}/log")
+            yield folder
+        finally:
+            daemons.stdin.close()
+            daemons.wait(120)
 
 
 @pytest.fixture(scope="session")

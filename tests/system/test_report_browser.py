@@ -226,9 +226,10 @@ def fastest(browser: Browser, file: Path) -> float:
 def test_a_whole_experiment_opens_at_once(
     browser: Browser, sample_store: Path, tmp_path: Path
 ) -> None:
-    file = many(Store.at(sample_store), tmp_path, 27, 234)
+    """In its share of the time of a tenth of it: how long that is, is up to the machine."""
+    file, tenth = (many(Store.at(sample_store), tmp_path, *n) for n in ((27, 234), (3, 26)))
     assert file.stat().st_size < 10e6
-    assert fastest(browser, file) < 2
+    assert fastest(browser, file) < 15 * fastest(browser, tenth)
 
 
 def test_a_thousand_videos_open(browser: Browser, sample_store: Path, tmp_path: Path) -> None:

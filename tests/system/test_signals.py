@@ -15,9 +15,10 @@ import pytest
 import xarray as xr
 
 import tracks2zarr as tz
-from support.commands import files_below
+from support.commands import call, files_below
 from support.experiments import METADATA_COLUMNS, VIA_COLUMNS
 from support.tree import cli_environment, snapshot
+from tracks2zarr.store.store import Store
 
 N_VIDEOS = 6
 
@@ -90,6 +91,14 @@ def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
+@contextlib.contextmanager
+def never_ending(store: Path, large: Large) -> Iterator[None]:
+    """Begin a store whose last video is locked, so that no run is done before it is interrupted."""
+    assert call("plan", large.tracks, large.metadata, "--into", store).status == 0
+    with Store.at(store).video_lock(f"v{N_VIDEOS - 1}"):
+        yield
+
+
 def done_in(store: Path) -> list[str]:
     return sorted(path.stem for path in store.glob(".tracks2zarr/receipts/v*.json"))
 
@@ -139,7 +148,10 @@ def test_interrupted_runs_stop_cleanly(
     tmp_path: Path,
 ) -> None:
     store = tmp_path / "store.zarr"
-    with running("create", large.tracks, large.metadata, store, "--workers", workers) as process:
+    with (
+        never_ending(store, large),
+        running("create", large.tracks, large.metadata, store, "--workers", workers) as process,
+    ):
         wait_until(lambda: done_in(store) or process.poll() is not None)
         os.killpg(process.pid, number) if to_all else process.send_signal(number)
         stdout, stderr = process.communicate(timeout=30)
@@ -159,7 +171,10 @@ def test_interrupted_while_the_workers_start(
     delay: float, large: Large, uninterrupted: dict[str, str], tmp_path: Path
 ) -> None:
     store = tmp_path / "store.zarr"
-    with running("create", large.tracks, large.metadata, store, "--workers", 2) as process:
+    with (
+        never_ending(store, large),
+        running("create", large.tracks, large.metadata, store, "--workers", 2) as process,
+    ):
         wait_until(lambda: len(family(process.pid)) > 2 or process.poll() is not None)
         time.sleep(delay)
         os.killpg(process.pid, signal.SIGINT)
@@ -274,12 +289,18 @@ def test_a_worker_that_is_killed(
 ) -> None:
     """Too little memory is the usual reason; the run must end, and say so."""
     store = tmp_path / "store.zarr"
-    with running("create", large.tracks, large.metadata, store, "--workers", 2) as process:
+    last_locked = contextlib.ExitStack()
+    last_locked.enter_context(never_ending(store, large))
+    with (
+        last_locked,
+        running("create", large.tracks, large.metadata, store, "--workers", 2) as process,
+    ):
         if when == "in the middle":
             wait_until(lambda: done_in(store) or process.poll() is not None)
         wait_until(lambda: len(workers_of(process.pid)) == 2 or process.poll() is not None)
         time.sleep(0.1)
         os.kill(workers_of(process.pid)[0], signal.SIGKILL)
+        last_locked.close()
         _, stderr = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "Traceback" not in stderr
@@ -316,7 +337,10 @@ def test_workers_end_when_the_main_process_is_killed(
     large: Large, uninterrupted: dict[str, str], tmp_path: Path
 ) -> None:
     store = tmp_path / "store.zarr"
-    with running("create", large.tracks, large.metadata, store, "--workers", 2) as process:
+    with (
+        never_ending(store, large),
+        running("create", large.tracks, large.metadata, store, "--workers", 2) as process,
+    ):
         wait_until(lambda: done_in(store) or process.poll() is not None)
         pids = family(process.pid)
         assert len(pids) >= 3

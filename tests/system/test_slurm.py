@@ -22,11 +22,12 @@ from support.array_jobs import (
     stopping_in_mid_write,
     temporary,
     until,
+    without_report,
 )
 from support.slurm_cluster import Cluster
 from support.tree import run_cli, snapshot
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.xdist_group("slurm-experiments")]
 
 
 @pytest.fixture
@@ -63,11 +64,11 @@ def test_an_experiment_in_which_everything_goes_wrong(commands: Commands, tmp_pa
     expected = local_copy(tmp_path, inputs)
     whole = break_file(inputs, BAD)
     store = tmp_path / "out.zarr"
-    # as much memory that a task that is killed was not, by its peak, killed for it
-    asked = ("--time", "1", "--mem", "1G")
-    submitted = commands.run("submit", *inputs, store, *asked).stdout
+    # so much memory that the task which is killed was not near to what it may have
+    submitted = commands.run("submit", *inputs, store, "--time", "1", "--mem", "1G").stdout
     assert "Submitted 27 tasks" in submitted
     job = job_of(store)
+    commands.slurm("scontrol", "update", f"JobId={job}", "TimeLimit=60")  # until it is looked at
     with stopping_in_mid_write(store, KILLED, REQUEUED, TOO_LONG) as processes:
         repeated = commands.run("submit", *inputs, store).stdout
         assert "Nothing was submitted" in repeated
@@ -88,7 +89,8 @@ def test_an_experiment_in_which_everything_goes_wrong(commands: Commands, tmp_pa
     assert ended[names[REQUEUED]]["state"] in {"pending", "running", "done"}
     assert ended[names[CANCELLED]]["state"] == "missing"
     assert "cancelled" in ended[names[CANCELLED]]["why"]
-    waited = commands.run("wait", store, status=1)
+    commands.slurm("scontrol", "update", f"JobId={job}_{TOO_LONG}", "EndTime=now")
+    waited = commands.wait(store, status=1)
     assert "slurm rerun" in waited.stdout
 
     known = commands.status(store)
@@ -113,7 +115,7 @@ def test_an_experiment_in_which_everything_goes_wrong(commands: Commands, tmp_pa
     assert "Submitted 4 tasks" in again
     assert f"{names[TOO_LONG]} gets 2 minutes instead of 1" in again
     assert "4 videos running or waiting already" in commands.run("rerun", store).stdout
-    commands.run("wait", store)
+    commands.wait(store)
     assert set(commands.states(store).values()) == {"done"}
     assert snapshot(store) == expected
     assert tz.verify(store).ok
@@ -155,12 +157,13 @@ def test_all_tasks_write_at_the_same_moment(commands: Commands, tmp_path: Path) 
         prelude = tmp_path / "prelude.sh"
         prelude.write_text(f"while [ ! -e '{go}' ]; do sleep 0.02; done\n")
         store = tmp_path / f"out{number}.zarr"
+        without_report(store)
         options = ("--prelude", prelude, "--verify", "none")
         commands.run("submit", *inputs, store, *options)
         job = job_of(store)
         until(functools.partial(running, commands, job, 9))
         go.touch()
-        commands.run("wait", store, "--quiet")
+        commands.wait(store, "--quiet")
         assert snapshot(store) == expected
         assert temporary(store) == []
         with xr.open_datatree(store, engine="zarr", chunks={}) as tree:
@@ -175,7 +178,7 @@ def test_the_default_store_is_named_after_the_job(commands: Commands, tmp_path: 
     commands.run("submit", *inputs)
     (store,) = tmp_path.glob("*.zarr")
     assert store.name == f"CrabTracks-slurm{job_of(store)}.zarr"
-    commands.run("wait", store)
+    commands.run("wait", store)  # while its jobs run
     assert tz.verify(store).ok
 
 
@@ -202,7 +205,7 @@ def test_names_that_shells_and_slurm_take_apart(commands: Commands, tmp_path: Pa
     inputs = write(folder, 2)
     store = folder / "my %j store.zarr"
     commands.run("submit", *inputs, store)
-    commands.run("wait", store)
+    commands.wait(store)
     assert len(list((store / "logs").glob("slurm_array.*.err"))) == 2
     assert tz.verify(store).ok
     refused = commands.run("submit", *inputs, folder / "back\\slash.zarr", status=1)
@@ -230,7 +233,7 @@ def test_options_reach_the_jobs(commands: Commands, tmp_path: Path) -> None:
     assert commands.slurm("squeue", "-h") == ""
     now = ("--sbatch=--begin=now", "--sbatch=--comment=other")  # in place of what was asked for
     commands.run("rerun", store, "--mem", "1G", "--time", "5", *now)
-    commands.run("wait", store)
+    commands.wait(store)
     assert tz.verify(store).ok
     assert len((tmp_path / "prelude.log").read_text().split()) >= 2
     arrays = [
@@ -257,7 +260,7 @@ def test_cancelled_while_running(commands: Commands, tmp_path: Path) -> None:
     with xr.open_datatree(store, engine="zarr") as tree:
         assert {*tree.children} == {name_of(0), name_of(2)}
     commands.run("rerun", store)
-    commands.run("wait", store)
+    commands.wait(store)
     assert tz.verify(store).ok
 
 
@@ -270,11 +273,11 @@ def test_metadata_that_was_mended_counts_in_a_rerun(commands: Commands, tmp_path
     inputs[1].write_text(right.replace(row, row.replace(",1,20,", ",1,15,")))
     store = tmp_path / "out.zarr"
     commands.run("submit", *inputs, store)
-    commands.run("wait", store, status=1)
+    commands.wait(store, status=1)
     assert commands.states(store) == {name_of(0): "done", name_of(1): "failed"}
     inputs[1].write_text(right)
     commands.run("rerun", store)
-    commands.run("wait", store)
+    commands.wait(store)
     assert snapshot(store) == local_copy(tmp_path, inputs)
 
 
@@ -283,7 +286,7 @@ def test_a_source_that_is_gone_stops_a_rerun(commands: Commands, tmp_path: Path)
     break_file(inputs, 1)
     store = tmp_path / "out.zarr"
     commands.run("submit", *inputs, store)
-    commands.run("wait", store, status=1)
+    commands.wait(store, status=1)
     (inputs[0] / f"{name_of(1)}-Loop00_tracks.csv").unlink()
     done = commands.run("rerun", store, status=1)
     assert "A tracks file cannot be read." in done.stderr
@@ -304,7 +307,7 @@ def test_two_tasks_for_one_video(commands: Commands, tmp_path: Path) -> None:
     until(lambda: any("waiting" in path.read_text() for path in store.glob(log)))
     assert commands.states(store) == {name_of(0): "running"}
     os.kill(process, signal.SIGCONT)
-    commands.run("wait", store)
+    commands.wait(store)
     until(lambda: "was done before" in next(iter(store.glob(log))).read_text())
     attempt = last_attempt(store, name_of(0))
     assert attempt is not None
@@ -322,7 +325,7 @@ def test_local_and_cluster_runs_share_a_store(commands: Commands, tmp_path: Path
     done = commands.run("submit", *inputs, store, "--store-mode", "a").stdout
     assert "2 videos done already" in done
     assert "Submitted 2 tasks" in done
-    commands.run("wait", store)
+    commands.wait(store)
     assert snapshot(store) == local_copy(tmp_path, inputs)
 
 
@@ -333,7 +336,7 @@ def test_a_store_that_is_replaced(commands: Commands, tmp_path: Path) -> None:
     refused = commands.run("submit", *inputs, store, "--store-mode", "w", status=1)
     assert "no terminal to ask on" in refused.stderr
     commands.run("submit", *inputs, store, "--store-mode", "w", "--yes", "--verify", "full")
-    commands.run("wait", store)
+    commands.wait(store)
     assert snapshot(store) == local_copy(tmp_path, inputs)
     assert "2 of 2 videos verified against their sources" in (
         (store / "logs/summary.txt").read_text()

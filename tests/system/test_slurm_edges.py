@@ -168,7 +168,7 @@ def test_a_dependency_is_one_of_the_tasks(
     first = commands.slurm("sbatch", "--parsable", "-o", "/dev/null", "--wrap", "sleep 3")
     store = tmp_path / "out.zarr"
     commands.run("submit", *inputs, store, f"--sbatch=--dependency=afterok:{first}")
-    commands.run("wait", store)
+    commands.wait(store)
     assert "3 of 3 videos verified" in (store / "logs/summary.txt").read_text()
 
 
@@ -184,11 +184,11 @@ def test_a_replacement_that_fails_is_not_done(commands: Commands, tmp_path: Path
     commands.run("cancel", store)
     commands.run("submit", *inputs, store, *modes)
     os.kill(until(lambda: at_work(store, 0))["process"], signal.SIGKILL)
-    commands.run("wait", store, status=1)
+    commands.wait(store, status=1)
     assert commands.states(store) == {name_of(0): "failed"}
     assert tz.verify(store).ok  # the older one
     commands.run("rerun", store)
-    commands.run("wait", store)
+    commands.wait(store)
     assert commands.states(store) == {name_of(0): "done"}
 
 
@@ -235,5 +235,5 @@ def test_a_task_that_is_requeued_is_not_failed(commands: Commands, tmp_path: Pat
     until(lambda: blind.states(store)[name_of(0)] == "unknown", pause=0.5)
     assert "Nothing was submitted" in commands.run("rerun", store).stdout
     commands.slurm("scontrol", "release", f"{job_of(store)}_0")
-    commands.run("wait", store)
+    commands.wait(store)
     assert tz.verify(store).ok

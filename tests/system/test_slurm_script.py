@@ -102,7 +102,7 @@ def test_a_subset_a_failure_and_an_index_past_the_end(commands: Commands, tmp_pa
     broken.write_bytes(whole)
     commands.run("rerun", store)
     assert any((store / "logs_failed").glob(f"slurm_array.{job}-3.*"))
-    commands.run("wait", store)
+    commands.wait(store)
     assert snapshot(store) == local(tmp_path, inputs)
 
 

@@ -17,13 +17,18 @@ from support.array_jobs import (
     stopping_in_mid_write,
     temporary,
     until,
+    without_report,
 )
 from support.slurm_cluster import Cluster
 from support.tree import snapshot
 from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.status import status
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("slurm-without-accounting"),
+]
 
 BAD, KILLED, REQUEUED, CANCELLED = 1, 2, 3, 5
 
@@ -49,7 +54,7 @@ def test_without_accounting(
         commands.slurm("scancel", f"{job}_{CANCELLED}")
     os.kill(processes[KILLED], signal.SIGKILL)
     commands.slurm("scontrol", "requeue", f"{job}_{REQUEUED}")
-    commands.run("wait", store, status=1)
+    commands.wait(store, status=1)
 
     expected = {name_of(n): "done" for n in range(6)}
     expected |= {name_of(BAD): "failed", name_of(KILLED): "failed", name_of(CANCELLED): "missing"}
@@ -64,7 +69,7 @@ def test_without_accounting(
 
     bad.write_bytes(whole)
     commands.run("rerun", store)
-    commands.run("wait", store)
+    commands.wait(store)
     assert tz.create(tz.plan(*inputs), tmp_path / "local.zarr").ok
     assert snapshot(store) == snapshot(tmp_path / "local.zarr")
     assert temporary(store) == []
@@ -76,9 +81,10 @@ def test_more_videos_than_an_array_may_have(
     assert slurm_without_accounting.settings.max_array_size == 6
     inputs = experiment(14).write(tmp_path / "input")
     store = tmp_path / "out.zarr"
+    without_report(store)
     said = commands.run("submit", *inputs, store).stdout
     assert "Submitted 14 tasks" in said
-    commands.run("wait", store)
+    commands.wait(store)
     known = commands.status(store)
     assert [video["task"] for video in known.values()] == [*range(6), *range(6), 0, 1]
     assert len({video["job"] for video in known.values()}) == 3

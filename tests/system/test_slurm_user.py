@@ -62,7 +62,7 @@ class Person:
 @pytest.fixture
 def person(slurm: Cluster) -> Iterator[Person]:
     """Return the user ``nobody`` where the tests run as root, else whoever runs them."""
-    folder = Path(tempfile.mkdtemp(prefix="ordinary-"))
+    folder = Path(tempfile.mkdtemp(prefix="ordinary-", dir="/var/tmp"))
     home = folder / "home"
     home.mkdir()
     env = {"PATH": os.environ["PATH"], "HOME": str(home), "NO_COLOR": "1", **slurm.env}
@@ -137,14 +137,14 @@ def test_a_task_that_runs_out_of_memory_gets_more(memory_cluster: Cluster, tmp_p
     commands.run("submit", *inputs, store, "--mem", str(asked))
     if not is_held:
         stop_above(100 * 2**20, store, name_of(1))
-    commands.run("wait", store, status=1)
+    commands.wait(store, status=1)
     known = commands.status(store)[name_of(1)]
     assert (known["state"], known["cause"]) == ("failed", "OUT_OF_MEMORY")
     assert known["why"] == "It needed more memory than it had asked for."
     assert is_held or known["peak_memory"] > 90 * 2**20
     said = commands.run("rerun", store).stdout
     assert f"{name_of(1)} gets 256 MiB of memory instead of {asked} MiB" in said
-    commands.run("wait", store)
+    commands.wait(store)
     assert tz.verify(store).ok
     assert temporary(store) == []
 

@@ -32,17 +32,15 @@ class Reader:
     small_byte: float
 
 
-#: With the scanner of `scan.c`, and with polars.
+#: With the compiled reader, and with the column reader.
 COMPILED = Reader(65 * 10**6, 28 * 10**6, 22 * 10**6, 0.75)
-POLARS = Reader(110 * 10**6, 72 * 10**6, 72 * 10**6, 4.6)
+POLARS = Reader(138 * 10**6, 48 * 10**6, 36 * 10**6, 7.0)
 #: The columns that are held of a clip, for a byte of its tracks file.
 _COLUMN_BYTE = 0.04
-#: A process that verifies; what it has at hand while it compares, and that for a byte of less.
-_VERIFY_BASE, _COMPARED, _COMPARED_BYTE = 60 * 10**6, 10 * 10**6, 0.3
-#: What is kept of all clips, and what is held of the one that is read, for a byte.
-_KEPT_BYTE, _READ_BYTE = 0.2, 0.38
+#: What a process that verifies holds of the arrays while it compares, and that for a byte of less.
+_COMPARED, _COMPARED_BYTE = 60 * 10**6, 1.6
 #: What is held for a frame, and for one that has an image in the file; and the least bytes of one.
-_FRAME, _IMAGE, _IMAGE_BYTES = 25, 320, 50
+_FRAME, _IMAGE, _VERIFIED_IMAGE, _IMAGE_BYTES = 25, 320, 240, 50
 
 
 def predicted_memory(
@@ -72,9 +70,7 @@ def predicted_memory(
     """
     reader = reader or _installed_reader()
     largest = max(clip_sizes, default=0)
-    batches = reader.first + reader.thread * (min(threads, MOST_THREADS) - 1)
-    batches = min(batches, int(reader.small_byte * largest))
-    return reader.base + batches + int(_COLUMN_BYTE * largest) + _of_frames(largest, n_frames)
+    return _to_read(reader, largest, threads) + _of_frames(largest, n_frames, _IMAGE)
 
 
 def _installed_reader() -> Reader:
@@ -83,30 +79,43 @@ def _installed_reader() -> Reader:
     return COMPILED if compiled_reader.is_available() else POLARS
 
 
-def _of_frames(size: int, n_frames: int) -> int:
+def _to_read(reader: Reader, size: int, threads: int) -> int:
+    """Return the memory of a process that reads a tracks file, batch by batch."""
+    batches = reader.first + reader.thread * (min(threads, MOST_THREADS) - 1)
+    return reader.base + min(batches, int(reader.small_byte * size)) + int(_COLUMN_BYTE * size)
+
+
+def _of_frames(size: int, n_frames: int, image: int) -> int:
     """Return the memory for the frames of a clip; those with an image have a row in its file."""
-    return _FRAME * n_frames + _IMAGE * min(n_frames, size // _IMAGE_BYTES)
+    return _FRAME * n_frames + image * min(n_frames, size // _IMAGE_BYTES)
 
 
-def predicted_verify_memory(clip_sizes: Sequence[int], *, n_frames: int = 0) -> int:
+def predicted_verify_memory(
+    clip_sizes: Sequence[int], threads: int = 2, *, n_frames: int = 0
+) -> int:
     """Return the memory that a process needs at its peak to verify a video.
 
     Parameters
     ----------
     clip_sizes
         The size of each clip's tracks file, in bytes.
+    threads
+        The threads of the process.
     n_frames
         The frames of the longest clip.
 
     Returns
     -------
     int
-        Bytes. The boxes of all clips are kept, and the rows of one are read into memory.
+        Bytes. Clips are compared one after the other, each as it is read by the column reader.
     """
-    total, largest = sum(clip_sizes), max(clip_sizes, default=0)
-    held = int(_KEPT_BYTE * total + _READ_BYTE * largest)
-    held += _of_frames(largest, n_frames)
-    return _VERIFY_BASE + min(_COMPARED, int(_COMPARED_BYTE * total)) + held
+    largest = max(clip_sizes, default=0)
+    compared = min(_COMPARED, int(_COMPARED_BYTE * largest))
+    return (
+        _to_read(POLARS, largest, threads)
+        + compared
+        + _of_frames(largest, n_frames, _VERIFIED_IMAGE)
+    )
 
 
 #: A core of a busy cluster reads at least so many bytes of tracks files a second.
