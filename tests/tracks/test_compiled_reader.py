@@ -198,7 +198,8 @@ def assert_numbers_are_read_as_python_does(texts: list[str]) -> None:
     assert scanned is not None
     assert len(scanned.rows) == len(texts)
     expected = [np.float32(float(text)) for text in texts]
-    for boxes in (scanned.found.boxes, decode(records)[0].boxes):
+    by_columns = (decode(records, rows_are_sound=sound)[0].boxes for sound in (False, True))
+    for boxes in (scanned.found.boxes, *by_columns):
         np.testing.assert_array_equal(boxes.confidence, expected)
         np.testing.assert_array_equal(boxes.corner[:, 0], np.abs(expected))
 

@@ -39,6 +39,9 @@ _AFTER_QUOTED[[*b',\r\n"']] = True
 
 _RAW = dict.fromkeys(HEADER, pl.String)
 _SHAPE = pl.Struct(dict.fromkeys(("name", "x", "y", "width", "height"), pl.String))
+_SHAPE_OF_NUMBERS = pl.Struct(
+    {"name": pl.String, **dict.fromkeys(("x", "y", "width", "height"), pl.Float64)}
+)
 _REGION = pl.Struct(dict.fromkeys(("track", "confidence"), pl.String))
 _BOX = ("x", "y", "width", "height")
 _KEYS = {"region_shape_attributes": ("name", *_BOX), "region_attributes": ("track", "confidence")}
@@ -52,7 +55,7 @@ def read_file(
     take: TakeBoxes,
     on_bytes: OnBytes,
     *,
-    quotes_are_sound: bool = False,
+    rows_are_sound: bool = False,
 ) -> ReadFile:
     """Read a tracks file; see `tracks2zarr.tracks.formats.TracksReader`.
 
@@ -60,9 +63,9 @@ def read_file(
     ----------
     path, rule, take, on_bytes
         As there.
-    quotes_are_sound
-        Whether all quotes are known to stand where CSV has them, as another reader has seen to
-        that.
+    rows_are_sound
+        Whether another reader has seen to it that each row is a record of CSV, with numbers in one
+        JSON object a cell; what guards against other rows is left out then.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def read_file(
         header, rest = _split_at_return(line)
         if not is_header(split_header(header)):
             raise UnrecognisedError
-        read = partial(_read_batch, quotes_are_sound=quotes_are_sound)
+        read = partial(_read_batch, rows_are_sound=rows_are_sound)
         for size, found in map_in_threads(read, _records(file, hasher, rest)):
             take(images.renumbered(found))
             on_bytes(size)
@@ -112,19 +115,19 @@ def _n_quotes(block: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord('"')))
 
 
-def _read_batch(records: bytes, *, quotes_are_sound: bool) -> tuple[int, ImageBatch]:
+def _read_batch(records: bytes, *, rows_are_sound: bool) -> tuple[int, ImageBatch]:
     """Return the number of bytes, and the boxes of some records."""
-    return len(records), decode(records, quotes_are_sound=quotes_are_sound)[0]
+    return len(records), decode(records, rows_are_sound=rows_are_sound)[0]
 
 
-def decode(records: bytes, *, quotes_are_sound: bool = False) -> tuple[ImageBatch, Int64s]:
+def decode(records: bytes, *, rows_are_sound: bool = False) -> tuple[ImageBatch, Int64s]:
     """Read some records, each of which must be right.
 
     Parameters
     ----------
     records
         Whole records, each with its line break; the last may have none.
-    quotes_are_sound
+    rows_are_sound
         As for `read_file`.
 
     Returns
@@ -137,24 +140,25 @@ def decode(records: bytes, *, quotes_are_sound: bool = False) -> tuple[ImageBatc
     UnrecognisedError
         If there is a record that is not known to be right.
     """
-    raw = _cells(records, quotes_are_sound=quotes_are_sound)
+    raw = _cells(records, rows_are_sound=rows_are_sound)
     image, images = _images(raw)
     has_box = _has_box(raw)
-    raw = raw.filter(has_box)
+    if not has_box.all():
+        raw, image = raw.filter(has_box), image[has_box]
     try:
-        boxes = _to_batch(image[has_box], _decoded(raw))
+        boxes = _to_batch(image, _numbers(_decoded(raw, rows_are_sound=rows_are_sound)))
     except UnrecognisedError:
-        boxes = _to_batch(image[has_box], _decoded_one_by_one(raw), are_exact=True)
+        boxes = _to_batch(image, _decoded_one_by_one(raw), are_exact=True)
     return ImageBatch(images, boxes), np.flatnonzero(has_box)
 
 
 # ---- from text to cells
 
 
-def _cells(records: bytes, *, quotes_are_sound: bool) -> pl.DataFrame:
+def _cells(records: bytes, *, rows_are_sound: bool) -> pl.DataFrame:
     """Return the seven cells of each record, as text."""
     try:
-        if not quotes_are_sound and not _is_quoted_strictly(records):
+        if not rows_are_sound and not _is_quoted_strictly(records):
             raise UnrecognisedError
         if b"\xef" in records and BOM in records:
             raise UnrecognisedError  # polars would drop that
@@ -232,10 +236,11 @@ def _has_box(raw: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
 # ---- from cells to values
 
 
-def _decoded(raw: pl.DataFrame) -> pl.DataFrame:
-    """Return the values of the two columns of JSON, as text, one column a key."""
+def _decoded(raw: pl.DataFrame, *, rows_are_sound: bool) -> pl.DataFrame:
+    """Return the values of the two columns of JSON, one column a key; text, or numbers of a box."""
+    shape_type = _SHAPE_OF_NUMBERS if rows_are_sound else _SHAPE
     try:
-        shape = raw["region_shape_attributes"].str.json_decode(_SHAPE)
+        shape = raw["region_shape_attributes"].str.json_decode(shape_type)
         region = raw["region_attributes"].str.json_decode(_REGION)
     except pl.exceptions.PolarsError:
         raise UnrecognisedError from None
@@ -243,7 +248,7 @@ def _decoded(raw: pl.DataFrame) -> pl.DataFrame:
     if not len(shape) == len(region) == len(raw):
         raise UnrecognisedError
     found = pl.concat([shape.struct.unnest(), region.struct.unnest()], how="horizontal")
-    if not _is_one_object_a_row(raw, found):
+    if not (rows_are_sound or _is_one_object_a_row(raw, found)):
         raise UnrecognisedError
     return found
 
@@ -320,9 +325,8 @@ class _Pairs(list[tuple[str, Any]]):
 _ALL_KEYS = {key for keys in _KEYS.values() for key in keys}
 
 
-def _to_batch(image: Int32s, found: pl.DataFrame, *, are_exact: bool = False) -> Batch:
-    """Return boxes from values, which are text unless `are_exact`."""
-    number = found if are_exact else _numbers(found)
+def _to_batch(image: Int32s, number: pl.DataFrame, *, are_exact: bool = False) -> Batch:
+    """Return boxes from numbers; `are_exact` tells that no track number was a float64."""
     edges = number.select(_BOX).to_numpy()
     confidence = number["confidence"].fill_null(np.nan).to_numpy(writable=True)
     is_sound = (
@@ -343,16 +347,14 @@ def _to_batch(image: Int32s, found: pl.DataFrame, *, are_exact: bool = False) ->
 def _numbers(found: pl.DataFrame) -> pl.DataFrame:
     """Return the numbers that stand as text in columns; null where there is no confidence."""
     number = found.select(
-        *(pl.col(name).cast(pl.Float64, strict=False) for name in (*_BOX, "confidence")),
+        pl.col(*_BOX, "confidence").cast(pl.Float64, strict=False),
         _track(),
         is_rect=pl.col("name").eq_missing("rect").all(),
-        confidence_lost=(
-            pl.col("confidence").is_not_null()
-            & pl.col("confidence").cast(pl.Float64, strict=False).is_null()
-        ).any(),
     )
-    if not number["is_rect"].all() or number["confidence_lost"].any():
+    if not number["is_rect"].all():
         raise UnrecognisedError
+    if number["confidence"].null_count() != found["confidence"].null_count():
+        raise UnrecognisedError  # a confidence that is no number
     if any(number[name].has_nulls() for name in (*_BOX, "track")):
         raise UnrecognisedError
     return number

@@ -166,8 +166,8 @@ def read_source(
     if read_by == "compiled":
         from tracks2zarr.tracks import column_reader
 
-        # the compiled reader takes no row whose quotes are not where the tracker writes them
-        read = partial(column_reader.read_file, quotes_are_sound=True)
+        # the compiled reader takes no row that differs from the tracker's but in its numbers
+        read = partial(column_reader.read_file, rows_are_sound=True)
     return _read_with(read, name, path, rule, on_bytes)
 
 
