@@ -1,4 +1,4 @@
-"""The command line. It parses, calls the library, and shows what came of it."""
+"""The command line: parses options, calls the library, and shows the results."""
 
 from tracks2zarr.cli.app import main
 

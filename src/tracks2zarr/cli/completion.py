@@ -1,4 +1,4 @@
-"""``tracks2zarr completion``, and what the Tab key offers: ids of videos and clips of a store."""
+"""``tracks2zarr completion``, and what the Tab key completes: ids of videos and clips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``create-zarr-dataset``: the options of the guide, the engine of ``tracks2zarr create``."""
+"""``create-zarr-dataset``: the options of the older workflow, the code of ``create``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress: a bar where there is a terminal, else a line a video."""
+"""Progress: a bar on a terminal, otherwise one line per video."""
 
 from __future__ import annotations
 

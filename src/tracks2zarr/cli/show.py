@@ -1,4 +1,4 @@
-"""What people see: problems, tables, sizes and times."""
+"""Printing problems, tables, sizes and times."""
 
 from __future__ import annotations
 

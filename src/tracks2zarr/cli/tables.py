@@ -1,4 +1,4 @@
-"""Tables that a terminal of any width shows whole."""
+"""Tables that fit terminals of any width."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every room may use and that knows nothing of tracks: problems, files, locks, names."""
+"""What every room may use and knows nothing of tracks: problems, files, locks, names."""

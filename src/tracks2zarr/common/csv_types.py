@@ -1,4 +1,4 @@
-"""The type of a reader of the csv module, which has no public name."""
+"""The type of a `csv.reader`, which has no public name."""
 
 from __future__ import annotations
 

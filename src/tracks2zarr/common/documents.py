@@ -1,4 +1,4 @@
-"""Documents on disk: frozen dataclasses as JSON, with a format that is checked on reading."""
+"""Documents on disk: frozen dataclasses as JSON, with a format version."""
 
 from __future__ import annotations
 

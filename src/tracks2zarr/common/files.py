@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and digests of folders."""
+"""Files written atomically, and digests of folders."""
 
 from __future__ import annotations
 

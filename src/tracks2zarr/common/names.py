@@ -1,4 +1,4 @@
-"""Which names may become a group of a store, and the ids that file names give."""
+"""Names that may become a group of a store, and the ids in file names."""
 
 from __future__ import annotations
 

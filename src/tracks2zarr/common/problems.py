@@ -1,4 +1,4 @@
-"""What is wrong with the input or the store, said so that a person can mend it."""
+"""Problems: what is wrong with the input or the store, and how to fix it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times, memory and versions for the records."""
+"""Times, memory and versions for receipts and task records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Problems made from what the system, or a library, raises."""
+"""Problems made from errors of the operating system or of a library."""
 
 from __future__ import annotations
 

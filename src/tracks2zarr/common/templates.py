@@ -1,4 +1,4 @@
-"""Templates of jinja, for the report and for scripts."""
+"""Jinja templates for the report and for job scripts."""
 
 from __future__ import annotations
 

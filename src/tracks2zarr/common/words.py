@@ -1,4 +1,4 @@
-"""Numbers, sizes and times as people read them."""
+"""Numbers, sizes and durations as text for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converting the videos of a plan: in this process, in worker processes, or in any executor."""
+"""Converts the videos of a plan: in this process, in worker processes, or in any executor."""
 
 from __future__ import annotations
 

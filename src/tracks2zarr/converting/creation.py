@@ -1,4 +1,4 @@
-"""The main job: all videos of a plan into one store."""
+"""``create``: converts all videos of a plan into one store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The conversion of one video: parse, assemble, write, check, commit. One video is one task."""
+"""Converts one video: read, write, check, commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One video as a task of its own, under any scheduler or none."""
+"""Converts one video as a task, under any scheduler or none."""
 
 from __future__ import annotations
 

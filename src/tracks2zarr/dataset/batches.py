@@ -1,4 +1,4 @@
-"""Some boxes in the order of a tracks file, as readers hand them on."""
+"""Batches of boxes, as readers of tracks files hand them on."""
 
 from __future__ import annotations
 

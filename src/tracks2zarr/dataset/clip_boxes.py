@@ -1,4 +1,4 @@
-"""The boxes of one clip, as columns on disk: rows in, columns out, memory bounded."""
+"""The boxes of one clip, in columns on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shapes of chunks and shards; they depend on the data alone."""
+"""The shapes of chunks and shards, which depend on the data alone."""
 
 from __future__ import annotations
 

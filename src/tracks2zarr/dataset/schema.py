@@ -1,4 +1,4 @@
-"""The dataset's schema: names, dimensions, dtypes, units. It stands here and nowhere else."""
+"""The schema of the dataset: names, dimensions, dtypes and units, defined only here."""
 
 from __future__ import annotations
 

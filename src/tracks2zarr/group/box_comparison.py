@@ -1,4 +1,4 @@
-"""The boxes of a group beside those that it was made of: every box, every NaN."""
+"""Compares the boxes in a new group with those that it was made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A group beside what it must be: attributes, metadata of arrays, and coordinates."""
+"""Compares the attributes, array metadata and coordinates of a new group with what they must be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the arrays of a group are cut into chunks and shards, and in which files they lie."""
+"""How the arrays of a group are cut into chunks and shards, and which files hold them."""
 
 from __future__ import annotations
 

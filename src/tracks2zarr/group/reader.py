@@ -1,4 +1,4 @@
-"""Reading a group back into boxes."""
+"""Reads the boxes of a group, chunk by chunk."""
 
 from __future__ import annotations
 

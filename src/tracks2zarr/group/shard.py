@@ -1,4 +1,4 @@
-"""A shard of a Zarr array, written and read chunk by chunk.
+"""Reads and writes a shard of a Zarr array chunk by chunk.
 
 zarr-python writes a shard whole, so that its dense size must fit into memory: 14 GB for
 the longest clip. Here only the chunk at hand is in memory. zarr-python reads the index

@@ -1,4 +1,4 @@
-"""An array of a group, read from its files without zarr-python, which takes longer to open it.
+"""Reads an array of a group from its files, without zarr-python.
 
 What is not as `tracks2zarr.group.writer` writes it is refused.
 """

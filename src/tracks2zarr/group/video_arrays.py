@@ -1,4 +1,4 @@
-"""From the clips of a video to the extents, coordinates and attributes of its group; no I/O."""
+"""The extents, coordinates and attributes of a video's group; no I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The group of a video: the one module that writes Zarr arrays."""
+"""Writes the group of a video; the only module that writes Zarr arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Consolidated metadata as zarr-python writes them; without zarr, so that finalising is quick."""
+"""Consolidated metadata as zarr-python writes it, without importing zarr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A group as an xarray dataset, read from its files as it is used, without zarr-python.
+"""Opens a group as an xarray dataset that is read lazily, without zarr-python.
 
 zarr-python takes most of the time in which a group is opened and a little of it is read.
 What is not as `tracks2zarr.group.writer` writes it is refused, and left to zarr-python.

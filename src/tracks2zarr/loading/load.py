@@ -1,4 +1,4 @@
-"""A store opened video by video, and a clip as a `movement` dataset; lazily."""
+"""``open_store`` and ``load_clip``: a store opened lazily, and a clip as a `movement` dataset."""
 
 from __future__ import annotations
 

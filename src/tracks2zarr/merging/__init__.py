@@ -1,1 +1,1 @@
-"""Finished videos of other stores brought into one; stores of the older workflow, too."""
+"""Merges finished videos of other stores, and stores of the older workflow."""

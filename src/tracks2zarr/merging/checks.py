@@ -1,4 +1,4 @@
-"""Which stores can be merged: looked at before any work is done."""
+"""Checks which stores can be merged, before any work is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copying groups and logs from one store to another; nothing is overwritten."""
+"""Copies groups and logs from one store to another; nothing is overwritten."""
 
 from __future__ import annotations
 

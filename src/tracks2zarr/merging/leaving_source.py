@@ -1,4 +1,4 @@
-"""What a merge removes from a source, so that a killed one can be run again.
+"""What a merge removes from a source, so that a killed merge can run again.
 
 The group goes first, in one step. The receipt stays until the plan has no entry for the video any
 more: it tells the next merge what is left to do.

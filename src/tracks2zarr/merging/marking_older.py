@@ -1,4 +1,4 @@
-"""Groups of the older workflow marked: with a note, and another dimension name where asked."""
+"""Marks groups of the older workflow with a note, and renames their dimension if asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Merging: finished videos brought from other stores into one."""
+"""``merge``: moves or copies finished videos from other stores into one."""
 
 from __future__ import annotations
 

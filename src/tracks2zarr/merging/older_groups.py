@@ -1,4 +1,4 @@
-"""Groups that the older workflow made: recognised, looked at, and given another dimension name.
+"""Recognises groups of the older workflow, and renames their dimension.
 
 That workflow wrote one `movement` dataset a video with ``xarray.Dataset.to_zarr``. Its first
 versions took only the frames with boxes and numbered them anew from 0.

@@ -1,4 +1,4 @@
-"""One video moved or copied from one store into another, so that a crash is recovered.
+"""Moves or copies one video from one store into another, recoverable at any point.
 
 A moved video leaves its source only when it is complete in the target.
 """

@@ -1,4 +1,4 @@
-"""Why a video is left where it is."""
+"""Problems that keep a video where it is."""
 
 from __future__ import annotations
 

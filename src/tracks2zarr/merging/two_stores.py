@@ -1,4 +1,4 @@
-"""What the stores of a merge have of each video, and how two of them compare."""
+"""What two stores have of a video, and how they compare."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The C sources and the modules that call them; nothing else knows that there is C."""
+"""The C sources, and the modules that call them; no other module knows that C exists."""

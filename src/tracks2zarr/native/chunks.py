@@ -1,4 +1,4 @@
-"""The boxes of some frames, put into inner chunks, or held against those that are stored."""
+"""Puts boxes into inner chunks, and compares stored chunks with boxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiled library; it is there where a C compiler was found when the package was made.
+"""The compiled library, which exists where the package was built with a C compiler.
 
 `hatch_build.py` makes it. Without it, `tracks2zarr.tracks.column_reader` reads all rows, and
 `tracks2zarr.native.chunks` does with numpy what `chunks.c` does.

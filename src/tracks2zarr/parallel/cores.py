@@ -1,4 +1,4 @@
-"""How many cores and threads this process may use; nothing is imported for it."""
+"""How many cores and threads this process may use; imports nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interruptions, raised where they do no harm."""
+"""Defers interruptions to places where they do no harm."""
 
 from __future__ import annotations
 

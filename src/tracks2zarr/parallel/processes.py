@@ -1,4 +1,4 @@
-"""Worker processes on this machine, and the table through which they tell how far they are."""
+"""Worker processes on this machine, and the table in which they report progress."""
 
 from __future__ import annotations
 

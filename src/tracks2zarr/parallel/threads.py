@@ -1,4 +1,4 @@
-"""Threads within this process."""
+"""Applies functions in threads of this process."""
 
 from __future__ import annotations
 

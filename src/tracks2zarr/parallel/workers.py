@@ -1,4 +1,4 @@
-"""Functions applied to many items: in worker processes, in any executor, or in this process."""
+"""Applies a function to items in worker processes, in any executor, or in this process."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From metadata and files to a frozen plan, with all problems."""
+"""From the metadata CSV and the tracks files to a frozen plan, with all problems."""

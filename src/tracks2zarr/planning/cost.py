@@ -1,4 +1,4 @@
-"""What a conversion costs, predicted from the sizes of files."""
+"""Predicts the memory and time of a conversion from the sizes of its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making a plan: the tracks files of an experiment matched with its metadata, both checked."""
+"""``plan``: matches tracks files with the metadata CSV, and checks both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cells of a metadata row: what each column may hold, and what is wrong where it does not."""
+"""The cells of a metadata row: what each column may contain."""
 
 from __future__ import annotations
 

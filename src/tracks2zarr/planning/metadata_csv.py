@@ -1,4 +1,4 @@
-"""The metadata CSV: one row a clip, with its place in the video and its escape."""
+"""Reads the metadata CSV, which has one row per clip."""
 
 from __future__ import annotations
 

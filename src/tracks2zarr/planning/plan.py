@@ -1,4 +1,4 @@
-"""The plan: all that a worker needs to know, frozen, and checked before any work is done."""
+"""The plan: frozen, serialisable, and complete enough for a worker."""
 
 from __future__ import annotations
 

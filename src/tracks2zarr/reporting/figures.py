@@ -1,4 +1,4 @@
-"""Figures of clips: two images a clip for the report, and one figure for a paper."""
+"""Figures of clips: two images per clip for the report, one figure for a paper."""
 
 from __future__ import annotations
 

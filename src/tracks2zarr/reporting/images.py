@@ -1,4 +1,4 @@
-"""One video drawn for the report: its images and the numbers beside them."""
+"""Draws one video for the report, with the numbers beside its images."""
 
 from __future__ import annotations
 

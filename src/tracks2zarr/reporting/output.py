@@ -1,4 +1,4 @@
-"""Where a picture may be written."""
+"""Checks where a picture may be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report as one HTML page: what it says, and its rendering. No input or output."""
+"""The report as one HTML page: its contents and their rendering; no I/O."""
 
 from __future__ import annotations
 

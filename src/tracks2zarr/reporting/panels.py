@@ -1,4 +1,4 @@
-"""The panels of a clip's figures: each function draws one, on axes of matplotlib."""
+"""The panels of a clip's figures; each function draws one on matplotlib axes."""
 
 from __future__ import annotations
 

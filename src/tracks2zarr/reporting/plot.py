@@ -1,4 +1,4 @@
-"""One clip drawn for a paper."""
+"""``plot``: draws one clip for a paper."""
 
 from __future__ import annotations
 

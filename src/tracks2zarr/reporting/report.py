@@ -1,4 +1,4 @@
-"""The report of a store: one HTML file with pictures of every clip."""
+"""``report``: one HTML file with pictures of every clip."""
 
 from __future__ import annotations
 

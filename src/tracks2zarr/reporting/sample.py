@@ -1,4 +1,4 @@
-"""What is drawn of a clip: counts over all of its boxes, and a sample of its trajectories."""
+"""What is drawn of a clip: counts over all boxes, and a sample of its trajectories."""
 
 from __future__ import annotations
 

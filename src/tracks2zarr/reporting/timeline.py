@@ -1,4 +1,4 @@
-"""The clips of a video along its frames: where each is drawn. No input or output."""
+"""Where each clip of a video is drawn along its frames; no I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an array task does besides converting its video, and which video that is."""
+"""A task of an array job: which video it converts, and what else it does."""
 
 from __future__ import annotations
 

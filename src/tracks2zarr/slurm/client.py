@@ -1,4 +1,4 @@
-"""The client programs of SLURM, each run with a time-out.
+"""SLURM's client programs, each with a time limit.
 
 What is read are the columns of ``squeue -o`` and ``sacct -P``: the JSON of these programs changes
 between versions of SLURM.

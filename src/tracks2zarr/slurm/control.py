@@ -1,4 +1,4 @@
-"""Waiting for what was submitted, and cancelling it."""
+"""``slurm wait`` and ``slurm cancel``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recording how tasks ended before SLURM forgets it, and clearing up after them."""
+"""Records how tasks ended while SLURM still knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the finalising job does when all tasks have ended, well or not."""
+"""What the finalising job does when all tasks have ended."""
 
 from __future__ import annotations
 

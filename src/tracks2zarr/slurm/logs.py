@@ -1,4 +1,4 @@
-"""The logs of tasks: which belong to whom, and where they end up."""
+"""The logs of tasks: which task wrote them, and where they are kept."""
 
 from __future__ import annotations
 

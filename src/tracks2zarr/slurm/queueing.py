@@ -1,4 +1,4 @@
-"""Submitting array jobs on hold, which are released once the store knows of them."""
+"""Puts array jobs into SLURM's queue, held until the store knows of them."""
 
 from __future__ import annotations
 

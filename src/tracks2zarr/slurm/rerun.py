@@ -1,4 +1,4 @@
-"""Submitting again what is not finished, and nothing else."""
+"""``slurm rerun``: submits what is not finished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripts that are submitted: rendered, so that everybody can read what a cluster runs."""
+"""Renders the scripts that are submitted."""
 
 from __future__ import annotations
 

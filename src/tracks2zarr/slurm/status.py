@@ -1,4 +1,4 @@
-"""How far each video of a store is; `status_rules` has the order in which that is decided."""
+"""``slurm status``: how far each video is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which evidence decides the state of a video: `RULES`, of which the first that applies wins."""
+"""The rules that decide the state of a video, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the videos of a store are, as values."""
+"""The status of videos and stores, as values."""
 
 from __future__ import annotations
 

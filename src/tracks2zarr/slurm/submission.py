@@ -1,4 +1,4 @@
-"""What was submitted to the cluster for a store, and what was asked for."""
+"""What was submitted to the cluster for a store, and with which options."""
 
 from __future__ import annotations
 

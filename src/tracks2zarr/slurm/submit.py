@@ -1,4 +1,4 @@
-"""Submitting an experiment: one array task per video, and a finalising job."""
+"""``slurm submit``: one array task per video, and a finalising job."""
 
 from __future__ import annotations
 

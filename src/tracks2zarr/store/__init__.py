@@ -1,1 +1,1 @@
-"""The store on disk: states, modes, commit, receipts, and its root."""
+"""The store on disk: states, modes, commit, receipts, and the root."""

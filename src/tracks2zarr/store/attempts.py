@@ -1,4 +1,4 @@
-"""The folders of attempts at a video: their names, and where they are found."""
+"""The folders of attempts at a video: their names, and how to find them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a finished group gets into its store in one step, and what happens after a crash.
+"""How a finished group enters its store, and how a crash is recovered.
 
 An attempt has a folder ``<store>.temp/<video>.<number>/``, or in an array task
 ``<store>.task<index>.temp/<video>.<number>/``. What it holds:

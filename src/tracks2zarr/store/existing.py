@@ -1,4 +1,4 @@
-"""Finding the store at a path, and telling it from a part of one."""
+"""Finds the store at a path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be done for each video of a plan, given what the store holds of it."""
+"""Decides what to do with each video of a plan, by the group mode."""
 
 from __future__ import annotations
 

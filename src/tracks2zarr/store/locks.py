@@ -1,4 +1,4 @@
-"""The locks of a store; `docs/explanation/data-flow.md` tells who holds which."""
+"""The locks of a store; `docs/explanation/data-flow.md` lists who holds them."""
 
 from __future__ import annotations
 

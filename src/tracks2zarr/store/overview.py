@@ -1,4 +1,4 @@
-"""What is in a store: its videos and clips, and how far each is."""
+"""``info``: the videos and clips of a store, and how far each is."""
 
 from __future__ import annotations
 

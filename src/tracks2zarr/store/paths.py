@@ -1,4 +1,4 @@
-"""Where everything lies in a store, and beside it."""
+"""Where everything is stored, in a store and beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The receipt of a video: what was done, and the proof by which it is recognised later."""
+"""The receipt of a video: what was done, and the digests that prove it."""
 
 from __future__ import annotations
 

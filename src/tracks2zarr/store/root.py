@@ -1,4 +1,4 @@
-"""The root of a store: made before any work begins, written anew by `finalise` alone."""
+"""``finalise``: the root of a store, which lists its finished videos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store on disk: the documents and the groups in it."""
+"""A store on disk: its documents and its groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making, replacing and entering a store, by its mode."""
+"""Makes, replaces or opens a store, by the store mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task leaves in the store of its start and its end, so that no scheduler need be asked."""
+"""The record that a task leaves of its start and its end, so that no scheduler is needed."""
 
 from __future__ import annotations
 

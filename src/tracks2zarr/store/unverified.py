@@ -1,4 +1,4 @@
-"""What is known of a group that another workflow made: never more than can be seen in it."""
+"""The note on a group that another workflow made."""
 
 from __future__ import annotations
 

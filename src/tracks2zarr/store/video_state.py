@@ -1,4 +1,4 @@
-"""How far a video is, and all that a store has of it: the one place that decides the order."""
+"""How far a video is; the only module that decides in which order this is found out."""
 
 from __future__ import annotations
 

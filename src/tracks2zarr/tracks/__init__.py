@@ -1,1 +1,1 @@
-"""Tracks files: the formats, and the readers that turn a file into boxes."""
+"""The formats of tracks files, and the readers that turn a file into boxes."""

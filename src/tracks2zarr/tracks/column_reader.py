@@ -1,4 +1,4 @@
-"""The reader of rows of any style: polars, for the CSV as for the JSON in its cells.
+"""The reader for rows of any style: polars, for the CSV and the JSON in its cells.
 
 It proves what the compiled reader read, and reads everything where nothing was compiled. What
 polars is not known to read as it is meant goes through the csv and json modules, a batch of

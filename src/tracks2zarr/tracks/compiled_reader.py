@@ -1,4 +1,4 @@
-"""The fast reader: rows as the lab's tracker writes them, recognised by compiled code.
+"""The fast reader: compiled code for rows as the lab's tracker writes them.
 
 Text is the same in all such rows, and digits are between. Other rows go to the column reader, a
 batch's at once; what that does not recognise either is for the row reader to decide.

@@ -1,4 +1,4 @@
-"""The tracks files in a folder: which there are, and whether each can be read at all."""
+"""Lists the tracks files in a folder, and checks whether each can be read."""
 
 from __future__ import annotations
 

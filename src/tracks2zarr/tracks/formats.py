@@ -1,4 +1,4 @@
-"""What a format of tracks files is, what a reader of one is, and which formats there are."""
+"""The interfaces of a format of tracks files and of its readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which frame an image of a tracks file is."""
+"""Finds the frame of each image in a tracks file."""
 
 from __future__ import annotations
 

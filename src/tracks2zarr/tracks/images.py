@@ -1,4 +1,4 @@
-"""The images of a tracks file while it is read batch by batch."""
+"""Numbers the images of a tracks file that is read in batches."""
 
 from __future__ import annotations
 

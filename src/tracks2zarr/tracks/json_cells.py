@@ -1,4 +1,4 @@
-"""The two cells of JSON in a row of a tracks file: a box, and its track and confidence."""
+"""Reads the two JSON cells in a row of a tracks file: a box, and its track and confidence."""
 
 from __future__ import annotations
 

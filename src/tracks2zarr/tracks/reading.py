@@ -1,4 +1,4 @@
-"""The boxes of a clip from its tracks file: by the fastest reader that knows its rows."""
+"""Reads a clip from its tracks file with the fastest reader that recognises its rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with the rows of a tracks file, by kind: the first in full, then how many."""
+"""Collects what is wrong with the rows of a tracks file, by kind."""
 
 from __future__ import annotations
 

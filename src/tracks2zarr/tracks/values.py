@@ -1,4 +1,4 @@
-"""The values in a tracks file: numbers, strings of numbers, and JSON objects."""
+"""Converts the values in a tracks file: numbers, strings of numbers, JSON objects."""
 
 from __future__ import annotations
 

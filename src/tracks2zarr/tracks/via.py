@@ -1,4 +1,4 @@
-"""The VIA tracks CSV format: its header, its file names, and its readers.
+"""The VIA tracks CSV format: header, file names, and readers.
 
 The format is that of the VGG Image Annotator, version 2,
 https://www.robots.ox.ac.uk/~vgg/software/via/docs/face_track_annotation.html, as `movement` reads

@@ -1,1 +1,1 @@
-"""A store compared with its sources, by code that made none of it."""
+"""Compares a store with its sources, with code that did not make it."""

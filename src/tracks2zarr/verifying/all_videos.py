@@ -1,4 +1,4 @@
-"""Proving a store equal to its sources, by another road than the one that made it."""
+"""``verify``: compares the videos of a store with their sources."""
 
 from __future__ import annotations
 

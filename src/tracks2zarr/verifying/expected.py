@@ -1,4 +1,4 @@
-"""What the group of a video must hold besides its boxes, from the plan and the sources alone."""
+"""What the group of a video must contain besides its boxes."""
 
 from __future__ import annotations
 

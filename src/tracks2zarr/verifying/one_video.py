@@ -1,4 +1,4 @@
-"""One video compared with its sources, by other code than made it."""
+"""Verifies one video: its receipt, its files, and its sources."""
 
 from __future__ import annotations
 

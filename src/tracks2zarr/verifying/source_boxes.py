@@ -1,4 +1,4 @@
-"""The boxes of a clip, read again from its tracks file by another reader than before."""
+"""Reads the boxes of a clip again, with another reader than the one that converted it."""
 
 from __future__ import annotations
 

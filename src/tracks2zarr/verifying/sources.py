@@ -1,4 +1,4 @@
-"""The sources of a video, read again and compared with its group."""
+"""Compares a group with the tracks files and the metadata CSV that it was made from."""
 
 from __future__ import annotations
 

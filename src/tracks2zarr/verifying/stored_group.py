@@ -1,4 +1,4 @@
-"""A stored group compared with what it must hold; its arrays are read through zarr-python."""
+"""Reads a stored group through zarr-python, and compares it with what it must contain."""
 
 from __future__ import annotations
 

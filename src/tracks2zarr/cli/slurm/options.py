@@ -1,4 +1,4 @@
-"""Options that several commands for clusters share."""
+"""Options that several ``slurm`` commands share."""
 
 from __future__ import annotations
 

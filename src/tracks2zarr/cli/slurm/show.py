@@ -1,4 +1,4 @@
-"""What the commands for clusters show."""
+"""Printing the results of the ``slurm`` commands."""
 
 from __future__ import annotations
 
