@@ -200,7 +200,7 @@ def _kept_clip(store: Store, kept: Receipt, clip: ClipReceipt, folder: Path) -> 
 
 def _read_clip(plan: VideoPlan, clip: ClipPlan, folder: Path, slot: int) -> ReadClip:
     """Read a clip from its source, which must not change meanwhile."""
-    from tracks2zarr.tracks import via
+    from tracks2zarr.tracks.formats import format_named
     from tracks2zarr.tracks.reading import read_clip
 
     path = clip.source_path
@@ -209,7 +209,8 @@ def _read_clip(plan: VideoPlan, clip: ClipPlan, folder: Path, slot: int) -> Read
         raise Tracks2ZarrError(pointer)
     before = path.stat()
     rule = plan.frame_rule(clip)
-    read = read_clip(via, path, rule, folder, lambda count: report_bytes(slot, count))
+    tracks_format = format_named(plan.format)
+    read = read_clip(tracks_format, path, rule, folder, lambda count: report_bytes(slot, count))
     _check_unchanged(path, before, path.stat())
     return read
 

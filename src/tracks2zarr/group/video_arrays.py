@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tracks2zarr.dataset import schema
 from tracks2zarr.dataset.batches import Float32s, Int64s
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
+from tracks2zarr.tracks.formats import format_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class VideoArrays:
             "fps": self.plan.fps,
             "ds_type": "bboxes",
             "time_unit": "frames",
-            "source_software": "VIA-tracks",
+            "source_software": format_named(self.plan.format).SOURCE_SOFTWARE,
             "source_file": [clip.source for clip in self.plan.clips],
             "tracks2zarr_schema": schema.SCHEMA_VERSION,
         }

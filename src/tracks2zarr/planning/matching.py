@@ -21,7 +21,8 @@ from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import IndividualDim
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, VideoPlan
-from tracks2zarr.tracks.files import TracksFile, list_tracks, look_at
+from tracks2zarr.tracks.files import TracksFile, check_tracks, list_tracks
+from tracks2zarr.tracks.formats import DEFAULT_FORMAT, format_named
 
 
 def plan(
@@ -114,7 +115,7 @@ def draft(
         return Plan((), tuple(problems))
     folder, metadata_path = Path(tracks_dir).absolute(), Path(metadata_csv).absolute()
     metadata = read_metadata(metadata_path)
-    files, file_problems = list_tracks(folder, pattern, metadata_path)
+    files, file_problems = list_tracks(folder, pattern, metadata_path, format_named(DEFAULT_FORMAT))
     match = _Match(folder, metadata_path, settings, metadata, files)
     return _drafted(match, file_problems, require_all=require_all)
 
@@ -141,7 +142,7 @@ def drafted_again(videos: Iterable[VideoPlan]) -> Plan:
             inputs[clip.tracks_dir, video.metadata_csv, video.settings].append(clip.source)
     plans = []
     for (tracks_dir, metadata_csv, settings), sources in inputs.items():
-        files, problems = look_at(Path(tracks_dir), sources)
+        files, problems = check_tracks(Path(tracks_dir), sources, format_named(DEFAULT_FORMAT))
         path = Path(metadata_csv)
         match = _Match(Path(tracks_dir), path, settings, read_metadata(path), files)
         plans.append(_drafted(match, problems, require_all=False))

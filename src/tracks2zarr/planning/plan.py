@@ -14,6 +14,7 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import ABSENT, SCHEMA_VERSION, IndividualDim
 from tracks2zarr.planning import cost
+from tracks2zarr.tracks.formats import DEFAULT_FORMAT
 from tracks2zarr.tracks.frames import FrameRule
 
 CountsFrom = Literal["clip", "video"]
@@ -107,6 +108,8 @@ class VideoPlan:
         What was asked for, and how arrays are cut up.
     metadata_csv
         The metadata CSV, absolute.
+    format
+        The name of the format of its tracks files.
     """
 
     video: str
@@ -115,6 +118,7 @@ class VideoPlan:
     settings: Settings
     layout: Layout
     metadata_csv: str
+    format: str = DEFAULT_FORMAT
 
     @property
     def n_frames(self) -> int:

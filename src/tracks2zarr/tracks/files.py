@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from tracks2zarr.common.problems import Problem, comma_list, one_line
 from tracks2zarr.common.unfetched import annex_problem
-from tracks2zarr.tracks import via
+from tracks2zarr.tracks.formats import TracksFormat
 
 _HASH_BLOCK = 1 << 20
 
@@ -28,7 +28,7 @@ class TracksFile:
 
 
 def list_tracks(
-    tracks_dir: Path, pattern: str, metadata_csv: Path
+    tracks_dir: Path, pattern: str, metadata_csv: Path, tracks_format: TracksFormat
 ) -> tuple[list[TracksFile], list[Problem]]:
     """List the tracks files that match a glob pattern, sorted by path, and check each.
 
@@ -43,6 +43,8 @@ def list_tracks(
         its end ``.CSV``, too.
     metadata_csv
         The metadata CSV.
+    tracks_format
+        The format that the files must have.
 
     Returns
     -------
@@ -59,11 +61,13 @@ def list_tracks(
     ]
     if not names:
         return [], [_nothing_matches(tracks_dir, pattern)]
-    files, problems = look_at(tracks_dir, names)
+    files, problems = check_tracks(tracks_dir, names, tracks_format)
     return files, problems + _twice(tracks_dir, files)
 
 
-def look_at(tracks_dir: Path, names: Iterable[str]) -> tuple[list[TracksFile], list[Problem]]:
+def check_tracks(
+    tracks_dir: Path, names: Iterable[str], tracks_format: TracksFormat
+) -> tuple[list[TracksFile], list[Problem]]:
     """Look at tracks files by name, and check each.
 
     Parameters
@@ -72,6 +76,8 @@ def look_at(tracks_dir: Path, names: Iterable[str]) -> tuple[list[TracksFile], l
         The folder.
     names
         Their paths below the folder.
+    tracks_format
+        The format that they must have.
 
     Returns
     -------
@@ -81,8 +87,8 @@ def look_at(tracks_dir: Path, names: Iterable[str]) -> tuple[list[TracksFile], l
     files, problems = [], []
     for name in names:
         path = tracks_dir / name
-        clip_stem = via.clip_stem_of(path.name)
-        problem = _file_problem(path, clip_stem)
+        clip_stem = tracks_format.clip_stem_of(path.name)
+        problem = _file_problem(path, clip_stem, tracks_format)
         if problem:
             problems.append(problem)
         if os.path.lexists(path):
@@ -153,27 +159,27 @@ def _nothing_matches(tracks_dir: Path, pattern: str) -> Problem:
     )
 
 
-def _file_problem(path: Path, clip_stem: str) -> Problem | None:
+def _file_problem(path: Path, clip_stem: str, tracks_format: TracksFormat) -> Problem | None:
     """Return what is wrong with a file that can be known from its first bytes."""
     try:
-        problem = annex_problem(path) or _header_problem(path)
+        problem = annex_problem(path) or _header_problem(path, tracks_format)
     except OSError as error:
         problem = Problem(
             kind="tracks-unreadable",
             what="A tracks file cannot be read.",
             file=str(path),
             found=error.strerror or str(error),
-            expected=",".join(via.HEADER),
+            expected=tracks_format.HEADER_TEXT,
             remedy="Check the file and its permissions.",
         )
     return None if problem is None else replace(problem, clip=clip_stem)
 
 
-def _header_problem(path: Path) -> Problem | None:
+def _header_problem(path: Path, tracks_format: TracksFormat) -> Problem | None:
     if not path.is_file():  # a pipe would be waited for
         raise OSError("no file")
     _check_is_text(path.name)
-    return via.header_problem(path)
+    return tracks_format.header_problem(path)
 
 
 def _check_is_text(name: str) -> None:

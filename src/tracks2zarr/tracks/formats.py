@@ -6,11 +6,13 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from tracks2zarr.common.problems import Problem
-from tracks2zarr.dataset.batches import Batch, Int32s
 from tracks2zarr.tracks.frames import FrameRule
+
+if TYPE_CHECKING:  # numpy takes a while to import
+    from tracks2zarr.dataset.batches import Batch, Int32s
 
 #: The fast reader, the one that reads rows of any style, and the one that names bad rows.
 ReaderName = Literal["compiled", "columns", "rows"]
@@ -94,6 +96,8 @@ class TracksFormat(Protocol):
     NAME: str
     #: What the groups made from such files have as ``source_software``.
     SOURCE_SOFTWARE: str
+    #: What stands at the beginning of such a file, as text for people.
+    HEADER_TEXT: str
     #: The modules of its readers, the fastest first.
     READERS: Mapping[ReaderName, str]
 
@@ -106,6 +110,7 @@ class TracksFormat(Protocol):
         ...
 
 
+DEFAULT_FORMAT = "via"
 #: The formats by name; each is a module.
 FORMATS: Mapping[str, str] = {"via": "tracks2zarr.tracks.via"}
 

@@ -30,6 +30,7 @@ READERS: Mapping[ReaderName, str] = {
     "columns": "tracks2zarr.tracks.column_reader",
     "rows": "tracks2zarr.tracks.row_reader",
 }
+HEADER_TEXT = ",".join(HEADER)
 BOM = b"\xef\xbb\xbf"
 #: The tracker puts this between a clip's name and ``.csv``.
 SUFFIX = "_tracks"
@@ -86,6 +87,6 @@ def header_problem(path: Path) -> Problem | None:
         file=str(path),
         row=None if is_empty else 1,
         found=one_line(",".join(header)) if header else "no header",
-        expected=",".join(HEADER),
+        expected=HEADER_TEXT,
         remedy="Export the tracks again, or leave the file out with --pattern.",
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tracks2zarr.dataset.batches import Int64s
 from tracks2zarr.dataset.schema import SCHEMA_VERSION, VARIABLES, Variable
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
-from tracks2zarr.tracks import via
+from tracks2zarr.tracks.formats import format_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class ExpectedGroup:
             "fps": self.plan.fps,
             "ds_type": "bboxes",
             "time_unit": "frames",
-            "source_software": via.SOURCE_SOFTWARE,
+            "source_software": format_named(self.plan.format).SOURCE_SOFTWARE,
             "source_file": [clip.source for clip in self.plan.clips],
             "tracks2zarr_schema": SCHEMA_VERSION,
         }

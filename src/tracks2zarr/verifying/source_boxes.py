@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracks2zarr.dataset.batches import Batch, Int32s, Int64s
-from tracks2zarr.tracks import via
 from tracks2zarr.tracks.formats import (
     PROVED_BY,
     OnBytes,
     ReaderName,
     ReadFile,
     TakeBoxes,
+    TracksFormat,
     reader_named,
 )
 from tracks2zarr.tracks.frames import FrameRule
@@ -137,12 +137,18 @@ class Source:
 
 
 def read_source(
-    path: Path, rule: FrameRule, read_by: ReaderName | None, on_bytes: OnBytes
+    tracks_format: TracksFormat,
+    path: Path,
+    rule: FrameRule,
+    read_by: ReaderName | None,
+    on_bytes: OnBytes,
 ) -> Source:
     """Read a tracks file by another reader than the one that made the group.
 
     Parameters
     ----------
+    tracks_format
+        The format of the file.
     path
         The tracks file.
     rule
@@ -162,7 +168,7 @@ def read_source(
         If the file cannot be read.
     """
     name = PROVED_BY[read_by]
-    read: _Read = reader_named(via, name).read_file
+    read: _Read = reader_named(tracks_format, name).read_file
     if read_by == "compiled":
         from tracks2zarr.tracks import column_reader
 
@@ -171,9 +177,11 @@ def read_source(
     return _read_with(read, name, path, rule, on_bytes)
 
 
-def read_source_by_rows(path: Path, rule: FrameRule, on_bytes: OnBytes) -> Source:
+def read_source_by_rows(
+    tracks_format: TracksFormat, path: Path, rule: FrameRule, on_bytes: OnBytes
+) -> Source:
     """Read a tracks file row by row; the parameters and errors are those of `read_source`."""
-    return _read_with(reader_named(via, "rows").read_file, "rows", path, rule, on_bytes)
+    return _read_with(reader_named(tracks_format, "rows").read_file, "rows", path, rule, on_bytes)
 
 
 def _read_with(

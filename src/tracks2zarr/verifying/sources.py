@@ -17,7 +17,7 @@ from tracks2zarr.planning.metadata_csv import ClipRow, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.tracks.files import digest_of
-from tracks2zarr.tracks.formats import UnrecognisedError
+from tracks2zarr.tracks.formats import UnrecognisedError, format_named
 from tracks2zarr.verifying.source_boxes import Source, read_source, read_source_by_rows
 from tracks2zarr.verifying.stored_group import StoredGroup
 
@@ -103,8 +103,9 @@ class VideoSources:
         """
         clip, read_by = self.plan.clips[number], self.receipt.clips[number].reader
         path, rule = self.path(clip), self.plan.frame_rule(clip)
-        by_rows = partial(read_source_by_rows, path, rule, _report)
-        by_another = partial(read_source, path, rule, read_by, _report)
+        tracks_format = format_named(self.plan.format)
+        by_rows = partial(read_source_by_rows, tracks_format, path, rule, _report)
+        by_another = partial(read_source, tracks_format, path, rule, read_by, _report)
         try:
             found = self._compared(stored, number, by_another)
         except UnrecognisedError:

@@ -1,0 +1,35 @@
+"""Every format of tracks files fulfils its interface, and no reader proves what it read."""
+
+from typing import get_args
+
+import pytest
+
+from tracks2zarr.tracks import column_reader, compiled_reader, row_reader, via
+from tracks2zarr.tracks.formats import (
+    FORMATS,
+    PROVED_BY,
+    ReaderName,
+    TracksFormat,
+    TracksReader,
+    format_named,
+    reader_named,
+)
+
+# mypy holds the modules to the interfaces
+A_FORMAT: TracksFormat = via
+READERS: tuple[TracksReader, ...] = (compiled_reader, column_reader, row_reader)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_has_its_name_and_its_readers(name: str) -> None:
+    tracks_format = format_named(name)
+    assert name == tracks_format.NAME
+    readers = [reader_named(tracks_format, reader) for reader in tracks_format.READERS]
+    assert list(tracks_format.READERS)[-1] == "rows", "the last one names the rows that are wrong"
+    assert all(callable(reader.read_file) for reader in readers)
+
+
+def test_no_reader_proves_what_it_read() -> None:
+    assert set(PROVED_BY) == {*get_args(ReaderName), None}
+    assert all(reader != proves for reader, proves in PROVED_BY.items())
+    assert PROVED_BY["compiled"] == "columns", "the fast proof is for what nearly all clips are"
