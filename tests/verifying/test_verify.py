@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import zarr
 from zarr.storage import LocalStore
 
 import tracks2zarr as tz
+from support.commands import call
 from support.sample import SAMPLE
 from support.tree import run_cli, snapshot
 from tracks2zarr.verifying import all_videos
@@ -142,6 +144,34 @@ def test_sources_are_what_counts(store: Path, name: str) -> None:
     assert any(said in p.what for p in found[VIDEO].problems), found[VIDEO].problems
     assert all(p.found and p.expected for p in found[VIDEO].problems)
     assert found[OTHER].ok
+
+
+def remove_group(store: Path) -> None:
+    shutil.rmtree(store / VIDEO)
+
+
+def change_a_chunk(store: Path) -> None:
+    path = chunk_files(store)[0]
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def change_a_box(store: Path) -> None:
+    CHANGES["position of a box"][0](store)
+    with_new_receipt(store)
+
+
+@pytest.mark.parametrize("damage", [remove_group, change_a_chunk, change_a_box])
+def test_the_remedy_is_a_command_that_works(store: Path, damage: Callable[[Path], None]) -> None:
+    before = snapshot(store)
+    damage(store)
+    tz.finalise(store)
+    (video,) = (v for v in tz.verify(store, workers=1).videos if v.video == VIDEO)
+    remedy = video.problems[0].remedy or ""
+    command = shlex.split(remedy.partition("tracks2zarr ")[2].partition(";")[0])
+    ended = call(*command)
+    assert ended.status == 0, ended.stderr
+    assert snapshot(store) == before
+    assert tz.verify(store, workers=1).ok
 
 
 def test_missing_group(store: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,7 @@ from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unverified import Unverified
 from tracks2zarr.store.video_state import State, state_of
-
-_AGAIN = (
-    "Run 'tracks2zarr create' again with --store-mode a; on a cluster, 'tracks2zarr slurm rerun'."
-)
+from tracks2zarr.verifying.remedies import create_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ def verify_video(task: VideoToVerify) -> VideoVerdict:
         state = state_of(store, task.plan)
         why = (problem,) if problem else ()
         return VideoVerdict(video, State.FAILED if state is State.DONE else state, why)
-    problems = list(_content_problems(store, receipt))
+    problems = list(_content_problems(store, receipt, _again(store, task.plan)))
     if not task.quick:
         problems += _source_problems(store, task, receipt)
     if any(problem.is_error for problem in problems):
@@ -102,7 +100,8 @@ def unverified_verdict(store: Store, note: Unverified) -> VideoVerdict:
     note
         What is known of the group.
     """
-    changes = tuple(_content_problems(store, note))
+    remedy = "Merge it again from the store that it was made in."
+    changes = tuple(_content_problems(store, note, remedy))
     problem = Problem(
         kind="unverified",
         what="A video was made by another workflow, so it cannot be verified.",
@@ -122,37 +121,40 @@ def _receipt_problem(store: Store, plan: VideoPlan, receipt: Receipt | None) -> 
         found = "a group without a receipt" if there else "no group"
         failure = store.read_failure(plan.video)
         why = f": {failure[0].what}" if failure else ""
-        return _problem(
-            store, plan.video, "not-finished", "The video is not finished.", found + why
-        )
+        what = "The video is not finished."
+        return _problem(store, plan, "not-finished", what, found + why)
     if not (store.group(plan.video) / "zarr.json").is_file():
-        return _problem(
-            store, plan.video, "group-missing", "The video's group is missing.", "no group"
-        )
+        return _problem(store, plan, "group-missing", "The video's group is missing.", "no group")
     if not receipt.holds(plan):
         what = "The video was converted from other input or settings than the store's plan says."
-        return _problem(store, plan.video, "other-plan", what, "a receipt of another plan")
+        return _problem(store, plan, "other-plan", what, "a receipt of another plan")
     return None
 
 
-def _problem(store: Store, video: str, kind: str, what: str, found: str) -> Problem:
+def _again(store: Store, plan: VideoPlan, *, replace: bool = False) -> str:
+    """Return the commands that convert a video again: on this machine, or on a cluster."""
+    rerun = shlex.join(["tracks2zarr", "slurm", "rerun", str(store.path)])
+    return f"Run: {create_command(store.path, plan, replace=replace)}; on a cluster: {rerun}"
+
+
+def _problem(store: Store, plan: VideoPlan, kind: str, what: str, found: str) -> Problem:
     return Problem(
         kind=kind,
         what=what,
-        file=str(store.group(video)),
+        file=str(store.group(plan.video)),
         found=found,
         expected="a group with a receipt that matches the plan",
-        remedy=_AGAIN,
-        video=video,
+        remedy=_again(store, plan, replace=kind == "other-plan"),
+        video=plan.video,
     )
 
 
-def _content_problems(store: Store, proof: Receipt | Unverified) -> Iterator[Problem]:
+def _content_problems(store: Store, proof: Receipt | Unverified, remedy: str) -> Iterator[Problem]:
     video, expected = proof.video, proof.content
     try:
         found = read_content(store.group(video))
     except OSError as error:
-        yield _unreadable(store, video, error)
+        yield _unreadable(store, video, error, remedy)
         return
     if found != expected:
         yield Problem(
@@ -161,7 +163,7 @@ def _content_problems(store: Store, proof: Receipt | Unverified) -> Iterator[Pro
             file=str(store.group(video)),
             found=_content_text(found),
             expected=_content_text(expected),
-            remedy=_AGAIN,
+            remedy=remedy,
             video=video,
         )
 
@@ -170,14 +172,14 @@ def _content_text(content: FolderContent) -> str:
     return f"{content.files} files, {content.size} bytes, {content.digest[:23]}…"
 
 
-def _unreadable(store: Store, video: str, error: Exception) -> Problem:
+def _unreadable(store: Store, video: str, error: Exception, remedy: str) -> Problem:
     return Problem(
         kind="group-unreadable",
         what="The group cannot be read.",
         file=str(store.group(video)),
         found=one_line(f"{type(error).__name__}: {error}"),
         expected="a group that zarr can read",
-        remedy=_AGAIN,
+        remedy=remedy,
         video=video,
     )
 
@@ -192,5 +194,5 @@ def _source_problems(store: Store, task: VideoToVerify, receipt: Receipt) -> lis
     try:
         problems += sources.problems()
     except Exception as error:  # a broken group can make any reader raise anything
-        problems.append(_unreadable(store, receipt.video, error))
+        problems.append(_unreadable(store, receipt.video, error, _again(store, receipt.plan)))
     return sorted(problems, key=lambda problem: not problem.is_error)

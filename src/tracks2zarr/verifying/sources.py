@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import glob
-import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.unfetched import annex_problem
@@ -18,6 +16,7 @@ from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.tracks.files import digest_of
 from tracks2zarr.tracks.formats import UnrecognisedError, format_named
+from tracks2zarr.verifying.remedies import create_command
 from tracks2zarr.verifying.source_boxes import Source, read_source, read_source_by_rows
 from tracks2zarr.verifying.stored_group import StoredGroup
 
@@ -57,24 +56,8 @@ class VideoSources:
 
     def command(self) -> str:
         """Return the whole command that converts the video again."""
-        plan, settings = self.plan, self.plan.settings
-        folders = {str(PurePosixPath(clip.source).parent) for clip in plan.clips}
-        below = "" if folders == {"."} else f"{folders.pop()}/" if len(folders) == 1 else "**/"
-        words = [
-            *("tracks2zarr", "create"),
-            str(self.tracks_dir or plan.clips[0].tracks_dir),
-            *(str(self.metadata), str(self.group.parent)),
-            *("--pattern", f"{below}{glob.escape(plan.video)}-*.csv"),
-            *(() if settings.frames == "clip" else ("--frames", settings.frames)),
-            *(() if settings.frame_regexp is None else ("--frame-regexp", settings.frame_regexp)),
-            *(
-                ()
-                if settings.individual_dim == "individual"
-                else ("--individual-dim", settings.individual_dim)
-            ),
-            *("--store-mode", "a", "--group-mode", "w"),
-        ]
-        return shlex.join(words)
+        store, places = self.group.parent, (self.tracks_dir, self.metadata_csv)
+        return create_command(store, self.plan, *places, replace=True)
 
     def problems(self) -> Iterator[Problem]:
         """Yield what the group has otherwise than its sources; absent sources are warnings."""
