@@ -61,10 +61,14 @@ class Commands:
 
     def wait(self, store: Path, *options: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         """Run ``wait`` when SLURM has ended all jobs of a store: it looks ever more rarely."""
+        self.until_ended(store)
+        return self.run("wait", store, *options, status=status)
+
+    def until_ended(self, store: Path) -> None:
+        """Wait until SLURM has ended all jobs of a store."""
         submissions = read_submissions(Store.at(store))
         jobs = {job for submission in submissions for job in submission.jobs}
         until(lambda: jobs.isdisjoint(self.slurm("squeue", "-ho", "%F").split()), pause=0.1)
-        return self.run("wait", store, *options, status=status)
 
     def slurm(self, *command: str, check: bool = True) -> str:
         """Run a client program of SLURM itself."""

@@ -70,8 +70,6 @@ def test_an_experiment_in_which_everything_goes_wrong(commands: Commands, tmp_pa
     job = job_of(store)
     commands.slurm("scontrol", "update", f"JobId={job}", "TimeLimit=60")  # until it is looked at
     with stopping_in_mid_write(store, KILLED, REQUEUED, TOO_LONG) as processes:
-        repeated = commands.run("submit", *inputs, store).stdout
-        assert "Nothing was submitted" in repeated
         commands.slurm("scancel", f"{job}_{CANCELLED}")
     os.kill(processes[KILLED], signal.SIGKILL)
     commands.slurm("scontrol", "requeue", f"{job}_{REQUEUED}")
@@ -161,9 +159,9 @@ def test_all_tasks_write_at_the_same_moment(commands: Commands, tmp_path: Path) 
         options = ("--prelude", prelude, "--verify", "none")
         commands.run("submit", *inputs, store, *options)
         job = job_of(store)
-        until(functools.partial(running, commands, job, 9))
+        until(functools.partial(running, commands, job, 9), pause=0.1)
         go.touch()
-        commands.wait(store, "--quiet")
+        commands.until_ended(store)
         assert snapshot(store) == expected
         assert temporary(store) == []
         with xr.open_datatree(store, engine="zarr", chunks={}) as tree:
@@ -250,6 +248,7 @@ def test_cancelled_while_running(commands: Commands, tmp_path: Path) -> None:
     commands.run("submit", *inputs, store)
     process = stop_in_mid_write(store, 1)
     until(lambda: commands.states(store)[name_of(2)] == "done", pause=0.3)
+    assert "Nothing was submitted" in commands.run("submit", *inputs, store).stdout
     said = commands.run("cancel", store).stdout
     assert said.startswith(f"Cancelled 1 task (job {job_of(store)}) and the last job\n")
     assert not Path(f"/proc/{process}").exists()
