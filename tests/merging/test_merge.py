@@ -441,6 +441,12 @@ def test_what_was_added_to_a_group_stays_in_the_target(one: Path, tmp_path: Path
     assert (one / "A" / "notes.txt").read_text() == "mine"
 
 
+def test_no_clip_is_lost_by_replacing(one: Path, tmp_path: Path) -> None:
+    more = create(tmp_path / "more.zarr", video("A", n_clips=2))
+    assert refused(more, one, on_conflict="replace") == ["clips-would-be-lost"]
+    assert tz.merge(one, [more], on_conflict="replace").ok
+
+
 # ---- which stores can be merged
 
 

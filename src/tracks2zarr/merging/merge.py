@@ -17,7 +17,7 @@ from tracks2zarr.merging.copying import copy_logs
 from tracks2zarr.merging.leaving_source import MovedVideos
 from tracks2zarr.merging.marking_older import mark_older
 from tracks2zarr.merging.one_video import MergedVideo, OnConflict, VideoMerger
-from tracks2zarr.merging.problems import conflict
+from tracks2zarr.merging.problems import clips_lost, conflict
 from tracks2zarr.merging.two_stores import (
     Match,
     can_move,
@@ -175,6 +175,8 @@ class _Merging:
                 if other is not None and match is Match.CONFLICT:
                     if not self._settles(other):
                         problems.append(conflict(there, other, self._remedy(other)))
+                    elif self.on_conflict == "replace" and (lost := clips_lost(there, other)):
+                        problems.append(lost)
                     if self.on_conflict == "skip":
                         continue
                 if match is not Match.SAME:
