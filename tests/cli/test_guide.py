@@ -111,7 +111,7 @@ def test_modes_of_the_guides_command(sample_store: Path, tmp_path: Path) -> None
     assert guide_call(store, "--zarr_mode_store", "a").status == 0
     assert snapshot(store) == snapshot(sample_store)
 
-    (store / "mark").touch()
+    (store / ".tracks2zarr" / "mark").touch()
     assert guide_call(store, "--zarr_mode_store", "w").status == 0, "w needs no confirmation"
     assert snapshot(store) == snapshot(sample_store)
 

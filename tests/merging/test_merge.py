@@ -5,19 +5,30 @@ import shutil
 import stat
 import subprocess
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import xarray as xr
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tracks2zarr as tz
 from support.commands import call, files_below
 from support.experiments import Experiment
-from support.merges import create, fates, plan_only, refused, tidy, video, whole
+from support.merges import (
+    create,
+    fates,
+    plan_only,
+    refused,
+    tidy,
+    video,
+    whole,
+    without_locks,
+)
 from support.tree import run_cli, snapshot
 from tracks2zarr.store.store import Store
 
@@ -381,6 +392,59 @@ def test_unfinished_groups_of_the_target_give_way(one: Path, two: Path, tmp_path
     fewer = create(tmp_path / "fewer.zarr", video("C"))
     Store.at(one).receipt_file("C").unlink()
     assert refused(one, fewer) == ["merge-conflict"]
+
+
+def put_notes(place: Path) -> None:
+    place.mkdir()
+    (place / "notes.txt").write_text("mine")
+
+
+def put_file(place: Path) -> None:
+    place.write_text("mine")
+
+
+def put_link(place: Path) -> None:
+    place.symlink_to("nowhere")
+
+
+def put_older_zarr(place: Path) -> None:
+    zarr.create_group(str(place), zarr_format=2).create_array("x", shape=(1,), dtype="int64")
+
+
+def put_array(place: Path) -> None:
+    zarr.create_group(str(place)).create_array("x", shape=(1,), dtype="int64")
+
+
+@pytest.mark.parametrize("copy", [True, False])
+@pytest.mark.parametrize("put", [put_notes, put_file, put_link, put_older_zarr, put_array])
+def test_what_is_not_ours_stays_in_the_target(
+    one: Path, two: Path, put: Callable[[Path], None], copy: bool
+) -> None:
+    put(one / "C")
+    before = without_locks(one)
+    for on_conflict in ("error", "replace"):
+        assert refused(one, two, copy=copy, on_conflict=on_conflict) == ["foreign-group"]
+    merged = tz.merge(one, [two], copy=copy, on_conflict="skip")
+    assert fates(merged)["C"] == "skipped"
+    held = without_locks(one)
+    assert {n: held[n] for n in before if n.startswith("C/")} == {
+        n: before[n] for n in before if n.startswith("C/")
+    }
+    assert os.path.lexists(one / "C")
+    assert (two / "C" / "zarr.json").is_file()
+
+
+def test_what_was_added_to_a_group_stays_in_the_target(one: Path, tmp_path: Path) -> None:
+    other = create(tmp_path / "other.zarr", video("A", x=7))
+    (one / "A" / "notes.txt").write_text("mine")
+    assert refused(one, other, on_conflict="replace") == ["foreign-group"]
+    assert (one / "A" / "notes.txt").read_text() == "mine"
+
+
+def test_no_clip_is_lost_by_replacing(one: Path, tmp_path: Path) -> None:
+    more = create(tmp_path / "more.zarr", video("A", n_clips=2))
+    assert refused(more, one, on_conflict="replace") == ["clips-would-be-lost"]
+    assert tz.merge(one, [more], on_conflict="replace").ok
 
 
 # ---- which stores can be merged

@@ -347,10 +347,13 @@ def test_foreign_group_is_kept(store: Path, tmp_path: Path) -> None:
     foreign = zarr.create_group(str(store / "C"), attributes={"made": "by hand"})
     foreign.create_array("x", shape=(1,), dtype="int64")
     made = experiment(C=(clip(0),))
-    assert refused(made, tmp_path / "c", store, store_mode="a") == ["foreign-group"]
+    for group_mode in ("w-", "w", "a"):
+        options = {"store_mode": "a", "group_mode": group_mode}
+        assert refused(made, tmp_path / "c", store, **options) == ["foreign-group"]
     finalised = tz.finalise(store)
     assert finalised.others == ("C",)
-    assert run(made, tmp_path / "c", store, store_mode="a", group_mode="w").ok
+    (store / "C").rename(tmp_path / "moved")
+    assert run(made, tmp_path / "c", store, store_mode="a").ok
     assert tz.finalise(store).others == ()
 
 
@@ -385,10 +388,11 @@ def test_a_group_moved_by_hand_is_not_lost(store: Path, tmp_path: Path) -> None:
     finalised = tz.finalise(store)
     assert finalised.unlisted == ("C",)
     made = experiment(C=(clip(0),))
-    for group_mode in ("w-", "a"):
+    for group_mode in ("w-", "w", "a"):
         options = {"store_mode": "a", "group_mode": group_mode}
         assert refused(made, tmp_path / "c", store, **options) == ["group-without-receipt"]
-    assert run(made, tmp_path / "c", store, store_mode="a", group_mode="w").ok
+    (store / "C").rename(tmp_path / "moved")
+    assert run(made, tmp_path / "c", store, store_mode="a").ok
     assert tz.finalise(store).unlisted == ()
 
 

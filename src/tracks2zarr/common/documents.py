@@ -62,7 +62,8 @@ class Document:
         """Raise `DocumentError` if the JSON that the document was made from contradicts it."""
 
     def write(self, path: Path) -> None:
-        """Write the document to a file, whole or not at all."""
+        """Write the document to a file, whole or not at all; its folder is made if missing."""
+        path.parent.mkdir(exist_ok=True)
         write_atomically(path, self.to_json().encode())
 
     @classmethod

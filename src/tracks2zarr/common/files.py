@@ -27,7 +27,7 @@ def write_atomically(
     Parameters
     ----------
     path
-        The file; its folder is made where it is missing.
+        The file, in a folder that is there.
     content
         Its new content.
     sync
@@ -35,7 +35,6 @@ def write_atomically(
     temporary
         Where the content is written first, on the same disk; beside the file by default.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary or path.with_name(f".{path.name}.new")
     with temporary.open("wb") as file:
         file.write(content)
@@ -64,11 +63,18 @@ def read_json(content: str | bytes) -> Any:
             raise ValueError("too deep") from None
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path, *, within: Path | None = None) -> None:
     """Make a folder, and those above it, where it is missing.
 
     Others may remove it at the same moment, as it is empty: `pathlib.Path.mkdir` fails then, also
     where it is told that the folder may be there.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    within
+        A folder above it that must be there: it is not made.
 
     Raises
     ------
@@ -77,11 +83,20 @@ def make_folder(path: Path) -> None:
     """
     for _ in range(_TRIES):
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            _make_folder(path, within)
             return
         except (FileExistsError, FileNotFoundError) as error:
             last = error
     raise last
+
+
+def _make_folder(path: Path, within: Path | None) -> None:
+    if within is None:
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    for folder in reversed([path, *path.parents]):
+        if folder.is_relative_to(within) and folder != within:
+            folder.mkdir(exist_ok=True)
 
 
 def remove_tree(path: Path) -> None:
@@ -127,21 +142,34 @@ def read_content(folder: Path) -> FolderContent:
 
 
 def count_files(folder: Path) -> tuple[int, int]:
-    """Return the number of files in a folder and their size in bytes, without reading them."""
-    sizes = [entry.stat(follow_symlinks=False).st_size for entry in _entries(folder)]
+    """Return the number of files in a folder and their size in bytes, without reading them.
+
+    A link to a file counts as that file, as it does where files are read.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a link leads nowhere, or the folder is not there.
+    """
+    sizes = [entry.stat().st_size for entry in _entries(folder)]
     return len(sizes), sum(sizes)
+
+
+def file_names(folder: Path) -> list[str]:
+    """Return the path of each file below a folder, from the folder on, with slashes; sorted."""
+    return sorted(_names(folder))
 
 
 def folder_stamp(folder: Path) -> str:
     """Return a digest of where a folder's files lie, their sizes and times; no file is read.
 
     An equal stamp later means that nobody has changed the folder. It is empty where the folder
-    cannot be listed, as when it is not there.
+    cannot be listed, as when it is not there, or a link in it leads nowhere.
     """
     found = []
     try:
         for entry in _entries(folder):
-            file = entry.stat(follow_symlinks=False)
+            file = entry.stat()
             where = file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns
             found.append(f"{os.fsencode(entry.path)!r} {where}")
     except OSError:
@@ -157,7 +185,7 @@ def _names(folder: Path) -> Iterator[str]:
 
 
 def _entries(folder: str | Path) -> Iterator[os.DirEntry[str]]:
-    """Yield the files below a folder; links are not followed."""
+    """Yield the files below a folder; links to folders are not followed."""
     folders: list[str | Path] = [folder]
     while folders:
         with os.scandir(folders.pop()) as entries:

@@ -20,7 +20,9 @@ class LockedError(Exception):
 
 
 @contextmanager
-def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+def locked(
+    path: Path, *, shared: bool = False, wait: bool = True, within: Path | None = None
+) -> Iterator[None]:
     """Hold a lock while a block runs. The file is made where it is missing, and stays.
 
     Parameters
@@ -31,6 +33,8 @@ def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[N
         Whether others may hold the lock at the same time, in the same way.
     wait
         Whether to wait for the lock where another process holds it.
+    within
+        A folder above the file that must be there; those between are made.
 
     Raises
     ------
@@ -42,25 +46,26 @@ def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[N
     On a file system without locks the block runs all the same: a store on such a file
     system must be written by one run at a time.
     """
-    handle = _acquire(path, shared=shared, wait=wait)
+    handle = _acquire(path, shared=shared, wait=wait, within=within)
     try:
         yield
     finally:
         os.close(handle)
 
 
-def _acquire(path: Path, *, shared: bool, wait: bool) -> int:
+def _acquire(path: Path, *, shared: bool, wait: bool, within: Path | None) -> int:
     operation = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
     while True:
-        make_folder(path.parent)
+        make_folder(path.parent, within=within)
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:
             continue  # the folder was removed meanwhile
         try:
-            _flock(handle, operation)
-            if _is_still(path, handle):
-                return handle
+            if not _is_renewed(path, handle):
+                _flock(handle, operation)
+                if _is_still(path, handle):
+                    return handle
         except BlockingIOError:
             os.close(handle)
             raise LockedError(str(path)) from None
@@ -68,6 +73,26 @@ def _acquire(path: Path, *, shared: bool, wait: bool) -> int:
             os.close(handle)
             raise
         os.close(handle)
+
+
+def _is_renewed(path: Path, handle: int) -> bool:
+    """Put a new file in the place of one that hard links share, and tell whether that was done.
+
+    A copy of a folder made of hard links would otherwise share its locks with the original. While
+    another process holds the lock, the file stays: that process may be at work in this folder.
+    """
+    if os.fstat(handle).st_nlink < 2:
+        return False
+    try:
+        _flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    if _is_still(path, handle):
+        renewed = path.with_name(f".{path.name}.new")
+        renewed.unlink(missing_ok=True)
+        renewed.touch(0o666)
+        renewed.replace(path)
+    return True
 
 
 def _flock(handle: int, operation: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tracks2zarr.common.files import file_names
 from tracks2zarr.common.problems import Problem
 
 #: An unlocked git-annex file without its content holds a line that begins so.
@@ -34,6 +35,13 @@ def annex_problem(path: Path) -> Problem | None:
     except OSError:
         return None  # reading the file itself will tell
     return None
+
+
+def unfetched_in(folder: Path) -> Problem | None:
+    """Return the problem of a file below a folder whose content is not there, or None."""
+    if not folder.is_dir():
+        return None
+    return next(filter(None, (annex_problem(folder / name) for name in file_names(folder))), None)
 
 
 def _problem(path: Path, kind: str, found: str) -> Problem:

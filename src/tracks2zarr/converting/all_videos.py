@@ -23,6 +23,7 @@ from tracks2zarr.parallel.processes import ProgressTable
 from tracks2zarr.parallel.workers import start_workers
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.group_mode import Decision, Mode
+from tracks2zarr.store.held_folder import StoreMovedError
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import receipt_if_done
 
@@ -60,7 +61,7 @@ class NoProgress:
 
 
 def video_tasks(
-    store: Path,
+    store: Store,
     plan: Plan,
     *,
     work_root: Path,
@@ -73,7 +74,7 @@ def video_tasks(
     Parameters
     ----------
     store
-        The folder of the store.
+        The store.
     plan
         The plan.
     work_root, group_mode, since
@@ -84,7 +85,8 @@ def video_tasks(
     slots = accumulate((len(video.clips) for video in plan.videos), initial=0)
     return [
         VideoTask(
-            store=store,
+            store=store.path,
+            folder=store.folder,
             work_root=work_root,
             plan=video,
             group_mode=group_mode,
@@ -117,7 +119,7 @@ def convert_videos(
     KeyboardInterrupt
         When the run was interrupted, and all workers have stopped.
     Tracks2ZarrError
-        If no worker can start.
+        If no worker can start, or the store was moved.
     """
     table = ProgressTable(sum(len(task.plan.clips) for task in tasks))
     left, total = list(tasks), sum(task.plan.size for task in tasks)
@@ -176,17 +178,19 @@ def _outcome(task: VideoTask, future: Future[Outcome], table: ProgressTable) -> 
     except BrokenExecutor:
         if table.is_stopped or not table.has_begun(task.slot):
             return None  # a new pool does it, or the next run
-        receipt = receipt_if_done(Store(task.store), task.plan)
+        receipt = receipt_if_done(Store(task.store, task.folder), task.plan)
         if receipt is not None:  # it was done, and its worker could not say so any more
             return Outcome(task.plan.video, Result.DONE, receipt=receipt)
         return _failed(task, _killed(task))
+    except StoreMovedError:
+        raise
     except Exception as error:
         return _failed(task, unexpected_problem(error))
 
 
 def _failed(task: VideoTask, problem: Problem) -> Outcome:
     """Return the outcome of a video whose worker could not tell of it, and record it."""
-    record_failure(Store(task.store), task.plan.video, [problem], {})
+    record_failure(Store(task.store, task.folder), task.plan.video, [problem], {})
     return Outcome(task.plan.video, Result.FAILED, problems=(problem,))
 
 

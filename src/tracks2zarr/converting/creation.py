@@ -25,7 +25,7 @@ from tracks2zarr.parallel.cores import available_cores
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.commit import recover_all
 from tracks2zarr.store.group_mode import Mode, join
-from tracks2zarr.store.root import finalise
+from tracks2zarr.store.root import finalise_store
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.store_mode import open_for_writing
 from tracks2zarr.store.video_state import State
@@ -130,7 +130,8 @@ def create(
     Raises
     ------
     Tracks2ZarrError
-        If the modes forbid the run; nothing has been done then.
+        If the modes forbid the run; nothing has been done then. If the store was moved or
+        removed meanwhile.
     TypeError
         If the plan is none, such as a path.
     ValueError
@@ -143,11 +144,11 @@ def create(
     target = Store.at(store)
     work_root = target.temp if temp is None else Path(os.path.realpath(temp))
     made_work_root = not work_root.exists()
-    with open_for_writing(target, plan, store_mode):
+    with open_for_writing(target, plan, store_mode), target.holding() as target:
         since = now()
         decisions = join(target, plan, group_mode, since=since)
         tasks = video_tasks(
-            target.path,
+            target,
             plan,
             work_root=work_root,
             group_mode=group_mode,
@@ -199,7 +200,7 @@ def prepare(plan: Plan, store: str | os.PathLike[str], *, group_mode: Mode = "w-
     """
     _check_arguments(plan, "a", group_mode, None)
     target = Store.at(store)
-    with open_for_writing(target, plan, "a"):
+    with open_for_writing(target, plan, "a"), target.holding() as target:
         join(target, plan, group_mode, since=now())
 
 
@@ -207,7 +208,7 @@ def _finish(store: Store, work_root: Path) -> tuple[Mapping[str, State], tuple[P
     """Remove what dead attempts left, and list the finished videos in the root."""
     recover_all(store, {work_root})
     try:
-        return finalise(store.path).missing, ()
+        return finalise_store(store).missing, ()
     except Tracks2ZarrError as error:
         return {}, error.problems
     except OSError as error:

@@ -23,6 +23,8 @@ from tracks2zarr.parallel.threads import importing_in_background
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commit import Attempt, recover
 from tracks2zarr.store.group_mode import Action, Decision, Mode, decide
+from tracks2zarr.store.held_folder import FolderId, StoreMovedError
+from tracks2zarr.store.planned import other_plan_problem
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
 
@@ -63,6 +65,8 @@ class VideoTask:
         What was decided for the video when its plan was joined; None where nothing was.
     slot
         The place of the first clip in the run's table of progress.
+    folder
+        The device and the inode of the store's folder, which the run holds on to.
     """
 
     store: Path
@@ -72,6 +76,7 @@ class VideoTask:
     since: str
     decision: Decision | None = None
     slot: int = 0
+    folder: FolderId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +102,13 @@ def convert_video(task: VideoTask) -> Outcome:
     Returns
     -------
     Outcome
+
+    Raises
+    ------
+    StoreMovedError
+        If the store is no longer where it was when the run began.
     """
-    store, video = Store(task.store), task.plan.video
+    store, video = Store(task.store, task.folder), task.plan.video
     try:
         with store.video_lock(video):
             return convert_locked(store, task)
@@ -123,8 +133,11 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
         if decision.action is Action.SKIP:
             receipt = store.read_receipt(video)
             return Outcome(video, Result.SKIPPED, receipt, _problems_of(decision))
+        _check_planned(store, decision)
         receipt = _attempt(store, task, decision)
         return Outcome(video, Result.DONE, receipt, (*_problems_of(decision), *receipt.warnings))
+    except StoreMovedError:
+        raise
     except Tracks2ZarrError as error:
         problems = error.problems
     except OSError as error:
@@ -145,6 +158,13 @@ def _problems_of(decision: Decision) -> tuple[Problem, ...]:
     return (decision.problem,) if decision.problem else ()
 
 
+def _check_planned(store: Store, decision: Decision) -> None:
+    """Check that no other run has planned the video otherwise since this one did."""
+    problem = other_plan_problem(store, decision.plan)
+    if problem is not None:
+        raise Tracks2ZarrError(problem)
+
+
 def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:
     """Convert the video in an attempt's folder, and commit it."""
     attempt = Attempt.begin(store, task.plan.video, task.work_root)
@@ -153,6 +173,7 @@ def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:
         with clock.step("parse"), importing_in_background(*_IMPORTED):
             clips = _read_clips(attempt, task, decision)
         receipt = _write(attempt, decision.plan, clips, clock)
+        _check_planned(store, decision)
         attempt.commit(receipt)
     finally:
         attempt.end(task.plan.video)

@@ -53,16 +53,17 @@ def run_task(
     KeyboardInterrupt
         When the task was stopped; its record says so.
     """
-    store, waited = Store(task.store), False
-    while True:
-        try:
-            with store.video_lock(task.plan.video):
-                return _recorded(store, task, place)
-        except LockedError:
-            if not waited:
-                on_wait()
-            waited = True
-            time.sleep(_BUSY_SECONDS)
+    waited = False
+    with Store(task.store, task.folder).holding() as store:
+        while True:
+            try:
+                with store.video_lock(task.plan.video):
+                    return _recorded(store, task, place)
+            except LockedError:
+                if not waited:
+                    on_wait()
+                waited = True
+                time.sleep(_BUSY_SECONDS)
 
 
 def _recorded(store: Store, task: VideoTask, place: Place) -> Outcome:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from tracks2zarr.common.files import remove_if_empty
+from tracks2zarr.common.files import make_folder, remove_if_empty
 from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.store import Store
 
@@ -104,7 +104,7 @@ def copy_logs(source: Store, target: Store, *, move: bool) -> int:
 
 def _copy_log(path: Path, wanted: Path, target: Store) -> None:
     """Copy a log to the first name that is free, unless an equal one has one of them."""
-    wanted.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(wanted.parent, within=target.path)
     for number in count():
         name = wanted.name if number == 0 else f"{wanted.stem}.{number}{wanted.suffix}"
         place = wanted.with_name(name)

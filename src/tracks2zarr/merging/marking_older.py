@@ -94,9 +94,9 @@ def _mark(one: VideoInStore, dim: IndividualDim | None) -> None:
     store, before = one.store, read_content(one.group)
     if one.note is not None and one.note.content != before:
         return  # it was changed since; `verify` says so
+    if one.note is None:  # also before it is renamed: only what is marked may be replaced
+        store.write_note(rename_and_describe(one, one.group, before, None, ""))
     if dim is None or individual_dim(one.group) == dim:
-        if one.note is None:
-            store.write_note(rename_and_describe(one, one.group, before, None, ""))
         return
     attempt = Attempt.begin(store, one.video, store.temp)
     try:

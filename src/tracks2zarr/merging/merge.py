@@ -17,21 +17,21 @@ from tracks2zarr.merging.copying import copy_logs
 from tracks2zarr.merging.leaving_source import MovedVideos
 from tracks2zarr.merging.marking_older import mark_older
 from tracks2zarr.merging.one_video import MergedVideo, OnConflict, VideoMerger
-from tracks2zarr.merging.problems import conflict
+from tracks2zarr.merging.problems import clips_lost, conflict
 from tracks2zarr.merging.two_stores import (
     Match,
-    PlanView,
     can_move,
     compare,
     videos_of,
 )
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.commit import recover_all
+from tracks2zarr.store.ownership import foreign_problem
 from tracks2zarr.store.paths import OWN_FOLDER
-from tracks2zarr.store.root import Finalised, finalise
+from tracks2zarr.store.root import Finalised, finalise_store
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.store_mode import open_for_writing
-from tracks2zarr.store.video_state import VideoInStore
+from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +148,11 @@ class _Merging:
                 elif (source.path / OWN_FOLDER).is_dir():
                     with suppress(OSError):  # a source that is read-only
                         stack.enter_context(source.run_lock())
+            self.sources = [stack.enter_context(source.holding()) for source in self.sources]
             if not self.target.exists():
                 self.refuse_conflicts()  # before it is made
             stack.enter_context(open_for_writing(self.target, Plan(()), "a"))
+            self.target = stack.enter_context(self.target.holding())
             recover_all(self.target)
             yield
 
@@ -165,17 +167,32 @@ class _Merging:
             for video, there in videos_of(source).items():
                 if not can_move(there):
                     continue
+                if self.on_conflict != "skip" and (problem := self._forbidden(video)):
+                    problems.append(problem)
+                    continue
                 other = have.get(video)
                 match = Match.NEW if other is None else compare(there, other)
                 if other is not None and match is Match.CONFLICT:
                     if not self._settles(other):
                         problems.append(conflict(there, other, self._remedy(other)))
+                    elif self.on_conflict == "replace" and (lost := clips_lost(there, other)):
+                        problems.append(lost)
                     if self.on_conflict == "skip":
                         continue
                 if match is not Match.SAME:
                     have[video] = there
         if problems:
             raise Tracks2ZarrError(problems)
+
+    def _forbidden(self, video: str) -> Problem | None:
+        """Return the problem of what lies in a video's place in the target, if it must stay.
+
+        What the older workflow made may go: it gets its note when the merge begins.
+        """
+        there = video_in_store(self.target, video, None)
+        if there.state is State.UNKNOWN and can_move(there):
+            return None
+        return foreign_problem(self.target, video)
 
     def _settles(self, other: VideoInStore) -> bool:
         """Tell whether what was asked for settles a conflict with this video."""
@@ -198,7 +215,7 @@ class _Merging:
             if not self.copy:
                 for source in self.sources:
                     self._finalise_source(source)
-            finalised = finalise(self.target.path)
+            finalised = finalise_store(self.target)
         emptied = [] if self.copy else [s.path for s in self.sources if not s.groups()]
         return Merged(
             target=self.target.path,
@@ -211,7 +228,7 @@ class _Merging:
 
     def _finalise_source(self, source: Store) -> None:
         try:
-            finalise(source.path)
+            finalise_store(source)
         except Tracks2ZarrError as error:
             self.problems += error.problems
 
@@ -223,8 +240,6 @@ class _Merging:
             copy=self.copy,
             on_conflict=self.on_conflict,
             individual_dim=self.individual_dim,
-            source_plan=PlanView(source),
-            target_plan=PlanView(self.target),
             moved=MovedVideos(source),
         )
         videos = list(videos_of(source))

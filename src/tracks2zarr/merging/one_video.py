@@ -22,10 +22,12 @@ from tracks2zarr.merging import problems
 from tracks2zarr.merging.copying import copy_folder
 from tracks2zarr.merging.leaving_source import MovedVideos
 from tracks2zarr.merging.marking_older import rename_and_describe
-from tracks2zarr.merging.two_stores import Match, PlanView, can_move, compare
+from tracks2zarr.merging.two_stores import Match, can_move, compare
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.commit import Attempt, recover
+from tracks2zarr.store.ownership import foreign_problem
 from tracks2zarr.store.paths import OWN_FOLDER
+from tracks2zarr.store.planned import planned_video
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unverified import Unverified
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
@@ -88,8 +90,6 @@ class VideoMerger:
         What to do where the target has a video, and not the same of it.
     individual_dim
         The name that the dimension of individuals gets in groups of the older workflow.
-    source_plan, target_plan
-        The plans of the source and of the target.
     moved
         The videos that the source has given away.
     """
@@ -99,8 +99,6 @@ class VideoMerger:
     copy: bool
     on_conflict: OnConflict
     individual_dim: IndividualDim | None
-    source_plan: PlanView
-    target_plan: PlanView
     moved: MovedVideos
 
     def merge(self, video: str) -> MergedVideo:
@@ -110,9 +108,9 @@ class VideoMerger:
         """
         try:
             with self._locked(video):
-                plan = self.source_plan.get(video)
+                plan = planned_video(self.source, video)
                 source = video_in_store(self.source, video, plan, holds_lock=True)
-                plan = self.target_plan.get(video)
+                plan = planned_video(self.target, video)
                 target = video_in_store(self.target, video, plan, holds_lock=True)
                 return self._merge_locked(source, target)
         except LockedError as error:
@@ -151,6 +149,11 @@ class VideoMerger:
             remedy = "Another run put it there meanwhile. Merge again."
             problem = problems.conflict(source, target, remedy)
             return self._ended(video, Fate.LEFT, source.state, problem)
+        foreign = foreign_problem(self.target, video)
+        if foreign is not None:
+            fate = Fate.SKIPPED if self.on_conflict == "skip" else Fate.LEFT
+            problem = None if self.on_conflict == "skip" else foreign
+            return self._ended(video, fate, source.state, problem)
         return self._transfer(source)
 
     def _leave_to_target(self, source: VideoInStore, target: VideoInStore) -> MergedVideo:
@@ -213,14 +216,15 @@ class VideoMerger:
     def _add_to_plan(self, plan: VideoPlan) -> None:
         """Add a video's plan to the target's, or replace it there."""
         with self.target.root_lock():
-            if self.target_plan.get(plan.video) != plan:
+            if planned_video(self.target, plan.video) != plan:
                 self.target.write_plan(self.target.read_plan().joined(Plan((plan,))))
 
     def _copy_record(self, source: VideoInStore) -> None:
         """Copy what tasks recorded of the video; it is in the target before the receipt is."""
         path = source.store.record_file(source.video)
         if path.is_file():
-            write_atomically(self.target.record_file(source.video), path.read_bytes())
+            record = self.target.to_write(self.target.record_file(source.video))
+            write_atomically(record, path.read_bytes())
 
     def _complete(self, source: VideoInStore, target: VideoInStore) -> None:
         """Do what a killed merge, or a move by hand, did not come to, where the group is there."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, comma_list
 from tracks2zarr.merging.older_groups import why_not
+from tracks2zarr.store.ownership import moving_away
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import State, VideoInStore
 
@@ -34,6 +35,26 @@ def _described(one: VideoInStore) -> str:
     return (
         f"{clips}, {one.receipt.n_boxes:,} boxes, '{plan.settings.individual_dim}',"
         f" finished {when} UTC, {one.receipt.content.digest[7:15]}"
+    )
+
+
+def clips_lost(source: VideoInStore, target: VideoInStore) -> Problem | None:
+    """Return the problem of a video that would lose clips if the source's replaced it, or None."""
+    names = source.store.clip_ids(source.video)
+    clips = target.receipt.plan.clips if target.receipt and target.has_group else ()
+    lost = [clip.clip for clip in clips if clip.clip not in names]
+    if not lost:
+        return None
+    command = moving_away(target.store, [target.group])
+    return Problem(
+        kind="clips-would-be-lost",
+        what="The target holds clips of the video that the source does not have.",
+        file=str(target.group),
+        found=comma_list(lost),
+        expected="all clips that the target holds",
+        remedy="Pass --on-conflict skip to keep the target's video. To take the source's without"
+        f" these clips, move the target's away first: {command}",
+        video=source.video,
     )
 
 

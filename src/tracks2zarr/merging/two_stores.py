@@ -6,7 +6,6 @@ from enum import StrEnum
 
 from tracks2zarr.common.files import read_content
 from tracks2zarr.merging.older_groups import why_not
-from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
@@ -35,32 +34,6 @@ def videos_of(store: Store) -> dict[str, VideoInStore]:
     receipts = {path.stem for path in store.receipt_file("any").parent.glob("*.json")}
     names = sorted({*plans, *store.groups(), *receipts})
     return {name: video_in_store(store, name, plans.get(name)) for name in names}
-
-
-class PlanView:
-    """The plan of a store as it is on the disk; it is read again only where it has changed.
-
-    Parameters
-    ----------
-    store
-        The store.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._seen: tuple[int, int] | None = None
-        self._plans: dict[str, VideoPlan] = {}
-
-    def get(self, video: str) -> VideoPlan | None:
-        """Return the plan of a video, or None where there is none now."""
-        try:
-            found = self._store.plan_file.stat()
-        except FileNotFoundError:
-            return None
-        if self._seen != (found.st_ino, found.st_mtime_ns):
-            self._plans = self._store.read_plan().by_id
-            self._seen = found.st_ino, found.st_mtime_ns
-        return self._plans.get(video)
 
 
 class Match(StrEnum):

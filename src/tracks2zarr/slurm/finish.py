@@ -11,7 +11,7 @@ from tracks2zarr.slurm.queueing import Verify
 from tracks2zarr.slurm.status import status, status_with_accounting
 from tracks2zarr.slurm.status_values import StoreStatus
 from tracks2zarr.store.existing import existing_store
-from tracks2zarr.store.root import Finalised, finalise
+from tracks2zarr.store.root import Finalised, finalise_store
 from tracks2zarr.verifying.all_videos import Verification, verify
 
 
@@ -71,11 +71,11 @@ def finish(
         If there is no store, or its plan cannot be read.
     """
     there, slurm = existing_store(store), slurm or Slurm()
-    with there.run_lock():
+    with there.holding() as there, there.run_lock():
         with there.queue_lock():
             before = status_with_accounting(there.path, slurm)
             record_ended_tasks(there, before)
-            finalised = finalise(there.path)
+            finalised = finalise_store(there)
             clean_up_ended_tasks(there, before)
         verification = None
         if check != "none":

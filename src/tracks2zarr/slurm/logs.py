@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tracks2zarr.common.files import make_folder
 from tracks2zarr.slurm.client import TaskId
 from tracks2zarr.slurm.submission import SubmittedTasks
 from tracks2zarr.store.store import Store
@@ -89,7 +90,7 @@ def _is_failed_attempt(store: Store, video: str, task: TaskId) -> bool:
 
 def move_logs(files: Iterable[Path], folder: Path) -> None:
     """Move logs into a folder, read-only; none takes the place of another."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, within=folder.parent)
     for path in files:
         with contextlib.suppress(OSError):  # gone, or somebody else's: a log is not worth more
             _move_log(path, folder)

@@ -134,7 +134,7 @@ class Submission(Document):
 def write_submission(store: Store, submission: Submission) -> Path:
     """Write a submission into its store, and return the file; its first job names it."""
     path = store.submissions_folder / f"{submission.arrays[0].job}.json"
-    submission.write(path)
+    submission.write(store.to_write(path))
     return path
 
 

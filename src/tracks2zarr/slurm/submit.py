@@ -101,7 +101,11 @@ def submit(
         if script.JOB in str(path):
             path = _submit_videos(jobs, path, plan.videos, everything, options)
         target = Store.at(path)
-        with open_for_writing(target, plan, store_mode) as is_new, target.queue_lock():
+        with (
+            open_for_writing(target, plan, store_mode) as is_new,
+            target.holding() as target,
+            target.queue_lock(),
+        ):
             target.logs.mkdir(exist_ok=True)
             decisions = join(target, plan, group_mode, since=since)
             if is_new:

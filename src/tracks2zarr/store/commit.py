@@ -14,6 +14,7 @@ All functions here run under the lock of the video.
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,7 +27,9 @@ from tracks2zarr.common.files import (
     remove_tree,
 )
 from tracks2zarr.common.locks import LockedError
+from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.store.attempts import attempt_name, attempts_in, video_of_attempt
+from tracks2zarr.store.ownership import foreign_problem
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unverified import Unverified
@@ -58,6 +61,7 @@ class Attempt:
         """Make the folder of a new attempt."""
         name = attempt_name(store, video)
         work = work_root / name
+        store.check_held()
         while True:
             make_folder(work_root)
             try:
@@ -97,13 +101,17 @@ class Attempt:
         ------
         OSError
             If a copy from another disk is not what was written, or the disk is full.
+        Tracks2ZarrError
+            If what lies in the group's place is not ours, or the store was moved.
         """
         video = proof.video
         target, aside = self.store.group(video), self.sibling / "aside"
         group = self._on_the_stores_disk(proof)
+        self.store.check_held()
+        _check_is_ours(self.store, video)
         if isinstance(proof, Unverified):
             proof.write(self.sibling / _NOTE)
-        if target.exists():
+        if os.path.lexists(target):
             target.rename(aside)
         group.rename(target)
         if isinstance(proof, Unverified):
@@ -132,9 +140,14 @@ class Attempt:
     def end(self, video: str) -> None:
         """Remove what the attempt left, and the folder beside the store where it is empty.
 
-        An older group that was set aside, and was not replaced after all, is put back.
+        An older group that was set aside, and was not replaced after all, is put back. Where the
+        store is no longer at its path, that waits for the next run.
         """
-        recover(self.store, video, {self.work.parent})
+        if self.store.is_held():
+            recover(self.store, video, {self.work.parent})
+        elif not (self.sibling / "aside").exists():
+            remove_tree(self.work)
+            remove_tree(self.sibling)
         for folder in {self.sibling.parent, *self.store.temps()}:
             remove_if_empty(folder)
 
@@ -206,8 +219,16 @@ def _is_committed(store: Store, video: str, folder: Path) -> bool:
 def _put_back(store: Store, video: str, aside: Path) -> None:
     """Return an older group to its place; the one that was to replace it has no receipt."""
     target = store.group(video)
-    if target.exists():
+    _check_is_ours(store, video)
+    if os.path.lexists(target):
         unproved = aside.with_name("unproved")
         remove_tree(unproved)
         target.rename(unproved)
     aside.rename(target)
+
+
+def _check_is_ours(store: Store, video: str) -> None:
+    """Check that a video's place holds nothing that must not be moved away."""
+    problem = foreign_problem(store, video)
+    if problem is not None:
+        raise Tracks2ZarrError(problem)

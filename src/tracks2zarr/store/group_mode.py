@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -11,9 +12,13 @@ from typing import Literal
 
 from tracks2zarr.common.files import folder_stamp
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
+from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.planning.plan import ClipPlan, Plan, VideoPlan
+from tracks2zarr.store.ownership import foreign_problem, moving_away
+from tracks2zarr.store.planned import busy_problem
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
+from tracks2zarr.store.unverified import Unverified
 
 #: ``w-``: fail if it is there; ``w``: replace it; ``a``: add to it.
 Mode = Literal["w-", "w", "a"]
@@ -86,12 +91,17 @@ def join(
     decisions = _decide_all(store, plan, mode, since, {})
     with store.root_lock():
         decisions = _decide_all(store, plan, mode, since, decisions)
+        busy = [video for video in plan.videos if video.video not in decisions]
+        decisions |= _refused_as_busy(store, busy, mode)
         refused = {v: d.problem for v, d in decisions.items() if d.action is Action.REFUSE}
         if refused and not keep_going:
             raise Tracks2ZarrError(problem for problem in refused.values() if problem)
-        wanted = plan.by_id | {v: d.plan for v, d in decisions.items()}
+        there = store.read_plan()
+        planned = there.by_id
+        wanted = {video.video: planned.get(video.video, video) for video in busy}
+        wanted |= {v: d.plan for v, d in decisions.items()}
         added = tuple(video for name, video in wanted.items() if name not in refused)
-        store.write_plan(store.read_plan().joined(Plan(added)))
+        store.write_plan(there.joined(Plan(added)))
     return decisions
 
 
@@ -103,6 +113,15 @@ def _decide_all(
         video.video: decide(store, video, mode, since=since, earlier=earlier.get(video.video))
         for video in plan.videos
         if not store.is_running(video.video)
+    }
+
+
+def _refused_as_busy(store: Store, busy: list[VideoPlan], mode: Mode) -> dict[str, Decision]:
+    """Refuse the videos that another run is converting by another plan."""
+    return {
+        video.video: Decision(Action.REFUSE, video, problem=problem)
+        for video in busy
+        if (problem := busy_problem(store, video, adds=mode == "a"))
     }
 
 
@@ -133,7 +152,18 @@ def decide(
     seen = _seen(store, plan.video)  # before it is read: what changes meanwhile is noticed
     if earlier is not None and earlier.seen == seen:
         return earlier
-    return replace(_decide(store, plan, mode, since), seen=seen)
+    decision = _decide(store, plan, mode, since)
+    if decision.action is Action.WRITE and (problem := _what_forbids(store, plan.video)):
+        decision = Decision(Action.REFUSE, plan, problem=problem)
+    return replace(decision, seen=seen)
+
+
+def _what_forbids(store: Store, video: str) -> Problem | None:
+    """Return why a video's group may be replaced in no mode, or None."""
+    problem = foreign_problem(store, video)
+    if problem is None and (unfetched := unfetched_in(store.group(video))):
+        problem = replace(unfetched, video=video)
+    return problem
 
 
 def _seen(store: Store, video: str) -> str:
@@ -155,7 +185,7 @@ def _decide(store: Store, plan: VideoPlan, mode: Mode, since: str) -> Decision:
     if same and (mode != "w" or receipt.finished >= since):
         return Decision(Action.SKIP, receipt.plan)
     if mode == "w":
-        return Decision(Action.WRITE, plan)
+        return _replace(store, plan, receipt)
     if mode == "w-":
         return Decision(Action.REFUSE, plan, problem=_is_there(store, plan, receipt))
     return _add(store, plan, receipt)
@@ -163,23 +193,27 @@ def _decide(store: Store, plan: VideoPlan, mode: Mode, since: str) -> Decision:
 
 def _without_receipt(store: Store, plan: VideoPlan, mode: Mode) -> Decision:
     """Decide for a video without a valid receipt: unfinished, or made by somebody else."""
-    if not store.has_group(plan.video) or mode == "w":
+    note = store.unverified(plan.video)
+    if note is not None and mode != "w":
+        return Decision(Action.REFUSE, plan, problem=_is_unverified(store, note))
+    if note is not None or not store.has_group(plan.video):
         return Decision(Action.WRITE, plan)
-    if store.is_from_tracks2zarr(plan.video):
-        lost = sorted(store.clip_ids(plan.video) - {clip.clip for clip in plan.clips})
-        if not lost:  # what a run of this plan left behind
-            return Decision(Action.WRITE, plan)
-        return Decision(Action.REFUSE, plan, problem=_without_proof(store, plan, lost))
-    problem = Problem(
-        kind="foreign-group",
-        what="The store holds a group of this name that tracks2zarr did not write.",
-        file=str(store.group(plan.video)),
-        found="a group without a receipt",
+    lost = sorted(store.clip_ids(plan.video) - _clip_ids(plan))
+    if not lost or not store.is_from_tracks2zarr(plan.video):
+        return Decision(Action.WRITE, plan)  # what a run of this plan left, or not ours
+    return Decision(Action.REFUSE, plan, problem=_without_proof(store, plan, lost))
+
+
+def _is_unverified(store: Store, note: Unverified) -> Problem:
+    return Problem(
+        kind="unverified-group",
+        what="The store holds a group of the video that tracks2zarr did not write.",
+        file=str(store.group(note.video)),
+        found=note.why(),
         expected="no such group, or one that tracks2zarr wrote",
         remedy="Pass --group-mode w to replace it, or another store.",
-        video=plan.video,
+        video=note.video,
     )
-    return Decision(Action.REFUSE, plan, problem=problem)
 
 
 def _without_proof(store: Store, plan: VideoPlan, lost: list[str]) -> Problem:
@@ -189,7 +223,8 @@ def _without_proof(store: Store, plan: VideoPlan, lost: list[str]) -> Problem:
         file=str(store.group(plan.video)),
         found=f"{comma_list(lost)}, of which the plan knows nothing",
         expected="a receipt in .tracks2zarr, as a store has that was copied as a whole",
-        remedy="Copy the store again, with .tracks2zarr; or replace the video: --group-mode w.",
+        remedy="Copy the store again, with .tracks2zarr; or move the group away: "
+        + _moving_away(store, plan),
         video=plan.video,
     )
 
@@ -199,13 +234,40 @@ def _damaged(store: Store, plan: VideoPlan, receipt: Receipt, mode: Mode) -> Dec
 
     With ``a``, the clips that the plan lacks are made anew, too, from where they came.
     """
-    planned = {clip.clip for clip in plan.clips}
-    lacking = [clip for clip in receipt.plan.clips if clip.clip not in planned]
-    if mode != "a" or not lacking:
+    lacking = [clip for clip in receipt.plan.clips if clip.clip not in _clip_ids(plan)]
+    if mode != "a":
+        return _replace(store, plan, receipt)
+    if not lacking:
         return Decision(Action.WRITE, plan)
     if (receipt.plan.fps, receipt.plan.settings) != (plan.fps, plan.settings):
         return Decision(Action.REFUSE, plan, problem=_is_there(store, plan, receipt))
     return Decision(Action.WRITE, plan.with_clips([*plan.clips, *lacking]))
+
+
+def _replace(store: Store, plan: VideoPlan, receipt: Receipt) -> Decision:
+    """Decide for a group that is to be replaced: no clip of it may be lost."""
+    lost = sorted(_clip_ids(receipt.plan) - _clip_ids(plan))
+    if not lost or not os.path.lexists(store.group(plan.video)):
+        return Decision(Action.WRITE, plan)
+    problem = Problem(
+        kind="clips-would-be-lost",
+        what="The store holds clips of the video that this run would remove.",
+        file=str(store.group(plan.video)),
+        found=f"{comma_list(lost)}, of which this run has no tracks file",
+        expected="all clips that the store holds",
+        remedy="Bring their tracks files back, or pass --group-mode a to keep the clips. To convert"
+        f" the video without them, move it away first: {_moving_away(store, plan)}",
+        video=plan.video,
+    )
+    return Decision(Action.REFUSE, plan, problem=problem)
+
+
+def _clip_ids(plan: VideoPlan) -> set[str]:
+    return {clip.clip for clip in plan.clips}
+
+
+def _moving_away(store: Store, plan: VideoPlan) -> str:
+    return moving_away(store, [store.group(plan.video)])
 
 
 def _is_there(store: Store, plan: VideoPlan, receipt: Receipt) -> Problem:
@@ -216,12 +278,12 @@ def _is_there(store: Store, plan: VideoPlan, receipt: Receipt) -> Problem:
         found=f"{plan.video}, finished {receipt.finished[:16].replace('T', ' ')} UTC:"
         f" {_what_differs(plan, receipt)}",
         expected="no such video, or the same input and settings",
-        remedy=_remedy(plan, receipt),
+        remedy=_remedy(store, plan, receipt),
         video=plan.video,
     )
 
 
-def _remedy(plan: VideoPlan, receipt: Receipt) -> str:
+def _remedy(store: Store, plan: VideoPlan, receipt: Receipt) -> str:
     have = {clip.clip: clip for clip in receipt.plan.clips}
     kept = [clip for clip in plan.clips if clip.clip in have]
     gone = sorted(have.keys() - {clip.clip for clip in plan.clips})
@@ -233,9 +295,14 @@ def _remedy(plan: VideoPlan, receipt: Receipt) -> str:
         add = "--group-mode a to add the clips that it lacks, "
     elif is_same:
         add = "--group-mode a to keep it as it is, "
-    replaced = f"replace it, which removes {comma_list(gone)}" if gone else "replace it"
     only = f"with --pattern '{glob.escape(plan.video)}-*' to leave the others as they are"
-    return f"Pass --group-mode w to {replaced} ({only}), {add}or another store."
+    if not gone:
+        return f"Pass --group-mode w to replace it ({only}), {add}or another store."
+    ways = f"Pass {add}or another store" if add else "Use another store"
+    return (
+        f"{ways}. To replace it, which removes {comma_list(gone)}, move it away"
+        f" first ({only}): {_moving_away(store, plan)}"
+    )
 
 
 def _what_differs(plan: VideoPlan, receipt: Receipt) -> str:

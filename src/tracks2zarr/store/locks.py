@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from tracks2zarr.common.locks import is_locked, locked
+from tracks2zarr.store.held_folder import check_is_at, held_folder, is_at
 from tracks2zarr.store.paths import OWN_FOLDER, StorePaths
 
 
 @dataclass(frozen=True, slots=True)
 class StoreLocks(StorePaths):
-    """The paths of a store, and its locks."""
+    """The paths of a store, its locks, and its folder, which a run holds on to."""
+
+    @contextmanager
+    def holding(self) -> Iterator[Self]:
+        """Hold on to the store's folder while a block runs.
+
+        Yields
+        ------
+        StoreLocks
+            The same store. What it locks and writes, it does in this folder or not at all.
+
+        Raises
+        ------
+        StoreMovedError
+            If the folder is not there, or not the one that is held already.
+        """
+        self.check_held()
+        with held_folder(self.path) as folder:
+            yield replace(self, folder=folder)
+
+    def is_held(self) -> bool:
+        """Tell whether the store still lies at its path, where a run holds on to it."""
+        return self.folder is None or is_at(self.path, self.folder)
+
+    def check_held(self) -> None:
+        """Check that the store still lies at its path, where a run holds on to it.
+
+        Raises
+        ------
+        StoreMovedError
+            If it was moved or removed.
+        """
+        if self.folder is not None:
+            check_is_at(self.path, self.folder)
 
     @property
     def lock_folder(self) -> Path:
@@ -22,21 +58,27 @@ class StoreLocks(StorePaths):
     def _lock_file(self, name: str) -> Path:
         return self.lock_folder / name
 
+    @contextmanager
+    def _locked(self, name: str, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+        self.check_held()
+        with locked(self._lock_file(name), shared=shared, wait=wait, within=self.path):
+            yield
+
     def run_lock(self, *, alone: bool = False) -> AbstractContextManager[None]:
         """Return the lock that every run holds; `alone` excludes all other runs."""
-        return locked(self._lock_file("store"), shared=not alone, wait=not alone)
+        return self._locked("store", shared=not alone, wait=not alone)
 
     def root_lock(self) -> AbstractContextManager[None]:
         """Return the lock for joining plans and for finalising."""
-        return locked(self._lock_file("root"))
+        return self._locked("root")
 
     def queue_lock(self) -> AbstractContextManager[None]:
         """Return the lock for submitting, and for what is done when tasks have ended."""
-        return locked(self._lock_file("queue"))
+        return self._locked("queue")
 
     def video_lock(self, video: str) -> AbstractContextManager[None]:
         """Return the lock of a video; it is not waited for."""
-        return locked(self._lock_file(f"videos/{video}"), wait=False)
+        return self._locked(f"videos/{video}", wait=False)
 
     def is_running(self, video: str) -> bool:
         """Tell whether a living process converts the video."""

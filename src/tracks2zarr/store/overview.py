@@ -15,6 +15,7 @@ from tracks2zarr.common.problems import (
     did_you_mean,
     one_line,
 )
+from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.dataset.schema import ABSENT
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.existing import existing_store
@@ -156,6 +157,8 @@ def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
         return VideoInfo(video=video, state=State.UNKNOWN, why=why)
     receipt = found.receipt if state is State.DONE else None
     failure = store.read_failure(video) if state is State.FAILED else []
+    if state is State.MISSING and (unfetched := unfetched_in(found.group)):
+        failure = [unfetched]
     return VideoInfo(
         video=video,
         state=state,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import glob
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+
+from tracks2zarr.store.held_folder import FolderId
 
 #: The folder within a store for all that is no group.
 OWN_FOLDER = ".tracks2zarr"
@@ -23,9 +25,12 @@ class StorePaths:
     ----------
     path
         The folder of the store, absolute, with links resolved.
+    folder
+        The device and the inode of the folder that a run holds on to; None where none does.
     """
 
     path: Path
+    folder: FolderId | None = field(default=None, compare=False)
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> Self:

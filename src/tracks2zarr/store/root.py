@@ -79,11 +79,16 @@ def finalise(store: str | os.PathLike[str]) -> Finalised:
     Tracks2ZarrError
         If there is no store, or its plan cannot be read.
     """
-    there = existing_store(store)
-    with there.root_lock():
+    return finalise_store(existing_store(store))
+
+
+def finalise_store(store: Store) -> Finalised:
+    """Write the root's consolidated metadata, as `finalise` does, of a store that is there."""
+    with store.holding() as there, there.root_lock():
         finalised, content = _consolidate(there)
         if _bytes_at(there.root_file) != content:
-            write_atomically(there.root_file, content, temporary=_new_root_file(there.path))
+            new = there.to_write(_new_root_file(there.path))
+            write_atomically(there.root_file, content, temporary=new)
     return finalised
 
 

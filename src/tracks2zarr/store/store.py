@@ -6,7 +6,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracks2zarr.common.files import count_files, read_content, read_json, write_atomically
+from tracks2zarr.common.files import (
+    count_files,
+    make_folder,
+    read_content,
+    read_json,
+    write_atomically,
+)
 from tracks2zarr.common.names import RESERVED_NAMES
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.planning.plan import Plan
@@ -40,9 +46,21 @@ class Store(StoreLocks):
             return Plan(())
         return Plan.from_json(text, file=str(self.plan_file))
 
+    def to_write(self, path: Path) -> Path:
+        """Return a file of the store that is about to be written, and make its folder.
+
+        Raises
+        ------
+        StoreMovedError
+            If the run holds on to the store, which was moved or removed.
+        """
+        self.check_held()
+        make_folder(path.parent, within=self.path)
+        return path
+
     def write_plan(self, plan: Plan) -> None:
         """Replace the plan."""
-        plan.write(self.plan_file)
+        plan.write(self.to_write(self.plan_file))
 
     def read_receipt(self, video: str) -> Receipt | None:
         """Return a video's receipt, or None where there is none that can be read."""
@@ -50,7 +68,7 @@ class Store(StoreLocks):
 
     def write_receipt(self, receipt: Receipt) -> None:
         """Write a video's receipt; the last step of its conversion."""
-        receipt.write(self.receipt_file(receipt.video))
+        receipt.write(self.to_write(self.receipt_file(receipt.video)))
 
     def read_note(self, video: str) -> Unverified | None:
         """Return what is known of a group of another workflow, or None where nothing is."""
@@ -58,7 +76,7 @@ class Store(StoreLocks):
 
     def write_note(self, note: Unverified) -> None:
         """Write what is known of a group of another workflow; it has no receipt then."""
-        note.write(self.note_file(note.video))
+        note.write(self.to_write(self.note_file(note.video)))
         self.receipt_file(note.video).unlink(missing_ok=True)
 
     def unverified(self, video: str) -> Unverified | None:
@@ -85,7 +103,8 @@ class Store(StoreLocks):
         """Record why an attempt at a video failed, and what else is known about the attempt."""
         document = {"video": video, **about, "problems": [p.as_dict() for p in problems]}
         text = json.dumps(document, indent=1) + "\n"
-        write_atomically(self.failure_file(video), text.encode(), sync=False)
+        file = self.to_write(self.failure_file(video))
+        write_atomically(file, text.encode(), sync=False)
 
     def groups(self) -> list[str]:
         """Return the names of all groups in the root, sorted, whoever wrote them."""

@@ -16,6 +16,7 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.existing import inside_problem, what_lies_at
 from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.ownership import foreign_in_root, moving_away
 from tracks2zarr.store.root import is_stale, make_root
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import State, state_of
@@ -167,6 +168,8 @@ def _replace(store: Store, plan: Plan) -> None:
     old = store.temp / f"{secrets.token_hex(8)}{_REPLACED}"
     try:
         with store.run_lock(alone=True):
+            if foreign := foreign_in_root(store):
+                raise Tracks2ZarrError(_holds_foreign(store, foreign))
             new = _new_root(store, plan)
             _carry_over(store, Store(new))
             store.path.rename(old)
@@ -183,6 +186,18 @@ def _replace(store: Store, plan: Plan) -> None:
             )
         ) from None
     remove_tree(old)
+
+
+def _holds_foreign(store: Store, foreign: list[Path]) -> Problem:
+    names = [path.relative_to(store.path).as_posix() for path in foreign]
+    return Problem(
+        kind="foreign-group",
+        what="The store holds what tracks2zarr did not write, so it was not replaced.",
+        file=str(store.path),
+        found=comma_list(names),
+        expected="only groups that tracks2zarr wrote",
+        remedy=f"Move it away, then run the same command again: {moving_away(store, foreign)}",
+    )
 
 
 def _carry_over(old: Store, new: Store) -> None:

@@ -116,7 +116,7 @@ def read_record(store: Store, video: str) -> Record | None:
 
 def write_record(store: Store, record: Record) -> None:
     """Replace a video's record; whoever does holds the video's lock."""
-    record.write(store.record_file(record.video))
+    record.write(store.to_write(store.record_file(record.video)))
 
 
 def begin_attempt(store: Store, video: str, place: Place) -> AttemptRecord:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.files import FolderContent, read_content
 from tracks2zarr.common.problems import Problem, one_line
+from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
@@ -124,7 +125,9 @@ def _receipt_problem(store: Store, plan: VideoPlan, receipt: Receipt | None) -> 
         what = "The video is not finished."
         return _problem(store, plan, "not-finished", what, found + why)
     if not (store.group(plan.video) / "zarr.json").is_file():
-        return _problem(store, plan, "group-missing", "The video's group is missing.", "no group")
+        return _unfetched(store, plan.video) or _problem(
+            store, plan, "group-missing", "The video's group is missing.", "no group"
+        )
     if not receipt.holds(plan):
         what = "The video was converted from other input or settings than the store's plan says."
         return _problem(store, plan, "other-plan", what, "a receipt of another plan")
@@ -154,10 +157,10 @@ def _content_problems(store: Store, proof: Receipt | Unverified, remedy: str) ->
     try:
         found = read_content(store.group(video))
     except OSError as error:
-        yield _unreadable(store, video, error, remedy)
+        yield _unfetched(store, video) or _unreadable(store, video, error, remedy)
         return
     if found != expected:
-        yield Problem(
+        yield _unfetched(store, video) or Problem(
             kind="content-changed",
             what="The files of the group are not those that were written.",
             file=str(store.group(video)),
@@ -166,6 +169,12 @@ def _content_problems(store: Store, proof: Receipt | Unverified, remedy: str) ->
             remedy=remedy,
             video=video,
         )
+
+
+def _unfetched(store: Store, video: str) -> Problem | None:
+    """Return the problem of a group of which content was not fetched, or None."""
+    problem = unfetched_in(store.group(video))
+    return None if problem is None else replace(problem, video=video)
 
 
 def _content_text(content: FolderContent) -> str:

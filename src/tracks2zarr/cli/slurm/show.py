@@ -17,7 +17,7 @@ from rich.text import Text
 
 from tracks2zarr.cli import show
 from tracks2zarr.cli.tables import UNLIMITED
-from tracks2zarr.common.files import write_atomically
+from tracks2zarr.common.files import make_folder, write_atomically
 from tracks2zarr.common.problems import comma_list
 from tracks2zarr.common.words import count_text, size_text, time_text
 from tracks2zarr.store.video_state import State
@@ -222,6 +222,7 @@ def print_finished(finished: Finished) -> None:
     console.print("\n".join(lines), markup=False, soft_wrap=True)
     show.stdout().print(result)
     folder = finished.status.store / "logs"
+    make_folder(folder, within=finished.status.store)
     write_atomically(folder / "summary.txt", text.getvalue().encode())
 
 
