@@ -11,6 +11,7 @@ from typing import Literal, Protocol, cast
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.dataset.batches import Batch, Int32s
 from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.source_file import FileStamp
 
 #: The fast reader, the one that reads rows of any style, and the one that names bad rows.
 ReaderName = Literal["compiled", "columns", "rows"]
@@ -40,6 +41,8 @@ class ReadFile:
         Which reader read it; the last one that was asked for any row.
     digest
         The SHA-256 of the bytes that were read, as ``sha256:<hex>``.
+    stamp
+        The stamp of the file that these bytes are from.
     frame_of_image
         (n_images,) int32, the frame within the clip of each image that boxes count in.
     warnings
@@ -48,6 +51,7 @@ class ReadFile:
 
     reader: ReaderName
     digest: str
+    stamp: FileStamp
     frame_of_image: Int32s
     warnings: tuple[Problem, ...] = ()
 
@@ -76,7 +80,8 @@ class TracksReader(Protocol):
         UnrecognisedError
             If there is a row that this reader does not know to be right.
         Tracks2ZarrError
-            If rows break the format; of each kind of problem the first rows are named.
+            If rows break the format, of which the first of each kind of problem are named; or if
+            the file changed while it was read.
         OSError
             If the file cannot be read.
         """
