@@ -1,6 +1,5 @@
 """Sources that were moved or renamed: the store gets their new paths, and nothing is converted."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -168,6 +167,8 @@ def test_clips_of_two_metadata_files(tmp_path: Path) -> None:
     receipt = Receipt.read(store / ".tracks2zarr/receipts/A.json")
     assert receipt is not None
     assert [Path(metadata).name for *_, metadata in receipt.plan.places] == [*parts]
+    written = [clip.as_dict().get("metadata_csv") for clip in receipt.plan.clips]
+    assert written == [None, str(folder / "second.csv")], "only where it is another one"
     write_metadata(folder / "second.csv", Video("A", (replace(CLIPS[1], escape=14),)))
     (video,) = tz.verify(store, workers=1).videos
     assert [(problem.kind, problem.clip) for problem in video.problems] == [
@@ -175,16 +176,4 @@ def test_clips_of_two_metadata_files(tmp_path: Path) -> None:
     ]
     again = tz.plan(folder / "tracks", folder / "loop-frames-ffmpeg.csv", pattern="A-*.csv")
     assert tz.create(again, store, workers=1, store_mode="a").ok
-    assert tz.verify(store, workers=1).ok
-
-
-def test_plans_without_metadata_of_clips(folder: Path) -> None:
-    """As version 0.1 wrote them."""
-    store = folder.parent / "out.zarr"
-    for path in (store / ".tracks2zarr/plan.json", *store.glob(".tracks2zarr/receipts/*")):
-        document = json.loads(path.read_text())
-        for video in document.get("videos", [document.get("plan")]):
-            for clip in video["clips"]:
-                assert clip.pop("metadata_csv") is None
-        path.write_text(json.dumps(document))
     assert tz.verify(store, workers=1).ok

@@ -93,6 +93,13 @@ class ClipPlan:
         shows = ("clip", "first_frame", "last_frame", "escape_frame", "escape_type")
         return {name: getattr(self, name) for name in shows}
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan for JSON, without a metadata CSV that is that of the video."""
+        fields = fields_of(self)
+        if self.metadata_csv is None:
+            del fields["metadata_csv"]
+        return fields
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoPlan:
