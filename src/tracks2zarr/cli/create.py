@@ -17,6 +17,7 @@ from tracks2zarr.cli.options import (
     mode_options,
     plan_options,
     quiet_option,
+    rehash_option,
     yes_option,
 )
 from tracks2zarr.common.words import count_text, first_lines, size_text, time_text
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 )
 @individual_dim_option
 @keep_going_option
+@rehash_option
 @click.option("--report", is_flag=True, help="Show the result in STORE-report.html, with pictures.")
 @yes_option
 @quiet_option
@@ -59,6 +61,7 @@ def command(
     workers: int | None,
     memory: int | None,
     keep_going: bool,
+    rehash: bool,
     report: bool,
     yes: bool,
     quiet: bool,
@@ -83,6 +86,7 @@ def command(
         group_mode=group_mode,
         workers=workers,
         memory=memory,
+        rehash=rehash,
     )
     if report and status in {0, 1}:  # and not after an interruption
         from tracks2zarr.cli.report import write_report

@@ -185,6 +185,16 @@ def keep_going_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def rehash_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option ``--rehash``."""
+    return click.option(
+        "--rehash",
+        is_flag=True,
+        help="Hash every tracks file of a finished video, not only those whose size or times have"
+        " changed.",
+    )(command)
+
+
 def yes_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option ``--yes``."""
     return click.option(

@@ -68,6 +68,7 @@ def video_tasks(
     group_mode: Mode,
     since: str,
     decisions: Mapping[str, Decision],
+    rehash: bool,
 ) -> list[VideoTask]:
     """Return what there is to do for a plan, in its order.
 
@@ -77,7 +78,7 @@ def video_tasks(
         The store.
     plan
         The plan.
-    work_root, group_mode, since
+    work_root, group_mode, since, rehash
         As `VideoTask` has them.
     decisions
         By video, what was decided when the plan joined that of the store.
@@ -93,6 +94,7 @@ def video_tasks(
             since=since,
             decision=decisions.get(video.video),
             slot=slot,
+            rehash=rehash,
         )
         for video, slot in zip(plan.videos, slots, strict=False)
     ]

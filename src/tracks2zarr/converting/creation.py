@@ -96,6 +96,7 @@ def create(
     executor: Executor | None = None,
     temp: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
+    rehash: bool = False,
 ) -> Summary:
     """Convert all videos of a plan into one store, check each, and list them in the root.
 
@@ -121,6 +122,9 @@ def create(
         The folder for what is in progress; by default ``<store>.temp``.
     progress
         Is told how far the run is.
+    rehash
+        Whether to hash every tracks file of a finished video, instead of only those that may have
+        changed since they were converted.
 
     Returns
     -------
@@ -146,7 +150,7 @@ def create(
     made_work_root = not work_root.exists()
     with open_for_writing(target, plan, store_mode), target.holding() as target:
         since = now()
-        decisions = join(target, plan, group_mode, since=since)
+        decisions = join(target, plan, group_mode, since=since, rehash=rehash)
         tasks = video_tasks(
             target,
             plan,
@@ -154,6 +158,7 @@ def create(
             group_mode=group_mode,
             since=since,
             decisions=decisions,
+            rehash=rehash,
         )
         outcomes = {task.plan.video: Outcome(task.plan.video, Result.STOPPED) for task in tasks}
         count, interrupted = _worker_count(plan, workers, memory), False

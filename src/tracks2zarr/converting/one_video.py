@@ -67,6 +67,8 @@ class VideoTask:
         The place of the first clip in the run's table of progress.
     folder
         The device and the inode of the store's folder, which the run holds on to.
+    rehash
+        Whether to hash every tracks file, to find out whether the video is done.
     """
 
     store: Path
@@ -77,6 +79,7 @@ class VideoTask:
     decision: Decision | None = None
     slot: int = 0
     folder: FolderId | None = None
+    rehash: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,12 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
         report_bytes(task.slot, 0)
         recover(store, video, {task.work_root})
         decision = decide(
-            store, task.plan, task.group_mode, since=task.since, earlier=task.decision
+            store,
+            task.plan,
+            task.group_mode,
+            since=task.since,
+            earlier=task.decision,
+            rehash=task.rehash,
         )
         if decision.action is Action.REFUSE:
             raise Tracks2ZarrError(_problems_of(decision))
@@ -171,8 +179,9 @@ def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:
     clock = Clock()
     try:
         with clock.step("parse"), importing_in_background(*_IMPORTED):
+            read_at_ns = store.time_ns(task.plan.video)
             clips = _read_clips(attempt, task, decision)
-        receipt = _write(attempt, decision.plan, clips, clock)
+        receipt = _write(attempt, decision, clips, clock, read_at_ns)
         _check_planned(store, decision)
         attempt.commit(receipt)
     finally:
@@ -196,7 +205,7 @@ def _read_clips(attempt: Attempt, task: VideoTask, decision: Decision) -> list[R
     for number, clip in enumerate(decision.plan.clips):
         folder = attempt.clip_folder(number)
         try:
-            kept = decision.kept.clip(clip.clip) if decision.kept is not None else None
+            kept = decision.kept_clip(clip.clip)
             if decision.kept is not None and kept is not None:
                 clips.append(_kept_clip(attempt.store, decision.kept, kept, folder))
             else:
@@ -216,11 +225,11 @@ def _kept_clip(store: Store, kept: Receipt, clip: ClipReceipt, folder: Path) -> 
 
     number = [one.clip for one in kept.plan.clips].index(clip.clip)
     read_boxes(store.group(kept.video), number).save(folder)
-    return ReadClip(folder, clip.digest, clip.reader)
+    return ReadClip(folder, clip.digest, clip.reader, clip.stamp)
 
 
 def _read_clip(plan: VideoPlan, clip: ClipPlan, folder: Path, slot: int) -> ReadClip:
-    """Read a clip from its source, which must not change meanwhile."""
+    """Read a clip from its source."""
     from tracks2zarr.tracks.formats import format_named
     from tracks2zarr.tracks.reading import read_clip
 
@@ -228,29 +237,14 @@ def _read_clip(plan: VideoPlan, clip: ClipPlan, folder: Path, slot: int) -> Read
     pointer = annex_problem(path)
     if pointer is not None:  # its content was dropped since it was planned
         raise Tracks2ZarrError(pointer)
-    before = path.stat()
     rule = plan.frame_rule(clip)
     tracks_format = format_named(plan.format)
-    read = read_clip(tracks_format, path, rule, folder, lambda count: report_bytes(slot, count))
-    _check_unchanged(path, before, path.stat())
-    return read
+    return read_clip(tracks_format, path, rule, folder, lambda count: report_bytes(slot, count))
 
 
-def _check_unchanged(path: Path, before: os.stat_result, after: os.stat_result) -> None:
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise Tracks2ZarrError(
-            Problem(
-                kind="source-changed",
-                what="A tracks file changed while it was read.",
-                file=str(path),
-                found=f"{after.st_size} bytes after, {before.st_size} bytes before",
-                expected="a file that nobody writes to",
-                remedy="Wait until it is complete, then run the same command again.",
-            )
-        )
-
-
-def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ReadClip], clock: Clock) -> Receipt:
+def _write(
+    attempt: Attempt, decision: Decision, clips: Sequence[ReadClip], clock: Clock, read_at_ns: int
+) -> Receipt:
     """Write the group, read it back, compare it with the boxes, and make its receipt."""
     from tracks2zarr.dataset.clip_boxes import ClipBoxes
     from tracks2zarr.group import writer
@@ -258,6 +252,7 @@ def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ReadClip], clock: 
     from tracks2zarr.group.comparison import WrittenGroup, metadata_differences
     from tracks2zarr.group.video_arrays import VideoArrays
 
+    plan = _as_read(decision, clips)
     tracks = [ClipBoxes.load(clip.folder).track_ids for clip in clips]
     arrays = VideoArrays(plan, tracks)
     counts = []
@@ -276,14 +271,12 @@ def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ReadClip], clock: 
             raise Tracks2ZarrError(problems)
         content = read_content(attempt.group)
     receipts = tuple(
-        ClipReceipt(
-            clip=clip.clip,
-            digest=result.digest,
+        replace(
+            decision.kept_clip(clip.clip) or _clip_receipt(clip, read, read_at_ns),
             n_individuals=len(ids),
             n_boxes=count,
-            reader=result.reader,
         )
-        for clip, result, ids, count in zip(plan.clips, clips, tracks, counts, strict=True)
+        for clip, read, ids, count in zip(plan.clips, clips, tracks, counts, strict=True)
     )
     warnings = tuple(problem for clip in clips for problem in clip.warnings)
     return Receipt(
@@ -298,6 +291,29 @@ def _write(attempt: Attempt, plan: VideoPlan, clips: Sequence[ReadClip], clock: 
         host=socket.gethostname(),
         versions=versions(),
         warnings=warnings,
+    )
+
+
+def _as_read(decision: Decision, clips: Sequence[ReadClip]) -> VideoPlan:
+    """Return the plan with the sizes and times of the tracks files as they were when read."""
+    return decision.plan.with_clips(
+        clip
+        if read.stamp is None or decision.kept_clip(clip.clip) is not None
+        else replace(clip, size=read.stamp.size, mtime_ns=read.stamp.mtime_ns)
+        for clip, read in zip(decision.plan.clips, clips, strict=True)
+    )
+
+
+def _clip_receipt(clip: ClipPlan, read: ReadClip, read_at_ns: int) -> ClipReceipt:
+    """Return the receipt of a clip that was read from its source; nothing is counted yet."""
+    return ClipReceipt(
+        clip=clip.clip,
+        digest=read.digest,
+        n_individuals=0,
+        n_boxes=0,
+        reader=read.reader,
+        stamp=read.stamp,
+        read_at_ns=read_at_ns,
     )
 
 

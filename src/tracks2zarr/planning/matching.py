@@ -19,7 +19,7 @@ from tracks2zarr.common.problems import (
 )
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import IndividualDim
-from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, read_metadata
+from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, VideoPlan
 from tracks2zarr.tracks.files import TracksFile, check_tracks, list_tracks
 from tracks2zarr.tracks.formats import DEFAULT_FORMAT, format_named
@@ -139,14 +139,17 @@ def drafted_again(videos: Iterable[VideoPlan]) -> Plan:
     inputs: dict[tuple[str, str, Settings], list[str]] = defaultdict(list)
     for video in videos:
         for clip in video.clips:
-            inputs[clip.tracks_dir, video.metadata_csv, video.settings].append(clip.source)
+            inputs[clip.tracks_dir, video.metadata_of(clip), video.settings].append(clip.source)
     plans = []
     for (tracks_dir, metadata_csv, settings), sources in inputs.items():
         files, problems = check_tracks(Path(tracks_dir), sources, format_named(DEFAULT_FORMAT))
         path = Path(metadata_csv)
         match = _Match(Path(tracks_dir), path, settings, read_metadata(path), files)
         plans.append(_drafted(match, problems, require_all=False))
-    found = {video.video: video for plan in plans for video in plan.videos}
+    found: dict[str, VideoPlan] = {}
+    for video in (video for plan in plans for video in plan.videos):
+        other = found.setdefault(video.video, video)
+        found[video.video] = other.with_clips_of(video, video.clips)
     return Plan(
         tuple(found[video] for video in sorted(found)),
         tuple(problem for plan in plans for problem in plan.problems),
@@ -215,7 +218,7 @@ class _Match:
         selected = self.metadata.videos_of({file.clip_stem for file in self.files})
         stems = {file.clip_stem for file in self.files}
         of_rows = [
-            problem if self._concerns(problem, selected, stems) else problem.as_warning()
+            problem if concerns(problem, selected, stems) else problem.as_warning()
             for problem in self.metadata.problems
         ]
         return [
@@ -225,12 +228,6 @@ class _Match:
             *self._rows_without_file(selected, require_all=require_all),
             *self._overlaps(),
         ]
-
-    def _concerns(self, problem: Problem, selected: set[str], stems: set[str]) -> bool:
-        """Tell whether a problem of the metadata stops this plan."""
-        if problem.video is None and problem.clip is None:
-            return True
-        return problem.video in selected or problem.clip in stems
 
     def videos_with(self, errors: list[Problem]) -> set[str]:
         """Return the videos that errors concern; two where a clip may be of either."""

@@ -6,7 +6,7 @@ import csv
 import difflib
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,16 @@ class Metadata:
     def videos_of(self, clip_stems: set[str]) -> set[str]:
         """Return the ids of the videos that have a row for any of these clips."""
         return {name.video for name in self.names.values() if name.clip_stem in clip_stems}
+
+
+def concerns(problem: Problem, videos: Set[str], clip_stems: Set[str]) -> bool:
+    """Tell whether a problem of a metadata CSV concerns these videos, or the clips of these files.
+
+    A problem of the file as a whole concerns all.
+    """
+    if problem.video is None and problem.clip is None:
+        return True
+    return problem.video in videos or problem.clip in clip_stems
 
 
 def read_metadata(path: Path) -> Metadata:

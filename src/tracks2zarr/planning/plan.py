@@ -59,6 +59,8 @@ class ClipPlan:
         Lower case; ``none`` for a clip without an escape.
     tracks_dir
         The folder of tracks files, absolute.
+    metadata_csv
+        The metadata CSV of the clip, absolute; None for that of the video.
     """
 
     clip: str
@@ -70,6 +72,7 @@ class ClipPlan:
     escape_frame: int
     escape_type: str
     tracks_dir: str
+    metadata_csv: str | None = None
 
     @property
     def n_frames(self) -> int:
@@ -90,6 +93,13 @@ class ClipPlan:
         """Return what of the clip's plan shows in the dataset, without paths and times."""
         shows = ("clip", "first_frame", "last_frame", "escape_frame", "escape_type")
         return {name: getattr(self, name) for name in shows}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan for JSON, without a metadata CSV that is that of the video."""
+        fields = fields_of(self)
+        if self.metadata_csv is None:
+            del fields["metadata_csv"]
+        return fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +186,27 @@ class VideoPlan:
                 "clips": [clip.content() for clip in self.clips],
             }
         )
+
+    def metadata_of(self, clip: ClipPlan) -> str:
+        """Return the metadata CSV of a clip."""
+        return clip.metadata_csv or self.metadata_csv
+
+    @property
+    def places(self) -> list[tuple[str, str, str]]:
+        """Where the input of each clip lies: folder, tracks file, and metadata CSV."""
+        return [(clip.tracks_dir, clip.source, self.metadata_of(clip)) for clip in self.clips]
+
+    def with_clips_of(self, other: VideoPlan, clips: Iterable[ClipPlan]) -> VideoPlan:
+        """Return the same plan with clips of another plan; each keeps its metadata CSV.
+
+        They replace those of the same id.
+        """
+        taken = {clip.clip: clip for clip in self.clips}
+        for clip in clips:
+            path = other.metadata_of(clip)
+            own = None if path == self.metadata_csv else path
+            taken[clip.clip] = replace(clip, metadata_csv=own)
+        return self.with_clips(taken.values())
 
     def with_clips(self, clips: Iterable[ClipPlan]) -> VideoPlan:
         """Return the same plan with other clips, sorted by id."""

@@ -184,7 +184,7 @@ def _origins(receipts: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
         return
     plans: list[VideoPlan] = [receipt.plan for receipt in known]
     yield "tracks files from", _each(clip.tracks_dir for plan in plans for clip in plan.clips)
-    yield "metadata from", _each(plan.metadata_csv for plan in plans)
+    yield "metadata from", _each(metadata for plan in plans for _, _, metadata in plan.places)
     yield "made on", _each(receipt.host for receipt in known)
     first, last = min(r.started for r in known), max(r.finished for r in known)
     yield "made between", (f"{first[:16].replace('T', ' ')} and {last[:16].replace('T', ' ')} UTC",)

@@ -48,7 +48,14 @@ def current_place(environment: Mapping[str, str], number: int) -> Place:
 
 
 def submitted_task(
-    store: Store, place: Place, number: int, first_index: int, group_mode: Mode
+    store: Store,
+    place: Place,
+    number: int,
+    first_index: int,
+    group_mode: Mode,
+    *,
+    own_plan: Plan | None = None,
+    rehash: bool = False,
 ) -> VideoTask:
     """Return what there is to do for the video with an index.
 
@@ -65,6 +72,10 @@ def submitted_task(
         The number of the task, and that of the first video.
     group_mode
         What to do where the video exists, unless the submission has a mode.
+    own_plan
+        What this task has planned from its input, if it was given any.
+    rehash
+        Whether to hash every tracks file, to find out whether the video is done.
 
     Raises
     ------
@@ -81,12 +92,20 @@ def submitted_task(
     videos = submission.videos if submission else tuple(video.video for video in plan.videos)
     if not 0 <= index < len(videos):
         raise Tracks2ZarrError(_past_the_end(store, number, first_index, len(videos)))
+    mode = submission.group_mode if submission else group_mode
+    since = submission.submitted if submission else now()
+    planned = plan.by_id.get(videos[index])
+    own = own_plan.by_id.get(videos[index]) if own_plan else None
+    if own and (planned is None or own.fingerprint() != planned.fingerprint()):
+        # the input has changed since the store's plan was written, or the mode kept it out of that
+        join(store, Plan((own,)), mode, since=since, keep_going=True, rehash=rehash)
     return VideoTask(
         store=store.path,
         work_root=store.task_temp(index),
-        plan=plan[videos[index]],
-        group_mode=submission.group_mode if submission else group_mode,
-        since=submission.submitted if submission else now(),
+        plan=own or plan[videos[index]],
+        group_mode=mode,
+        since=since,
+        rehash=rehash,
     )
 
 
@@ -135,6 +154,8 @@ class ScriptSubmission:
         The variables of the process.
     first_index
         The number of the first video.
+    rehash
+        Whether to hash every tracks file, to find out which videos are done.
     """
 
     store: Store
@@ -144,6 +165,7 @@ class ScriptSubmission:
     logs: Path
     environment: Mapping[str, str]
     first_index: int = 0
+    rehash: bool = False
 
     def is_set_up(self) -> bool:
         """Tell whether another task has opened the store.
@@ -160,7 +182,14 @@ class ScriptSubmission:
     def set_up(self) -> None:
         """Join the plan to the store's, and write down all tasks of the array job."""
         since = now()
-        join(self.store, self.plan, self.group_mode, since=since, keep_going=True)
+        join(
+            self.store,
+            self.plan,
+            self.group_mode,
+            since=since,
+            keep_going=True,
+            rehash=self.rehash,
+        )
         if self.place.job is None:
             return
         user, host = user_and_host()

@@ -63,6 +63,7 @@ def submit(
     options: JobOptions | None = None,
     store_mode: Mode = "w-",
     group_mode: Mode = "w-",
+    rehash: bool = False,
     slurm: Slurm | None = None,
 ) -> Submitted:
     """Submit one array task per video, and a finalising job; the plan is written first.
@@ -75,7 +76,7 @@ def submit(
         The folder of the store; ``{job}`` in its name stands for the id of the array job.
     options
         What to request of the cluster; what is left out is predicted from the plan.
-    store_mode, group_mode
+    store_mode, group_mode, rehash
         As those of `tracks2zarr.create`.
     slurm
         The cluster.
@@ -107,7 +108,7 @@ def submit(
             target.queue_lock(),
         ):
             target.logs.mkdir(exist_ok=True)
-            decisions = join(target, plan, group_mode, since=since)
+            decisions = join(target, plan, group_mode, since=since, rehash=rehash)
             if is_new:
                 made[target] = target.plan_file.stat()
             planned = target.read_plan().videos

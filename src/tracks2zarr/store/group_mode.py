@@ -5,19 +5,22 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Literal
 
 from tracks2zarr.common.files import folder_stamp
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.planning.plan import ClipPlan, Plan, VideoPlan
+from tracks2zarr.store.moved_sources import note_moved_sources
 from tracks2zarr.store.ownership import foreign_problem, moving_away
 from tracks2zarr.store.planned import busy_problem
-from tracks2zarr.store.receipt import Receipt
+from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
+from tracks2zarr.store.unchanged import unchanged_clips
 from tracks2zarr.store.unverified import Unverified
 
 #: ``w-``: fail if it is there; ``w``: replace it; ``a``: add to it.
@@ -41,7 +44,8 @@ class Decision:
     action
         What is to be done.
     plan
-        The plan by which it is done; with ``a`` it has the clips that are kept, too.
+        The plan by which it is done; with ``a`` it has the clips that are kept, too. It names the
+        places where sources lie now.
     kept
         The receipt of the group whose clips are kept.
     problem
@@ -57,9 +61,19 @@ class Decision:
     problem: Problem | None = None
     seen: str = ""
 
+    def kept_clip(self, clip: str) -> ClipReceipt | None:
+        """Return the receipt of a clip that is kept, or None for one to be read."""
+        return None if self.kept is None else self.kept.clip(clip)
+
 
 def join(
-    store: Store, plan: Plan, mode: Mode, *, since: str, keep_going: bool = False
+    store: Store,
+    plan: Plan,
+    mode: Mode,
+    *,
+    since: str,
+    keep_going: bool = False,
+    rehash: bool = False,
 ) -> dict[str, Decision]:
     """Add a plan to its store's; refuse what the group mode forbids, all of it at once.
 
@@ -76,6 +90,8 @@ def join(
     keep_going
         Whether to join the other videos although some are refused; for those, the store's
         plan stays as it is.
+    rehash
+        As for `decide`.
 
     Returns
     -------
@@ -88,9 +104,10 @@ def join(
         If any video is refused, unless `keep_going`; the plan is not joined then.
     """
     # groups are read before the lock is taken, since other runs wait for it
-    decisions = _decide_all(store, plan, mode, since, {})
+    decide_one = partial(decide, store, mode=mode, since=since, rehash=rehash)
+    decisions = _decide_all(store, plan, decide_one, {})
     with store.root_lock():
-        decisions = _decide_all(store, plan, mode, since, decisions)
+        decisions = _decide_all(store, plan, decide_one, decisions)
         busy = [video for video in plan.videos if video.video not in decisions]
         decisions |= _refused_as_busy(store, busy, mode)
         refused = {v: d.problem for v, d in decisions.items() if d.action is Action.REFUSE}
@@ -102,15 +119,19 @@ def join(
         wanted |= {v: d.plan for v, d in decisions.items()}
         added = tuple(video for name, video in wanted.items() if name not in refused)
         store.write_plan(there.joined(Plan(added)))
+    note_moved_sources(store, (d.plan for d in decisions.values() if d.action is Action.SKIP))
     return decisions
 
 
 def _decide_all(
-    store: Store, plan: Plan, mode: Mode, since: str, earlier: Mapping[str, Decision]
+    store: Store,
+    plan: Plan,
+    decide_one: Callable[..., Decision],
+    earlier: Mapping[str, Decision],
 ) -> dict[str, Decision]:
     """Decide for the videos of a plan that no living process is at work on."""
     return {
-        video.video: decide(store, video, mode, since=since, earlier=earlier.get(video.video))
+        video.video: decide_one(plan=video, earlier=earlier.get(video.video))
         for video in plan.videos
         if not store.is_running(video.video)
     }
@@ -126,7 +147,13 @@ def _refused_as_busy(store: Store, busy: list[VideoPlan], mode: Mode) -> dict[st
 
 
 def decide(
-    store: Store, plan: VideoPlan, mode: Mode, *, since: str, earlier: Decision | None = None
+    store: Store,
+    plan: VideoPlan,
+    mode: Mode,
+    *,
+    since: str,
+    earlier: Decision | None = None,
+    rehash: bool = False,
 ) -> Decision:
     """Decide what is to be done for a video.
 
@@ -144,6 +171,8 @@ def decide(
     earlier
         What was decided before by the same plan, mode and `since`. It stands, and no group is
         read, unless the receipt or the group has changed since.
+    rehash
+        Whether to hash every tracks file, whatever its stamp.
 
     Returns
     -------
@@ -152,7 +181,7 @@ def decide(
     seen = _seen(store, plan.video)  # before it is read: what changes meanwhile is noticed
     if earlier is not None and earlier.seen == seen:
         return earlier
-    decision = _decide(store, plan, mode, since)
+    decision = _decide(store, plan, mode, since, rehash=rehash)
     if decision.action is Action.WRITE and (problem := _what_forbids(store, plan.video)):
         decision = Decision(Action.REFUSE, plan, problem=problem)
     return replace(decision, seen=seen)
@@ -175,20 +204,32 @@ def _seen(store: Store, video: str) -> str:
     return f"{hashlib.sha256(receipt).hexdigest()} {folder_stamp(store.group(video))}"
 
 
-def _decide(store: Store, plan: VideoPlan, mode: Mode, since: str) -> Decision:
+def _decide(store: Store, plan: VideoPlan, mode: Mode, since: str, *, rehash: bool) -> Decision:
     receipt = store.read_receipt(plan.video)
     if receipt is None:
         return _without_receipt(store, plan, mode)
     if not store.is_intact(receipt, read=True):
-        return _damaged(store, plan, receipt, mode)
-    same = receipt.holds(plan)
-    if same and (mode != "w" or receipt.finished >= since):
-        return Decision(Action.SKIP, receipt.plan)
+        return _damaged(store, plan, receipt, mode, rehash=rehash)
+    if mode == "w" and receipt.finished < since:
+        return _replace(store, plan, receipt)
+    unchanged = unchanged_clips(receipt, plan, rehash=rehash)
+    if plan.fingerprint() == receipt.plan.fingerprint() and len(unchanged) == len(plan.clips):
+        return Decision(Action.SKIP, _with_places(receipt.plan, plan, unchanged))
     if mode == "w":
         return _replace(store, plan, receipt)
     if mode == "w-":
-        return Decision(Action.REFUSE, plan, problem=_is_there(store, plan, receipt))
-    return _add(store, plan, receipt)
+        return Decision(Action.REFUSE, plan, problem=_is_there(store, plan, receipt, unchanged))
+    return _add(store, plan, receipt, unchanged)
+
+
+def _with_places(then: VideoPlan, plan: VideoPlan, unchanged: Set[str]) -> VideoPlan:
+    """Return the plan of a finished video, with the places where unchanged sources lie now."""
+    have = {clip.clip: clip for clip in then.clips}
+    kept = [clip for clip in plan.clips if clip.clip in have]
+    same = [clip for clip in kept if _is_same(clip, have[clip.clip], unchanged)]
+    placed = replace(then, metadata_csv=plan.metadata_csv).with_clips_of(then, then.clips)
+    placed = placed.with_clips_of(plan, same)
+    return then if placed.places == then.places else placed
 
 
 def _without_receipt(store: Store, plan: VideoPlan, mode: Mode) -> Decision:
@@ -229,7 +270,9 @@ def _without_proof(store: Store, plan: VideoPlan, lost: list[str]) -> Problem:
     )
 
 
-def _damaged(store: Store, plan: VideoPlan, receipt: Receipt, mode: Mode) -> Decision:
+def _damaged(
+    store: Store, plan: VideoPlan, receipt: Receipt, mode: Mode, *, rehash: bool
+) -> Decision:
     """Decide for a group that is not what its receipt says: it is made anew.
 
     With ``a``, the clips that the plan lacks are made anew, too, from where they came.
@@ -240,8 +283,9 @@ def _damaged(store: Store, plan: VideoPlan, receipt: Receipt, mode: Mode) -> Dec
     if not lacking:
         return Decision(Action.WRITE, plan)
     if (receipt.plan.fps, receipt.plan.settings) != (plan.fps, plan.settings):
-        return Decision(Action.REFUSE, plan, problem=_is_there(store, plan, receipt))
-    return Decision(Action.WRITE, plan.with_clips([*plan.clips, *lacking]))
+        unchanged = unchanged_clips(receipt, plan, rehash=rehash)
+        return Decision(Action.REFUSE, plan, problem=_is_there(store, plan, receipt, unchanged))
+    return Decision(Action.WRITE, plan.with_clips_of(receipt.plan, lacking))
 
 
 def _replace(store: Store, plan: VideoPlan, receipt: Receipt) -> Decision:
@@ -270,25 +314,25 @@ def _moving_away(store: Store, plan: VideoPlan) -> str:
     return moving_away(store, [store.group(plan.video)])
 
 
-def _is_there(store: Store, plan: VideoPlan, receipt: Receipt) -> Problem:
+def _is_there(store: Store, plan: VideoPlan, receipt: Receipt, unchanged: Set[str]) -> Problem:
     return Problem(
         kind="video-exists",
         what="The video is in the store already, from other input or settings.",
         file=str(store.group(plan.video)),
         found=f"{plan.video}, finished {receipt.finished[:16].replace('T', ' ')} UTC:"
-        f" {_what_differs(plan, receipt)}",
+        f" {_what_differs(plan, receipt, unchanged)}",
         expected="no such video, or the same input and settings",
-        remedy=_remedy(store, plan, receipt),
+        remedy=_remedy(store, plan, receipt, unchanged),
         video=plan.video,
     )
 
 
-def _remedy(store: Store, plan: VideoPlan, receipt: Receipt) -> str:
+def _remedy(store: Store, plan: VideoPlan, receipt: Receipt, unchanged: Set[str]) -> str:
     have = {clip.clip: clip for clip in receipt.plan.clips}
     kept = [clip for clip in plan.clips if clip.clip in have]
     gone = sorted(have.keys() - {clip.clip for clip in plan.clips})
     is_same = (plan.fps, plan.settings) == (receipt.plan.fps, receipt.plan.settings) and all(
-        _is_same(clip, have[clip.clip], receipt) for clip in kept
+        _is_same(clip, have[clip.clip], unchanged) for clip in kept
     )
     add = ""
     if is_same and len(kept) < len(plan.clips):
@@ -305,7 +349,7 @@ def _remedy(store: Store, plan: VideoPlan, receipt: Receipt) -> str:
     )
 
 
-def _what_differs(plan: VideoPlan, receipt: Receipt) -> str:
+def _what_differs(plan: VideoPlan, receipt: Receipt, unchanged: Set[str]) -> str:
     then = {clip.clip: clip for clip in receipt.plan.clips}
     now = {clip.clip: clip for clip in plan.clips}
     said = []
@@ -316,7 +360,7 @@ def _what_differs(plan: VideoPlan, receipt: Receipt) -> str:
     both = sorted(now.keys() & then.keys())
     if changed := [c for c in both if now[c].content() != then[c].content()]:
         said.append(f"other metadata for {comma_list(changed)}")
-    if changed := [c for c in both if not receipt.holds_source(now[c])]:
+    if changed := [c for c in both if c not in unchanged]:
         said.append(f"another tracks file for {comma_list(changed)}")
     if (plan.fps, plan.settings, plan.layout) != (
         receipt.plan.fps,
@@ -327,27 +371,28 @@ def _what_differs(plan: VideoPlan, receipt: Receipt) -> str:
     return "; ".join(said) or "something differs"
 
 
-def _add(store: Store, plan: VideoPlan, receipt: Receipt) -> Decision:
+def _add(store: Store, plan: VideoPlan, receipt: Receipt, unchanged: Set[str]) -> Decision:
     """Decide for a complete group that clips may be added to; what is there is kept."""
     then = receipt.plan
     if (then.fps, then.settings) != (plan.fps, plan.settings):
-        return Decision(Action.REFUSE, plan, problem=_is_there(store, plan, receipt))
+        return Decision(Action.REFUSE, plan, problem=_is_there(store, plan, receipt, unchanged))
     have = {clip.clip: clip for clip in then.clips}
     added = [clip for clip in plan.clips if clip.clip not in have]
     changed = [
         clip
         for clip in plan.clips
-        if clip.clip in have and not _is_same(clip, have[clip.clip], receipt)
+        if clip.clip in have and not _is_same(clip, have[clip.clip], unchanged)
     ]
     problem = _kept_although(store, plan, changed) if changed else None
+    placed = _with_places(then, plan, unchanged)
     if not added:
-        return Decision(Action.SKIP, then, problem=problem)
-    union = replace(then.with_clips([*then.clips, *added]), layout=plan.layout)
+        return Decision(Action.SKIP, placed, problem=problem)
+    union = replace(placed.with_clips_of(plan, added), layout=plan.layout)
     return Decision(Action.WRITE, union, kept=receipt, problem=problem)
 
 
-def _is_same(clip: ClipPlan, then: ClipPlan, receipt: Receipt) -> bool:
-    return clip.content() == then.content() and receipt.holds_source(clip)
+def _is_same(clip: ClipPlan, then: ClipPlan, unchanged: Set[str]) -> bool:
+    return clip.content() == then.content() and clip.clip in unchanged
 
 
 def _kept_although(store: Store, plan: VideoPlan, clips: list[ClipPlan]) -> Problem:

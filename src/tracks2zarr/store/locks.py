@@ -80,6 +80,15 @@ class StoreLocks(StorePaths):
         """Return the lock of a video; it is not waited for."""
         return self._locked(f"videos/{video}", wait=False)
 
+    def time_ns(self, video: str) -> int:
+        """Return the time by the clock of the store's disk, in nanoseconds.
+
+        It may be another machine's. The file of the video's lock takes that time.
+        """
+        file = self._lock_file(f"videos/{video}")
+        file.touch()
+        return file.stat().st_mtime_ns
+
     def is_running(self, video: str) -> bool:
         """Tell whether a living process converts the video."""
         return is_locked(self._lock_file(f"videos/{video}"))

@@ -8,17 +8,25 @@ from typing import Any
 
 from tracks2zarr.common.documents import Document, DocumentError, fields_of
 from tracks2zarr.common.files import FolderContent
-from tracks2zarr.common.problems import Problem
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan, digest_of_json
 from tracks2zarr.tracks.files import digest_of
 from tracks2zarr.tracks.formats import ReaderName
+from tracks2zarr.tracks.source_file import FileStamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipReceipt:
     """One clip as it was converted: the digest of its source, its individuals and boxes.
 
-    `reader` is the reader of its tracks file; None in receipts of version 0.1.
+    Parameters
+    ----------
+    reader
+        The reader of its tracks file; None in receipts of version 0.1.
+    stamp
+        The stamp of its tracks file when it was read; None in older receipts.
+    read_at_ns
+        A time before that, by the clock of the store's disk, in nanoseconds.
     """
 
     clip: str
@@ -26,6 +34,8 @@ class ClipReceipt:
     n_individuals: int
     n_boxes: int
     reader: ReaderName | None = None
+    stamp: FileStamp | None = None
+    read_at_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,25 +110,29 @@ class Receipt(Document):
         """Return what was done for a clip, or None for a clip that is not there."""
         return next((done for done in self.clips if done.clip == clip), None)
 
-    def holds(self, plan: VideoPlan) -> bool:
-        """Tell whether the group is what a plan asks for.
+    def planned(self, clip: str) -> ClipPlan | None:
+        """Return the plan of a clip, or None for a clip that is not there."""
+        return next((then for then in self.plan.clips if then.clip == clip), None)
 
-        A source whose path, size and mtime are as they were is trusted; else it is hashed.
+    def holds(self, plan: VideoPlan) -> bool:
+        """Tell whether the group is what a plan asked for when the plan was made.
+
+        A source is looked at only if it was converted with another path, size or mtime than the
+        plan has; whether sources have changed since, `unchanged_clips` tells.
         """
         if plan.fingerprint() != self.plan.fingerprint():
             return False
-        return all(self.holds_source(clip) for clip in plan.clips)
+        return all(self._holds_source(clip) for clip in plan.clips)
 
-    def holds_source(self, clip: ClipPlan) -> bool:
-        """Tell whether a clip's source is the one that was converted."""
-        then = next((other for other in self.plan.clips if other.clip == clip.clip), None)
+    def _holds_source(self, clip: ClipPlan) -> bool:
+        then = self.planned(clip.clip)
         if then is None:
             return False
         if all(getattr(clip, n) == getattr(then, n) for n in ("source_path", "size", "mtime_ns")):
             return True
         try:
             return digest_of(clip.source_path) == self.digest(clip.clip)
-        except OSError:
+        except (OSError, Tracks2ZarrError):
             return False
 
     def as_dict(self) -> dict[str, Any]:

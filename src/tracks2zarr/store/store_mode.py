@@ -109,8 +109,8 @@ def _misplaced(store: Store, plan: Plan) -> Iterator[Problem]:
     problem = inside_problem(store)
     if problem is not None:
         yield problem
-    inputs = {video.metadata_csv for video in plan.videos}
-    inputs |= {clip.tracks_dir for video in plan.videos for clip in video.clips}
+    places = [place for video in plan.videos for place in video.places]
+    inputs = {path for folder, _, metadata in places for path in (folder, metadata)}
     for given in sorted(inputs):
         if Path(os.path.realpath(given)).is_relative_to(store.path):
             yield Problem(

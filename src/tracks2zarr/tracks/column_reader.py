@@ -26,6 +26,7 @@ from tracks2zarr.tracks.files import named_digest
 from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes, UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.images import Images
+from tracks2zarr.tracks.source_file import open_source
 from tracks2zarr.tracks.via import BOM, HEADER, is_header, split_header
 
 #: Bytes of CSV that are parsed at once; the JSON of more does not fit into a core's cache.
@@ -75,19 +76,20 @@ def read_file(
         If the file cannot be read.
     """
     hasher, images = hashlib.sha256(), Images()
-    with path.open("rb") as file:
-        line = file.readline()
+    with open_source(path) as source:
+        line = source.file.readline()
         hasher.update(line)
         on_bytes(len(line))
         header, rest = _split_at_return(line)
         if not is_header(split_header(header)):
             raise UnrecognisedError
         read = partial(_read_batch, rows_are_sound=rows_are_sound)
-        for size, found in map_in_threads(read, _records(file, hasher, rest)):
+        for size, found in map_in_threads(read, _records(source.file, hasher, rest)):
             take(images.renumbered(found))
             on_bytes(size)
+        source.check_end()
     frame_of_image, warnings = images.frames(path, rule)
-    return ReadFile("columns", named_digest(hasher), frame_of_image, warnings)
+    return ReadFile("columns", named_digest(hasher), source.stamp, frame_of_image, warnings)
 
 
 def _split_at_return(line: bytes) -> tuple[bytes, bytes]:

@@ -29,6 +29,7 @@ from tracks2zarr.tracks.files import named_digest
 from tracks2zarr.tracks.formats import OnBytes, ReaderName, ReadFile, TakeBoxes, UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.images import Images
+from tracks2zarr.tracks.source_file import open_source
 from tracks2zarr.tracks.via import BOM, is_header, split_header
 
 #: Bytes of CSV that are parsed at once: twice as much takes more memory, and no less time.
@@ -56,7 +57,8 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
         raise UnrecognisedError
     hasher, images = hashlib.sha256(), Images()
     name: ReaderName = "compiled"
-    with path.open("rb") as file:
+    with open_source(path) as source:
+        file = source.file
         header = file.readline()
         hasher.update(header)
         on_bytes(len(header))
@@ -67,8 +69,9 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
                 name = "columns"
             take(images.renumbered(batch.found))
             on_bytes(batch.size)
+        source.check_end()
     frame_of_image, warnings = images.frames(path, rule)
-    return ReadFile(name, named_digest(hasher), frame_of_image, warnings)
+    return ReadFile(name, named_digest(hasher), source.stamp, frame_of_image, warnings)
 
 
 def _record_batches(file: BufferedReader, hasher: hashlib._Hash) -> Iterator[memoryview]:

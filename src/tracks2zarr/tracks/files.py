@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from tracks2zarr.common.problems import Problem, comma_list, one_line
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.tracks.formats import TracksFormat
+from tracks2zarr.tracks.source_file import FileStamp, open_source
 
 _HASH_BLOCK = 1 << 20
 
@@ -210,12 +211,27 @@ def _twice(tracks_dir: Path, files: list[TracksFile]) -> list[Problem]:
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes as ``sha256:<hex>``."""
+    """Return the SHA-256 of a tracks file's bytes as ``sha256:<hex>``."""
+    digest, _ = digest_and_stamp(path)
+    return digest
+
+
+def digest_and_stamp(path: Path) -> tuple[str, FileStamp]:
+    """Return the digest of a tracks file, and its stamp when it was read.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If it changed while it was read.
+    OSError
+        If it cannot be read.
+    """
     hasher = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_HASH_BLOCK):
+    with open_source(path) as source:
+        while block := source.file.read(_HASH_BLOCK):
             hasher.update(block)
-    return named_digest(hasher)
+        source.check_end()
+    return named_digest(hasher), source.stamp
 
 
 def named_digest(hasher: hashlib._Hash) -> str:

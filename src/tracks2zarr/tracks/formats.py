@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.source_file import FileStamp
 
 if TYPE_CHECKING:  # numpy takes a while to import
     from tracks2zarr.dataset.batches import Batch, Int32s
@@ -42,6 +43,8 @@ class ReadFile:
         Which reader read it; the last one that was asked for any row.
     digest
         The SHA-256 of the bytes that were read, as ``sha256:<hex>``.
+    stamp
+        The stamp of the file that these bytes are from.
     frame_of_image
         (n_images,) int32, the frame within the clip of each image that boxes count in.
     warnings
@@ -50,6 +53,7 @@ class ReadFile:
 
     reader: ReaderName
     digest: str
+    stamp: FileStamp
     frame_of_image: Int32s
     warnings: tuple[Problem, ...] = ()
 
@@ -78,7 +82,8 @@ class TracksReader(Protocol):
         UnrecognisedError
             If there is a row that this reader does not know to be right.
         Tracks2ZarrError
-            If rows break the format; of each kind of problem the first rows are named.
+            If rows break the format, of which the first of each kind of problem are named; or if
+            the file changed while it was read.
         OSError
             If the file cannot be read.
         """

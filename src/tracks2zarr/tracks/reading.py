@@ -16,18 +16,21 @@ from tracks2zarr.tracks.formats import (
     reader_named,
 )
 from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.source_file import FileStamp
 
 
 @dataclass(frozen=True, slots=True)
 class ReadClip:
     """A clip as it was read: where the columns of its boxes lie, and what was found in its file.
 
-    `digest` is that of the tracks file; `reader` is None where nobody knows which one read it.
+    `digest` and `stamp` are those of the tracks file. `reader` is None if nobody knows which one
+    read it, and so is `stamp` if an older version read the file.
     """
 
     folder: Path
     digest: str
     reader: ReaderName | None
+    stamp: FileStamp | None
     warnings: tuple[Problem, ...] = ()
 
     @property
@@ -61,7 +64,8 @@ def read_clip(
     Raises
     ------
     Tracks2ZarrError
-        If any row breaks the format; the first rows of each kind of problem are named.
+        If any row breaks the format, the first rows of each kind of problem are named; or if the
+        file changed while it was read.
     OSError
         If the file cannot be read or the columns cannot be written.
     """
@@ -82,7 +86,7 @@ def _read_with(
         file = reader.read_file(path, rule, spill.append, on_bytes)
     if spill.boxes(file.frame_of_image).first_duplicate() is not None:
         raise UnrecognisedError
-    return ReadClip(folder, file.digest, file.reader, file.warnings)
+    return ReadClip(folder, file.digest, file.reader, file.stamp, file.warnings)
 
 
 def _stop_only(on_bytes: OnBytes) -> OnBytes:

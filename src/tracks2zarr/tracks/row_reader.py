@@ -25,6 +25,7 @@ from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes
 from tracks2zarr.tracks.frames import FrameRule, Image, frames_of
 from tracks2zarr.tracks.json_cells import read_box, read_region
 from tracks2zarr.tracks.row_problems import BadRowError, RowProblems, mixed_frames, not_utf8
+from tracks2zarr.tracks.source_file import open_source
 from tracks2zarr.tracks.via import HEADER, is_header
 
 _EMPTY = "{}"
@@ -47,11 +48,13 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
     """
     rows, problems, digest = _Rows(take), RowProblems(path), ""
     try:
-        with path.open("rb", buffering=0) as raw:
-            hashed = _HashedReader(raw, on_bytes)
+        with open_source(path) as source:
+            hashed = _HashedReader(source.file, on_bytes)
             text = io.TextIOWrapper(io.BufferedReader(hashed, 1 << 20), "utf-8-sig", newline="")
             _read_rows(csv.reader(text, strict=True), rows, problems)
             digest = named_digest(hashed.hasher)
+            if not problems:
+                source.check_end()
     except UnicodeDecodeError:
         problems.add_file_problem(*not_utf8(path))
     frames = frames_of([Image(*pair) for pair in rows.number_of], rule)
@@ -64,17 +67,17 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
     if problems:
         raise Tracks2ZarrError(problems.all())
     warnings = (mixed_frames(path),) if frames.mixed else ()
-    return ReadFile("rows", digest, frame_of_image, warnings)
+    return ReadFile("rows", digest, source.stamp, frame_of_image, warnings)
 
 
 _NO_FRAMES = np.empty(0, np.int32)
 
 
 class _HashedReader(io.RawIOBase):
-    """A raw file whose bytes are hashed as they are read."""
+    """A file whose bytes are hashed as they are read."""
 
-    def __init__(self, raw: io.FileIO, on_bytes: OnBytes) -> None:
-        self._raw = raw
+    def __init__(self, file: io.BufferedReader, on_bytes: OnBytes) -> None:
+        self._file = file
         self._on_bytes = on_bytes
         self.hasher = hashlib.sha256()
 
@@ -82,7 +85,7 @@ class _HashedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        count = self._raw.readinto(buffer)
+        count = self._file.readinto(buffer)
         self.hasher.update(memoryview(buffer)[:count])
         self._on_bytes(count)
         return count

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.dataset.batches import Int64s
 from tracks2zarr.parallel.processes import report_bytes
-from tracks2zarr.planning.metadata_csv import ClipRow, read_metadata
+from tracks2zarr.planning.metadata_csv import ClipRow, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.tracks.files import digest_of
 from tracks2zarr.tracks.formats import UnrecognisedError, format_named
 from tracks2zarr.verifying.remedies import create_command
-from tracks2zarr.verifying.source_boxes import Source, read_source, read_source_by_rows
+from tracks2zarr.verifying.source_boxes import (
+    Source,
+    SourceBoxes,
+    read_source,
+    read_source_by_rows,
+)
 from tracks2zarr.verifying.stored_group import StoredGroup
 
 
@@ -45,10 +51,9 @@ class VideoSources:
         """The plan by which the video was converted."""
         return self.receipt.plan
 
-    @property
-    def metadata(self) -> Path:
-        """The metadata CSV."""
-        return self.metadata_csv or Path(self.plan.metadata_csv)
+    def metadata(self, clip: ClipPlan) -> Path:
+        """Return the metadata CSV of a clip."""
+        return self.metadata_csv or Path(self.plan.metadata_of(clip))
 
     def path(self, clip: ClipPlan) -> Path:
         """Return the tracks file of a clip."""
@@ -102,16 +107,24 @@ class VideoSources:
     def _compared(
         self, stored: StoredGroup, number: int, read: Callable[[], Source]
     ) -> _ComparedClip:
-        clip = self.plan.clips[number]
         try:
             source = read()
         except Tracks2ZarrError as error:
-            digest = digest_of(self.path(clip))
-            return _ComparedClip((*self._changed(number, digest), *error.problems))
+            return _ComparedClip((*self._changed_since(number), *error.problems))
         with source.boxes as boxes:
             differences = stored.clip_differences(number, boxes)
             problems = (*self._changed(number, source.digest), *differences)
+            if source.digest == self.receipt.clips[number].digest:
+                problems += (*self._miscounted(number, boxes),)
             return _ComparedClip(problems, source.reader, boxes.track_ids)
+
+    def _changed_since(self, number: int) -> Iterator[Problem]:
+        """Yield whether a source that cannot be read is the one that was converted."""
+        try:
+            digest = digest_of(self.path(self.plan.clips[number]))
+        except Tracks2ZarrError:
+            return  # it changes just now, as its reader has found
+        yield from self._changed(number, digest)
 
     def _changed(self, number: int, digest: str) -> Iterator[Problem]:
         clip, expected = self.plan.clips[number], self.receipt.clips[number].digest
@@ -127,16 +140,45 @@ class VideoSources:
                 clip=clip.clip,
             )
 
+    def _miscounted(self, number: int, boxes: SourceBoxes) -> Iterator[Problem]:
+        clip, receipt = self.plan.clips[number], self.receipt.clips[number]
+        found = _count_text(receipt.n_boxes, receipt.n_individuals)
+        expected = _count_text(len(boxes), len(boxes.track_ids))
+        if found != expected:
+            yield Problem(
+                kind="receipt-differs",
+                what="The receipt of a video does not count what its tracks file has.",
+                file=str(self.path(clip)),
+                found=found,
+                expected=expected,
+                remedy=f"Convert the video again: {self.command()}",
+                video=self.plan.video,
+                clip=clip.clip,
+            )
+
     # ---- the metadata CSV
 
     def _metadata_problems(self) -> Iterator[Problem]:
-        """Yield what the metadata CSV says otherwise than the plan."""
-        if not _is_there(self.metadata):
-            yield _absent(self.plan.video, self.metadata, "--metadata")
-            return
-        rows = read_metadata(self.metadata).rows
-        row_of = {row.clip: row for row in rows if row.video == self.plan.video}
+        """Yield what the metadata of each clip say otherwise than the plan."""
+        clips_of: dict[Path, list[ClipPlan]] = defaultdict(list)
         for clip in self.plan.clips:
+            clips_of[self.metadata(clip)].append(clip)
+        for path, clips in clips_of.items():
+            if _is_there(path):
+                yield from self._differing_rows(path, clips)
+            else:
+                yield _absent(self.plan.video, path, "--metadata")
+
+    def _differing_rows(self, path: Path, clips: list[ClipPlan]) -> Iterator[Problem]:
+        """Yield what is wrong with the rows of some clips, as `create` would find it, too."""
+        video, metadata = self.plan.video, read_metadata(path)
+        stem_of = format_named(self.plan.format).clip_stem_of
+        stems = {stem_of(PurePosixPath(clip.source).name) for clip in clips}
+        for problem in metadata.problems:
+            if concerns(problem, {video}, stems):
+                yield replace(problem, video=video)
+        row_of = {row.clip: row for row in metadata.rows if row.video == video}
+        for clip in clips:
             row = row_of.get(clip.clip)
             found = "no sound row for the clip" if row is None else _extent_text(row, row.fps)
             expected = _extent_text(clip, self.plan.fps)
@@ -144,7 +186,7 @@ class VideoSources:
                 yield Problem(
                     kind="metadata-changed",
                     what="The metadata CSV says otherwise than when the clip was converted.",
-                    file=str(self.metadata),
+                    file=str(path),
                     row=None if row is None else row.row,
                     found=found,
                     expected=expected,
@@ -202,6 +244,10 @@ def _one_reader_only(plan: VideoPlan, clip: ClipPlan, path: Path) -> Problem:
         video=plan.video,
         clip=clip.clip,
     )
+
+
+def _count_text(n_boxes: int, n_individuals: int) -> str:
+    return f"boxes: {n_boxes}, individuals: {n_individuals}"
 
 
 def _extent_text(clip: ClipPlan | ClipRow, fps: float) -> str:

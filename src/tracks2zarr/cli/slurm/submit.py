@@ -15,6 +15,7 @@ from tracks2zarr.cli.options import (
     keep_going_option,
     mode_options,
     plan_options,
+    rehash_option,
     yes_option,
 )
 from tracks2zarr.cli.slurm.options import job_options_from, sbatch_options, verify_option
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @mode_options()
 @individual_dim_option
 @keep_going_option
+@rehash_option
 @yes_option
 @click.option(
     "--dry-run", is_flag=True, help="Print the script of the job; submit and write nothing."
@@ -45,6 +47,7 @@ def command(
     store_mode: Any,
     group_mode: Any,
     keep_going: bool,
+    rehash: bool,
     yes: bool,
     dry_run: bool,
     **options: Any,
@@ -71,7 +74,14 @@ def command(
     if store_mode == "w" and not yes and not confirm_replacing(target):
         click.echo("Nothing was submitted.", err=True)
         return 1
-    done = submit(plan, target, options=job_options, store_mode=store_mode, group_mode=group_mode)
+    done = submit(
+        plan,
+        target,
+        options=job_options,
+        store_mode=store_mode,
+        group_mode=group_mode,
+        rehash=rehash,
+    )
     print_submitted(done)
     return show.print_skipped_input(plan.problems)
 

@@ -11,7 +11,7 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.completion import indices
-from tracks2zarr.cli.options import FOLDER, PATH
+from tracks2zarr.cli.options import FOLDER, PATH, rehash_option
 from tracks2zarr.cli.slurm.options import script_options
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ JOB_VARIABLE, _CPUS = "SLURM_ARRAY_JOB_ID", "SLURM_CPUS_PER_TASK"
     type=FOLDER,
     help="Where this task's logs are written; moved to STORE/logs when done.",
 )
+@rehash_option
 @debug_option
 def command(
     store: Path,
@@ -63,6 +64,7 @@ def command(
     store_mode: Any,
     group_mode: Any,
     log_dir: Path | None,
+    rehash: bool,
     **settings: Any,
 ) -> int:
     """Convert one video: the one with INDEX.
@@ -89,15 +91,19 @@ def command(
 
     place, target = current_place(os.environ, number), Store.at(store)
     opening: AbstractContextManager[object]
+    own_plan = None
     if tracks_dir is not None and metadata is not None:
         inputs = {"tracks_dir": tracks_dir, "metadata_csv": metadata, **settings}
-        fields = {"store": target, "place": place, "first_index": first_index}
+        fields = {"store": target, "place": place, "first_index": first_index, "rehash": rehash}
         submission = _script_submission(inputs, log_dir, group_mode=group_mode, **fields)
+        own_plan = submission.plan
         opening = open_for_writing(target, submission.plan, store_mode, submission)
     else:
         opening = existing_store(store).run_lock()
     with opening:
-        task = submitted_task(target, place, number, first_index, group_mode)
+        task = submitted_task(
+            target, place, number, first_index, group_mode, own_plan=own_plan, rehash=rehash
+        )
         outcome = _run(task, place)
         return _finish(target, place, outcome, log_dir, finalises=tracks_dir is not None)
 
