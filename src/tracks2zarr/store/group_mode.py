@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
@@ -98,12 +99,17 @@ def join(
 def _decide_all(
     store: Store, plan: Plan, mode: Mode, since: str, earlier: Mapping[str, Decision]
 ) -> dict[str, Decision]:
-    """Decide for the videos of a plan that no living process is at work on."""
-    return {
-        video.video: decide(store, video, mode, since=since, earlier=earlier.get(video.video))
-        for video in plan.videos
-        if not store.is_running(video.video)
-    }
+    """Decide for the videos of a plan that no living process is at work on.
+
+    Nothing is decided for one that cannot be read: whoever converts it meets the error.
+    """
+    decisions = {}
+    for video in plan.videos:
+        name = video.video
+        if not store.is_running(name):
+            with suppress(OSError):
+                decisions[name] = decide(store, video, mode, since=since, earlier=earlier.get(name))
+    return decisions
 
 
 def decide(
@@ -140,7 +146,7 @@ def _seen(store: Store, video: str) -> str:
     """Return a digest of a video's receipt and of the stamp of its group."""
     try:
         receipt = store.receipt_file(video).read_bytes()
-    except OSError:
+    except FileNotFoundError:
         receipt = b""
     return f"{hashlib.sha256(receipt).hexdigest()} {folder_stamp(store.group(video))}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from tracks2zarr.store.video_state import State, state_of
 _AGAIN = (
     "Run 'tracks2zarr create' again with --store-mode a; on a cluster, 'tracks2zarr slurm rerun'."
 )
+_REPLACE = _AGAIN.replace("--store-mode a", "--store-mode a --group-mode w")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,15 @@ def verify_video(task: VideoToVerify) -> VideoVerdict:
         Whatever is wrong is in it.
     """
     store, video = Store(task.store), task.plan.video
+    try:
+        return _verdict(store, task)
+    except OSError as error:
+        problem = _unreadable(store, video, error)
+        return VideoVerdict(video, State.FAILED, (problem,))
+
+
+def _verdict(store: Store, task: VideoToVerify) -> VideoVerdict:
+    video = task.plan.video
     note = store.unverified(video)
     if note is not None and state_of(store, task.plan) is State.UNKNOWN:
         return unverified_verdict(store, note)
@@ -131,7 +141,8 @@ def _receipt_problem(store: Store, plan: VideoPlan, receipt: Receipt | None) -> 
         )
     if not receipt.holds(plan):
         what = "The video was converted from other input or settings than the store's plan says."
-        return _problem(store, plan.video, "other-plan", what, "a receipt of another plan")
+        problem = _problem(store, plan.video, "other-plan", what, "a receipt of another plan")
+        return replace(problem, remedy=_REPLACE)
     return None
 
 
