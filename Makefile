@@ -53,9 +53,13 @@ test: env system  ## test the wheels, then run all tests
 	@echo "== testing the checkout"
 	@$(PY) -m pytest -n auto --durations=20
 
+.PHONY: torture
+torture: env system  ## run the tests that take minutes: faults at every moment
+	@$(PY) -m pytest -n auto -m torture --durations=20
+
 .PHONY: unit
 unit: env  ## run the tests that need no packages of the system, without the wheel
-	@$(PY) -m pytest -n auto -m "not system"
+	@$(PY) -m pytest -n auto -m "not system and not torture"
 
 .PHONY: check
 check: env  ## check style, types, imports between rooms, documentation, and what the files name

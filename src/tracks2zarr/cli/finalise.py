@@ -22,6 +22,7 @@ def command(store: Path) -> int:
     from tracks2zarr.store.root import finalise
 
     finalised = finalise(store)
+    show.print_problems(finalised.problems)
     for line in show.finalised_lines(finalised):
         show.stdout().print(line, markup=False, soft_wrap=True)
-    return 1 if finalised.missing or finalised.unlisted else 0
+    return 1 if finalised.missing or finalised.unlisted or finalised.problems else 0

@@ -50,7 +50,7 @@ def command(target: Path, sources: tuple[Path, ...], **options: Any) -> int:
         show.print_problems([one.problem] if one.problem else [])
 
     merged = merge(target, sources, on_video=on_video, **options)
-    show.print_problems(merged.problems)
+    show.print_problems([*merged.problems, *merged.finalised.problems])
     for line in _summary(merged):
         console.print(line, markup=False, soft_wrap=True)
     return 0 if merged.ok else 1

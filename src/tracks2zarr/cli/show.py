@@ -103,12 +103,15 @@ def path_text(path: Path) -> str:
 def finalised_lines(finalised: Finalised) -> list[str]:
     """Return what a root lists now as lines of text."""
     planned = len(finalised.done) + len(finalised.missing)
-    lines = [f"{len(finalised.done)} of {count_text(planned, 'video')} listed"]
+    listed = len(finalised.done) + len(finalised.kept)
+    lines = [f"{listed} of {count_text(planned, 'video')} listed"]
     notes = finalised.unverified.items()
     lines += [f"also listed: {one_line(name)} ({printable(why)})" for name, why in notes]
     lines += [f"also listed: {one_line(n)} (not written by tracks2zarr)" for n in finalised.others]
     lines += [f"not listed: {one_line(n)} (in no plan of this store)" for n in finalised.unlisted]
-    lines += [f"missing: {one_line(video)} ({state})" for video, state in finalised.missing.items()]
+    for video, state in finalised.missing.items():
+        how = "listed as it was" if video in finalised.kept else "missing"
+        lines.append(f"{how}: {one_line(video)} ({state})")
     return lines
 
 

@@ -68,10 +68,16 @@ class Document:
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
-        """Return the document in a file, or None where there is none that can be read."""
+        """Return the document in a file, or None where there is no file, or another document.
+
+        Raises
+        ------
+        OSError
+            If there is a file that the disk does not let us read: nobody knows what it says.
+        """
         try:
             return cls.from_json(path.read_bytes())
-        except (OSError, DocumentError):
+        except (FileNotFoundError, DocumentError):
             return None
 
 

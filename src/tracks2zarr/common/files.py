@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,10 @@ from typing import Any
 
 import orjson
 
+from tracks2zarr.common.durable import sync as sync_to_disk
+
+#: What is raised where there is no such file; all other errors mean that nobody knows.
+ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 #: How often a folder is made that others remove at the same moment.
 _TRIES = 100
 
@@ -31,7 +36,8 @@ def write_atomically(
     content
         Its new content.
     sync
-        Whether the content must be on the disk before the file takes its name.
+        Whether the content must be on the disk before the file takes its name, and the names of
+        the file and of its folder, which may be new, before this returns.
     temporary
         Where the content is written first, on the same disk; beside the file by default.
     """
@@ -42,6 +48,9 @@ def write_atomically(
         if sync:
             os.fsync(file.fileno())
     temporary.replace(path)
+    if sync:
+        sync_to_disk(path.parent)
+        sync_to_disk(path.parent.parent)
 
 
 def read_json(content: str | bytes) -> Any:
@@ -61,6 +70,20 @@ def read_json(content: str | bytes) -> Any:
             return json.loads(content)
         except RecursionError:
             raise ValueError("too deep") from None
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is a file; links are followed.
+
+    Raises
+    ------
+    OSError
+        If that cannot be found out; `pathlib.Path.is_file` may take it for absent then.
+    """
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except ABSENT:
+        return False
 
 
 def make_folder(path: Path, *, within: Path | None = None) -> None:

@@ -211,9 +211,10 @@ def prepare(plan: Plan, store: str | os.PathLike[str], *, group_mode: Mode = "w-
 
 def _finish(store: Store, work_root: Path) -> tuple[Mapping[str, State], tuple[Problem, ...]]:
     """Remove what dead attempts left, and list the finished videos in the root."""
-    recover_all(store, {work_root})
     try:
-        return finalise_store(store).missing, ()
+        recover_all(store, {work_root})
+        finalised = finalise_store(store)
+        return finalised.missing, finalised.problems
     except Tracks2ZarrError as error:
         return {}, error.problems
     except OSError as error:

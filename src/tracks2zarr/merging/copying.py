@@ -6,11 +6,12 @@ import errno
 import filecmp
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
-from tracks2zarr.common.files import make_folder, remove_if_empty
+from tracks2zarr.common.durable import make_durable
+from tracks2zarr.common.files import make_folder, remove_if_empty, remove_tree
 from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.store import Store
 
@@ -40,7 +41,8 @@ def copy_folder(source: Path, target: Path, *, link: bool) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         link = _linked(path, copy) if link and not path.is_symlink() else link
         if not copy.exists():
-            _copy_file(path, copy)
+            shutil.copyfile(path, copy)
+            shutil.copystat(path, copy)
 
 
 def _linked(path: Path, copy: Path) -> bool:
@@ -50,17 +52,6 @@ def _linked(path: Path, copy: Path) -> bool:
     except OSError:
         return False  # another disk, one without hard links, or a file of somebody else
     return True
-
-
-def _copy_file(path: Path, copy: Path) -> None:
-    """Copy a file so that it is on the disk before anybody removes the original."""
-    shutil.copyfile(path, copy)
-    shutil.copystat(path, copy)
-    handle = os.open(copy, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -88,33 +79,47 @@ def copy_logs(source: Store, target: Store, *, move: bool) -> int:
     int
         How many logs of the source are in the target now.
     """
-    number = 0
-    for folder in (source.logs, source.failed_logs):
-        if not folder.is_dir() or folder.is_symlink():
-            continue
-        for path in list(_files(folder)):
-            _copy_log(path, target.path / path.relative_to(source.path), target)
-            if move:
-                path.unlink()
-            number += 1
-        if move:
+    folders = [
+        folder
+        for folder in (source.logs, source.failed_logs)
+        if folder.is_dir() and not folder.is_symlink()
+    ]
+    logs = [path for folder in folders for path in _files(folder)]
+    parts = _copied(logs, target.path / OWN_FOLDER / "logs.new")
+    for path, part in zip(logs, parts, strict=True):
+        _place_log(part, target.path / path.relative_to(source.path), target)
+    if move and logs:
+        make_durable(*(target.path / folder.name for folder in folders))
+        for path in logs:
+            path.unlink()
+    if move:
+        for folder in folders:
             _remove_empty_folders(folder)
-    return number
+    remove_tree(target.path / OWN_FOLDER / "logs.new")
+    return len(logs)
 
 
-def _copy_log(path: Path, wanted: Path, target: Store) -> None:
-    """Copy a log to the first name that is free, unless an equal one has one of them."""
+def _copied(logs: Sequence[Path], folder: Path) -> list[Path]:
+    """Copy logs into a folder, from which they are given their names once they are on the disk."""
+    remove_tree(folder)
+    folder.mkdir()
+    parts = [folder / str(number) for number in range(len(logs))]
+    for path, part in zip(logs, parts, strict=True):
+        shutil.copy2(path, part, follow_symlinks=False)
+    if logs:
+        make_durable(folder)
+    return parts
+
+
+def _place_log(part: Path, wanted: Path, target: Store) -> None:
+    """Give a log the first name that is free, unless an equal one has one of them."""
     make_folder(wanted.parent, within=target.path)
     for number in count():
         name = wanted.name if number == 0 else f"{wanted.stem}.{number}{wanted.suffix}"
         place = wanted.with_name(name)
-        if not os.path.lexists(place):
-            part = target.path / OWN_FOLDER / "log.new"
-            part.unlink(missing_ok=True)
-            shutil.copy2(path, part, follow_symlinks=False)
-            if _placed(part, place):
-                return
-        if _are_equal(path, place):
+        if not os.path.lexists(place) and _placed(part, place):
+            return
+        if _are_equal(part, place):
             return
 
 
@@ -126,7 +131,6 @@ def _placed(part: Path, place: Path) -> bool:
         return False
     except OSError:  # a disk without hard links
         part.rename(place)
-    part.unlink(missing_ok=True)
     return True
 
 

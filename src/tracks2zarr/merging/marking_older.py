@@ -76,9 +76,9 @@ def mark_older(store: Store, dim: IndividualDim | None) -> Iterator[Problem]:
     """
     plans = store.read_plan().by_id
     for video in store.groups():
-        if store.is_from_tracks2zarr(video):
-            continue
         try:
+            if store.is_from_tracks2zarr(video):
+                continue
             with store.video_lock(video):
                 recover(store, video, ())
                 one = video_in_store(store, video, plans.get(video), holds_lock=True)

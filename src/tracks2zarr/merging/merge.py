@@ -22,6 +22,7 @@ from tracks2zarr.merging.two_stores import (
     Match,
     can_move,
     compare,
+    names_in,
     videos_of,
 )
 from tracks2zarr.planning.plan import Plan
@@ -65,7 +66,8 @@ class Merged:
     def ok(self) -> bool:
         """Whether nothing was left that the target lacks, and no planned video is missing."""
         left = [video.problem for video in self.videos if video.problem]
-        whole = not self.finalised.missing and not self.finalised.unlisted
+        root = self.finalised
+        whole = not (root.missing or root.unlisted or root.problems)
         return whole and not any(problem.is_error for problem in (*left, *self.problems))
 
 
@@ -242,7 +244,7 @@ class _Merging:
             individual_dim=self.individual_dim,
             moved=MovedVideos(source),
         )
-        videos = list(videos_of(source))
+        videos = names_in(source)
         try:
             for video in videos:
                 one = merger.merge(video)

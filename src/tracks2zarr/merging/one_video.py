@@ -163,6 +163,7 @@ class VideoMerger:
             return self._ended(source.video, Fate.LEFT, State.MISSING, problem)
         self._complete(source, target)
         if not self.copy:
+            self.target.make_durable(target.video)  # whoever put it there may not have waited
             self.moved.remove(source)
         return self._ended(source.video, Fate.SAME, source.state, note=target.note)
 

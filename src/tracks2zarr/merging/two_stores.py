@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
 
 from tracks2zarr.common.files import read_content
@@ -22,18 +23,25 @@ def original_digest(one: VideoInStore) -> str:
     return one.note.original if one.note else read_content(one.group).digest
 
 
-def videos_of(store: Store) -> dict[str, VideoInStore]:
-    """Return all that a store has or plans, by video, sorted.
+def names_in(store: Store) -> list[str]:
+    """Return the ids of all videos that a store has or plans, sorted.
 
     Raises
     ------
     Tracks2ZarrError
         If its plan cannot be read.
     """
-    plans = store.read_plan().by_id
     receipts = {path.stem for path in store.receipt_file("any").parent.glob("*.json")}
-    names = sorted({*plans, *store.groups(), *receipts})
-    return {name: video_in_store(store, name, plans.get(name)) for name in names}
+    return sorted({*store.read_plan().by_id, *store.groups(), *receipts})
+
+
+def videos_of(store: Store) -> dict[str, VideoInStore]:
+    """Return all that a store has or plans and that can be read, by video, sorted."""
+    plans, videos = store.read_plan().by_id, {}
+    for name in names_in(store):
+        with suppress(OSError):  # whoever merges it meets the error, too
+            videos[name] = video_in_store(store, name, plans.get(name))
+    return videos
 
 
 class Match(StrEnum):

@@ -36,7 +36,8 @@ class Finished:
     @property
     def ok(self) -> bool:
         """Whether every planned video is done, listed, and not found to be wrong."""
-        return self.status.ok and (self.verification is None or self.verification.ok)
+        verified = self.verification is None or self.verification.ok
+        return self.status.ok and verified and not self.finalised.problems
 
 
 def finish(

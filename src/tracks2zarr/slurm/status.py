@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
+from tracks2zarr.common.system_problems import os_problem
+from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.slurm.client import Slurm
 from tracks2zarr.slurm.evidence import gather_evidence, is_superseded
 from tracks2zarr.slurm.job_states import JobStates
 from tracks2zarr.slurm.logs import Logs
 from tracks2zarr.slurm.status_rules import decide
-from tracks2zarr.slurm.status_values import StoreStatus
+from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
 from tracks2zarr.slurm.submission import SubmittedTasks
 from tracks2zarr.store.existing import existing_store
+from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.root import listed_in
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import read_record
-from tracks2zarr.store.video_state import State, receipt_if_done
+from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
 #: How long SLURM's accounting is waited for, in seconds; it learns of ends after the queue does.
 _LAG = 8.0
@@ -49,7 +53,8 @@ def status(store: str | os.PathLike[str], slurm: Slurm | None = None) -> StoreSt
     """
     there = existing_store(store)
     plans, tasks = there.read_plan().videos, SubmittedTasks.read(there)
-    receipts = {plan.video: receipt_if_done(there, plan) for plan in plans}
+    stored = {plan.video: found for plan in plans if (found := _stored(there, plan))}
+    receipts = {plan.video: _receipt_if_done(stored.get(plan.video)) for plan in plans}
     current = {v: None if is_superseded(r, tasks) else r for v, r in receipts.items()}
     # asked before the records are read: a task that SLURM no longer has, has written its last
     job_states = JobStates.ask(
@@ -58,18 +63,18 @@ def status(store: str | os.PathLike[str], slurm: Slurm | None = None) -> StoreSt
         tasks.finalising_job,
         tasks.cluster,
     )
-    evidence = (
-        gather_evidence(there, p, i, tasks, job_states=job_states, receipt=current[p.video])
+    videos = [
+        _video_status(there, p, i, tasks, job_states=job_states, receipt=current[p.video])
         for i, p in enumerate(plans)
-    )
-    videos = [decide(one) for one in evidence]
+    ]
     logs = Logs.find(there, tasks)
-    finished = {video for video, receipt in receipts.items() if receipt}
+    finished = {video for video, found in stored.items() if found.is_intact}
     return StoreStatus(
         store=there.path,
         videos=tuple(replace(v, log=logs.error_log_of(v.job, v.task)) for v in videos),
         finalising_job=job_states.queue.get((tasks.finalising_job or "", None)),
-        is_listed=listed_in(there) & {*receipts} == finished,
+        is_listed=listed_in(there) & {*stored} == finished,
+        kept=tuple(video for video, found in stored.items() if found.is_kept),
         unanswered=job_states.unanswered,
         is_absent=job_states.is_absent,
         accounting_lags=job_states.accounting_lags(
@@ -80,7 +85,49 @@ def status(store: str | os.PathLike[str], slurm: Slurm | None = None) -> StoreSt
 
 def _jobs_of(store: Store, videos: Iterable[str], tasks: SubmittedTasks) -> set[str]:
     """Return the array jobs that had tasks for some videos."""
-    return {job for video in videos for job in tasks.jobs_of(video, read_record(store, video))}
+    jobs: set[str] = set()
+    for video in videos:
+        with suppress(OSError):  # its status says so
+            jobs |= {*tasks.jobs_of(video, read_record(store, video))}
+    return jobs
+
+
+def _stored(store: Store, plan: VideoPlan) -> VideoInStore | None:
+    """Return what the store has of a video, or None where that cannot be read."""
+    try:
+        return video_in_store(store, plan.video, plan)
+    except OSError:
+        return None
+
+
+def _receipt_if_done(stored: VideoInStore | None) -> Receipt | None:
+    return stored.receipt if stored is not None and stored.state is State.DONE else None
+
+
+def _video_status(
+    store: Store,
+    plan: VideoPlan,
+    index: int,
+    tasks: SubmittedTasks,
+    *,
+    job_states: JobStates,
+    receipt: Receipt | None,
+) -> VideoStatus:
+    """Return the status of one video; it is unknown where the store cannot be read."""
+    try:
+        evidence = gather_evidence(
+            store, plan, index, tasks, job_states=job_states, receipt=receipt
+        )
+        return decide(evidence)
+    except OSError as error:
+        problem = os_problem(error, store.group(plan.video))
+        return VideoStatus(
+            video=plan.video,
+            index=index,
+            state=State.UNKNOWN,
+            why=f"{problem.what} {problem.found}",
+            problems=(problem,),
+        )
 
 
 def status_with_accounting(store: str | os.PathLike[str], slurm: Slurm) -> StoreStatus:

@@ -97,6 +97,8 @@ class StoreStatus:
         The state of the latest finalising job; None where SLURM does not know one.
     is_listed
         Whether the root lists exactly the finished videos.
+    kept
+        The videos that are listed as they were, until they are replaced by what the plan asks for.
     unanswered
         Why SLURM could not be asked, where there was something to ask; None where it answered.
     is_absent
@@ -109,6 +111,7 @@ class StoreStatus:
     videos: tuple[VideoStatus, ...]
     finalising_job: TaskState | None = None
     is_listed: bool = True
+    kept: tuple[str, ...] = ()
     unanswered: str | None = None
     is_absent: bool = False
     accounting_lags: bool = False

@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tracks2zarr.common.durable import make_durable, sync
 from tracks2zarr.common.files import (
     make_folder,
     read_content,
@@ -92,6 +93,9 @@ class Attempt:
     def commit(self, proof: Receipt | Unverified) -> None:
         """Put the group in its place and write the receipt, so that a crash is recovered.
 
+        The receipt is written when the group is on the disk under its name, and the older group
+        stays aside until the receipt is there, too: a power cut loses neither.
+
         Parameters
         ----------
         proof
@@ -111,9 +115,12 @@ class Attempt:
         _check_is_ours(self.store, video)
         if isinstance(proof, Unverified):
             proof.write(self.sibling / _NOTE)
+        make_durable(group)
         if os.path.lexists(target):
             target.rename(aside)
+            sync(self.sibling)
         group.rename(target)
+        sync(self.store.path)
         if isinstance(proof, Unverified):
             self.store.write_note(proof)
         else:
@@ -168,8 +175,11 @@ def recover(store: Store, video: str, work_roots: Iterable[Path]) -> None:
     for temp in beside:
         for folder in attempts_in(temp, store, video):
             aside = folder / "aside"
-            if not _is_committed(store, video, folder) and aside.exists():
-                _put_back(store, video, aside)
+            is_committed = _is_committed(store, video, folder)
+            if aside.exists():
+                if not is_committed:
+                    _put_back(store, video, aside)
+                store.make_durable(video)
             remove_tree(folder)
     for root in set(work_roots) - set(beside):
         for folder in attempts_in(root, store, video):

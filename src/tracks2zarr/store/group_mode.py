@@ -6,6 +6,7 @@ import glob
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -129,12 +130,17 @@ def _decide_all(
     decide_one: Callable[..., Decision],
     earlier: Mapping[str, Decision],
 ) -> dict[str, Decision]:
-    """Decide for the videos of a plan that no living process is at work on."""
-    return {
-        video.video: decide_one(plan=video, earlier=earlier.get(video.video))
-        for video in plan.videos
-        if not store.is_running(video.video)
-    }
+    """Decide for the videos of a plan that no living process is at work on.
+
+    Nothing is decided for one that cannot be read: whoever converts it meets the error.
+    """
+    decisions = {}
+    for video in plan.videos:
+        name = video.video
+        if not store.is_running(name):
+            with suppress(OSError):
+                decisions[name] = decide_one(plan=video, earlier=earlier.get(name))
+    return decisions
 
 
 def _refused_as_busy(store: Store, busy: list[VideoPlan], mode: Mode) -> dict[str, Decision]:
@@ -199,7 +205,7 @@ def _seen(store: Store, video: str) -> str:
     """Return a digest of a video's receipt and of the stamp of its group."""
     try:
         receipt = store.receipt_file(video).read_bytes()
-    except OSError:
+    except FileNotFoundError:
         receipt = b""
     return f"{hashlib.sha256(receipt).hexdigest()} {folder_stamp(store.group(video))}"
 

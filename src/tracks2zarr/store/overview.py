@@ -15,13 +15,14 @@ from tracks2zarr.common.problems import (
     did_you_mean,
     one_line,
 )
+from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.dataset.schema import ABSENT
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
-from tracks2zarr.store.video_state import State, video_in_store
+from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +134,7 @@ def info(store: str | os.PathLike[str], video: str | None = None) -> StoreInfo:
             raise Tracks2ZarrError(no_such_video(there, video, names))
         names = [video]
     return StoreInfo(
-        there.path, tuple(_video_info(there, name, planned.get(name)) for name in names)
+        there.path, tuple(_video_or_error(there, name, planned.get(name)) for name in names)
     )
 
 
@@ -147,6 +148,15 @@ def no_such_video(store: Store, video: str, names: list[str]) -> Problem:
         expected=f"one of {comma_list(names)}" if names else "a store that holds a video",
         remedy=did_you_mean(video, names) or "Correct the video's id.",
     )
+
+
+def _video_or_error(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
+    try:
+        return _video_info(store, video, plan)
+    except OSError as error:
+        problem = os_problem(error, store.group(video))
+        why = f"{problem.what} {problem.found}"
+        return VideoInfo(video=video, state=State.UNKNOWN, why=why, where=problem.where())
 
 
 def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
@@ -167,9 +177,13 @@ def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
         n_individuals=receipt.n_individuals if receipt else None,
         n_boxes=receipt.n_boxes if receipt else None,
         size=receipt.content.size if receipt else None,
-        why=failure[0].what if failure else note.why() if note else None,
+        why=failure[0].what if failure else note.why() if note else _kept_text(found),
         where=failure[0].where() if failure else None,
     )
+
+
+def _kept_text(found: VideoInStore) -> str | None:
+    return "listed as it was, until it is replaced" if found.is_kept else None
 
 
 def _clip_infos(plan: VideoPlan, receipt: Receipt | None) -> tuple[ClipInfo, ...]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.files import read_json, write_atomically
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
+from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
-from tracks2zarr.planning.plan import Plan
+from tracks2zarr.planning.plan import Plan, VideoPlan
+from tracks2zarr.store.commit import recover_all
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unverified import Unverified
-from tracks2zarr.store.video_state import State, state_of
+from tracks2zarr.store.video_state import State, video_in_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class Finalised:
         The planned videos that are not done, and how far each is.
     unverified
         Groups that another workflow made, with what is known of them; they are listed, too.
+    kept
+        Those of the missing videos that are listed all the same: whole, but made from other
+        input or settings than the plan asks for now, or not readable at the moment.
+    problems
+        What could not be read, video by video.
     """
 
     done: tuple[str, ...]
@@ -43,6 +50,8 @@ class Finalised:
     unlisted: tuple[str, ...]
     missing: Mapping[str, State]
     unverified: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 def make_root(folder: Path, plan: Plan) -> None:
@@ -62,7 +71,10 @@ def make_root(folder: Path, plan: Plan) -> None:
 def finalise(store: str | os.PathLike[str]) -> Finalised:
     """Write the root's consolidated metadata: exactly the finished videos.
 
-    It may run at any moment and again; runs at the same time wait for each other.
+    A receipt and its intact group make a video finished, whatever the plan asks for now: an older
+    video is listed until the one that replaces it is committed. What a killed run had set aside
+    is put back first. It may run at any moment and again; runs at the same time wait for each
+    other.
 
     Parameters
     ----------
@@ -84,25 +96,39 @@ def finalise(store: str | os.PathLike[str]) -> Finalised:
 
 def finalise_store(store: Store) -> Finalised:
     """Write the root's consolidated metadata, as `finalise` does, of a store that is there."""
-    with store.holding() as there, there.root_lock():
-        finalised, content = _consolidate(there)
-        if _bytes_at(there.root_file) != content:
-            new = there.to_write(_new_root_file(there.path))
-            write_atomically(there.root_file, content, temporary=new)
+    with store.holding() as there:
+        recover_all(there)
+        with there.root_lock():
+            finalised, content = _consolidate(there)
+            if _bytes_at(there.root_file) != content:
+                new = there.to_write(_new_root_file(there.path))
+                write_atomically(there.root_file, content, temporary=new)
     return finalised
 
 
 def is_stale(store: Store) -> bool:
-    """Tell whether the consolidated metadata are not what `finalise` would write now."""
-    _, content = _consolidate(store)
+    """Tell whether the consolidated metadata are not what `finalise` would write now.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If a video, or the plan, cannot be read.
+    """
+    finalised, content = _consolidate(store)
+    if finalised.problems:
+        raise Tracks2ZarrError(finalised.problems)
     return _bytes_at(store.root_file) != content
 
 
 def listed_in(store: Store) -> set[str]:
     """Return the names of the groups that the root's metadata list; quick, for many videos."""
+    return {name for name in _listed_nodes(store) if "/" not in name}
+
+
+def _listed_nodes(store: Store) -> dict[str, Any]:
     content = _bytes_at(store.root_file) or b"{}"
-    nodes = read_json(content).get("consolidated_metadata", {}).get("metadata", {})
-    return {name for name in nodes if "/" not in name}
+    nodes: dict[str, Any] = read_json(content).get("consolidated_metadata", {}).get("metadata", {})
+    return nodes
 
 
 def _new_root_file(folder: Path) -> Path:
@@ -113,37 +139,101 @@ def _new_root_file(folder: Path) -> Path:
 def _bytes_at(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
-    except OSError:
+    except FileNotFoundError:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What the root says of one name.
+
+    Parameters
+    ----------
+    state
+        How far the video is; None for a group that is in no plan.
+    note
+        The note on a group that another workflow made.
+    nodes
+        The metadata that are listed, by path below the root; None where nothing is.
+    is_foreign
+        Whether the group is in no plan, has no note, and tracks2zarr did not write it.
+    """
+
+    state: State | None = None
+    note: Unverified | None = None
+    nodes: Mapping[str, Any] | None = None
+    is_foreign: bool = False
 
 
 def _consolidate(store: Store) -> tuple[Finalised, bytes]:
     """Return what is finished, and the bytes of the root's metadata that list it."""
-    states = {video.video: state_of(store, video) for video in store.read_plan().videos}
-    done = [video for video, state in states.items() if state is State.DONE]
-    groups = store.groups()
-    notes = {name: note for name in groups if (note := _note(store, name, states.get(name)))}
-    unplanned = [name for name in groups if name not in states and name not in notes]
-    others = [name for name in unplanned if not store.is_from_tracks2zarr(name)]
-    unlisted = tuple(name for name in unplanned if store.is_from_tracks2zarr(name))
-    found = {name: _nodes(store.group(name), name) for name in sorted([*done, *others, *notes])}
-    gone = {name for name, below in found.items() if below is None}
-    states |= dict.fromkeys(gone & states.keys(), State.MISSING)
-    done, others = ([name for name in names if name not in gone] for names in (done, others))
-    nodes = {path: node for below in found.values() if below for path, node in below.items()}
-    unverified = {name: note.why() for name, note in notes.items() if name not in gone}
-    listed = {*done, *unverified}
-    missing = {video: state for video, state in states.items() if video not in listed}
-    finalised = Finalised(tuple(done), tuple(others), unlisted, missing, unverified)
+    plans = store.read_plan().by_id
+    entries: dict[str, _Entry] = {}
+    problems: list[Problem] = []
+    for name in sorted({*plans, *store.groups()}):
+        try:
+            entries[name] = _entry(store, name, plans.get(name))
+        except OSError as error:
+            problems.append(replace(os_problem(error, store.group(name)), video=name))
+            entries[name] = _as_listed_before(store, name, is_planned=name in plans)
+        except Tracks2ZarrError as error:
+            problems += error.problems
+            entries[name] = _Entry(State.UNKNOWN if name in plans else None)
+    nodes = {path: node for entry in entries.values() for path, node in (entry.nodes or {}).items()}
     try:
-        return finalised, _root_bytes(nodes)
+        return _finalised(entries, problems), _root_bytes(nodes)
     except ValueError as error:  # another's group may hold NaN, which is no JSON
         raise Tracks2ZarrError(_unreadable(store.path, error)) from None
 
 
-def _note(store: Store, name: str, state: State | None) -> Unverified | None:
-    """Return the note on a group that another workflow made; nobody may be at work on it."""
-    return store.unverified(name) if state in {None, State.UNKNOWN} else None
+def _entry(store: Store, name: str, plan: VideoPlan | None) -> _Entry:
+    """Return what the root says of a video, or of a group that is in no plan."""
+    if plan is None:
+        note = store.unverified(name)
+        is_foreign = note is None and not store.is_from_tracks2zarr(name)
+        is_listed = is_foreign or note is not None
+        state = None
+    else:
+        video = video_in_store(store, name, plan)
+        state, is_foreign = video.state, False
+        note = video.note if state is State.UNKNOWN else None
+        is_listed = video.is_intact or note is not None
+    if not is_listed:
+        return _Entry(state)
+    nodes = _nodes(store.group(name), name)
+    if nodes is None:  # another run has moved it away meanwhile
+        return _Entry(None if state is None else State.MISSING)
+    return _Entry(state, note, nodes, is_foreign)
+
+
+def _as_listed_before(store: Store, name: str, *, is_planned: bool) -> _Entry:
+    """Return what the root lists now of a video that cannot be read: it may well be whole."""
+    nodes = _listed_nodes(store)
+    own = {path: node for path, node in nodes.items() if path.split("/")[0] == name}
+    return _Entry(State.UNKNOWN if is_planned else None, nodes=own or None)
+
+
+def _finalised(entries: Mapping[str, _Entry], problems: Sequence[Problem]) -> Finalised:
+    planned = {name: entry for name, entry in entries.items() if entry.state is not None}
+    missing = {
+        name: entry.state
+        for name, entry in planned.items()
+        if entry.state is not None and entry.state is not State.DONE and entry.note is None
+    }
+    failed = {problem.video for problem in problems}
+    return Finalised(
+        done=tuple(name for name, entry in planned.items() if entry.state is State.DONE),
+        others=tuple(name for name, entry in entries.items() if entry.is_foreign),
+        unlisted=tuple(
+            name
+            for name, entry in entries.items()
+            if entry.nodes is None and name not in {*planned, *failed}
+        ),
+        missing=missing,
+        unverified={name: entry.note.why() for name, entry in entries.items() if entry.note},
+        kept=tuple(name for name in missing if entries[name].nodes is not None),
+        problems=tuple(problems),
+    )
 
 
 def _nodes(folder: Path, name: str) -> dict[str, Any] | None:
@@ -155,9 +245,11 @@ def _nodes(folder: Path, name: str) -> dict[str, Any] | None:
         group = read_json((folder / "zarr.json").read_bytes())
         own = group.pop("consolidated_metadata", None)
         below = own["metadata"] if own else _read_below(folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except FileNotFoundError:
         if not folder.exists():
             return None
+        raise
+    except (ValueError, KeyError, TypeError) as error:
         raise Tracks2ZarrError(_unreadable(folder / "zarr.json", error)) from None
     nodes = {name: _listed_group(group)}
     for path, node in below.items():

@@ -6,8 +6,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from tracks2zarr.common.durable import make_durable
 from tracks2zarr.common.files import (
+    ABSENT,
     count_files,
+    is_file,
     make_folder,
     read_content,
     read_json,
@@ -15,6 +18,7 @@ from tracks2zarr.common.files import (
 )
 from tracks2zarr.common.names import RESERVED_NAMES
 from tracks2zarr.common.problems import Problem
+from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.locks import StoreLocks
 from tracks2zarr.store.receipt import Receipt
@@ -63,7 +67,7 @@ class Store(StoreLocks):
         plan.write(self.to_write(self.plan_file))
 
     def read_receipt(self, video: str) -> Receipt | None:
-        """Return a video's receipt, or None where there is none that can be read."""
+        """Return a video's receipt, or None where there is none; see `Document.read`."""
         return Receipt.read(self.receipt_file(video))
 
     def write_receipt(self, receipt: Receipt) -> None:
@@ -91,13 +95,19 @@ class Store(StoreLocks):
             return None  # it is being moved into another store
         return note if fits else None
 
+    def make_durable(self, video: str) -> None:
+        """Wait until a video's group is on the disk, and its receipt or its note."""
+        make_durable(self.group(video), self.receipt_file(video), self.note_file(video))
+
     def read_failure(self, video: str) -> list[Problem]:
         """Return why the last attempt at a video failed; an empty list where none did."""
         try:
             document = json.loads(self.failure_file(video).read_bytes())
             return [Problem.from_dict(problem) for problem in document["problems"]]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return []
+        except OSError as error:
+            return [os_problem(error)]
 
     def write_failure(self, video: str, problems: list[Problem], about: dict[str, str]) -> None:
         """Record why an attempt at a video failed, and what else is known about the attempt."""
@@ -113,19 +123,19 @@ class Store(StoreLocks):
         return sorted(
             entry.name
             for entry in self.path.iterdir()
-            if entry.name not in RESERVED_NAMES and is_group(entry / "zarr.json")
+            if entry.name not in RESERVED_NAMES and _may_be_group(entry / "zarr.json")
         )
 
     def has_group(self, video: str) -> bool:
         """Tell whether there is a group of this name, whole or not."""
-        return (self.group(video) / "zarr.json").is_file()
+        return is_file(self.group(video) / "zarr.json")
 
     def is_from_tracks2zarr(self, video: str) -> bool:
         """Tell whether a group was written by this tool, whole or not."""
         try:
             document = read_json((self.group(video) / "zarr.json").read_bytes())
             return "tracks2zarr_schema" in document["attributes"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (*ABSENT, ValueError, KeyError, TypeError):
             return True  # broken: nothing that anybody could want to keep
 
     def clip_ids(self, video: str) -> set[str]:
@@ -158,6 +168,14 @@ class Store(StoreLocks):
             return False  # it is being replaced, or moved into another store
 
 
+def _may_be_group(metadata: Path) -> bool:
+    """Tell whether a file holds the metadata of a group, as far as it can be read."""
+    try:
+        return is_group(metadata)
+    except OSError:
+        return True
+
+
 def is_group(metadata: Path) -> bool:
     """Tell whether a file holds the metadata of a Zarr group."""
     return node_type(metadata) == "group"
@@ -167,6 +185,6 @@ def node_type(metadata: Path) -> str | None:
     """Return ``group`` or ``array``, or None where there are no metadata that can be read."""
     try:
         document = read_json(metadata.read_bytes())
-    except (OSError, ValueError):
+    except (*ABSENT, ValueError):
         return None
     return document.get("node_type") if isinstance(document, dict) else None

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from tracks2zarr.common.durable import make_durable
 from tracks2zarr.common.files import remove_if_empty, remove_tree
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
@@ -102,7 +103,10 @@ def is_unfinished(store: Store, plan: Plan) -> bool:
     then = {video.video: video.fingerprint() for video in there.videos}
     if then != {video.video: video.fingerprint() for video in plan.videos}:
         return False
-    return is_stale(store) or any(state_of(store, v) is not State.DONE for v in there.videos)
+    try:
+        return is_stale(store) or any(state_of(store, v) is not State.DONE for v in there.videos)
+    except (Tracks2ZarrError, OSError):
+        return True  # a video that cannot be read is not known to be done
 
 
 def _misplaced(store: Store, plan: Plan) -> Iterator[Problem]:
@@ -154,6 +158,7 @@ def _make(store: Store, plan: Plan) -> None:
     new = _new_root(store, plan)
     store.path.parent.mkdir(parents=True, exist_ok=True)
     new.rename(store.path)  # in one step, also where there is an empty folder
+    make_durable(store.path)
 
 
 def _new_root(store: Store, plan: Plan) -> Path:
@@ -172,8 +177,10 @@ def _replace(store: Store, plan: Plan) -> None:
                 raise Tracks2ZarrError(_holds_foreign(store, foreign))
             new = _new_root(store, plan)
             _carry_over(store, Store(new))
+            make_durable(new)
             store.path.rename(old)
             new.rename(store.path)
+            make_durable(store.path)
     except LockedError:
         raise Tracks2ZarrError(
             Problem(
@@ -248,6 +255,7 @@ def _recover(store: Store) -> None:
     """Undo or complete what a killed run left while it made or replaced the store."""
     for old in sorted(store.temp.glob(f"*{_REPLACED}")):
         if store.path.exists():
+            make_durable(store.path)
             remove_tree(old)
         else:
             old.rename(store.path)

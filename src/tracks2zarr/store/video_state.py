@@ -43,6 +43,9 @@ class VideoInStore:
         The note on a group that another workflow made, where it fits.
     fits_plan
         Whether the receipt is what the plan asks for; so it is where there is no plan.
+    is_intact
+        Whether the group is what its receipt says, by names and sizes; then the root lists it,
+        whatever the plan asks for.
     """
 
     store: Store
@@ -52,6 +55,12 @@ class VideoInStore:
     receipt: Receipt | None = None
     note: Unverified | None = None
     fits_plan: bool = False
+    is_intact: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is whole, but made from other input or settings than the plan asks for."""
+        return self.is_intact and not self.fits_plan
 
     @property
     def group(self) -> Path:
@@ -118,6 +127,7 @@ def video_in_store(
         receipt=receipt,
         note=None if state is State.DONE else store.unverified(video),
         fits_plan=fits,
+        is_intact=intact,
     )
 
 

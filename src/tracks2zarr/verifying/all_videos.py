@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
+from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.parallel import interrupts
 from tracks2zarr.parallel.cores import available_cores
 from tracks2zarr.parallel.workers import start_workers
@@ -138,8 +139,13 @@ def _unplanned(store: Store, planned: set[str]) -> Iterator[VideoVerdict]:
     for name in store.groups():
         if name in planned:
             continue
-        note = store.read_note(name)
-        if note is not None and not store.is_from_tracks2zarr(name):
+        try:
+            note = None if store.is_from_tracks2zarr(name) else store.read_note(name)
+        except OSError as error:
+            problem = replace(os_problem(error, store.group(name)), video=name)
+            yield VideoVerdict(name, State.FAILED, (problem,))
+            continue
+        if note is not None:
             yield unverified_verdict(store, note)
             continue
         problem = Problem(

@@ -72,6 +72,15 @@ def verify_video(task: VideoToVerify) -> VideoVerdict:
         Whatever is wrong is in it.
     """
     store, video = Store(task.store), task.plan.video
+    try:
+        return _verdict(store, task)
+    except OSError as error:
+        problem = _unreadable(store, video, error, _again(store, task.plan))
+        return VideoVerdict(video, State.FAILED, (problem,))
+
+
+def _verdict(store: Store, task: VideoToVerify) -> VideoVerdict:
+    video = task.plan.video
     note = store.unverified(video)
     if note is not None and state_of(store, task.plan) is State.UNKNOWN:
         return unverified_verdict(store, note)

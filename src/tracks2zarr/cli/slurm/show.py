@@ -162,6 +162,8 @@ def _summary_lines(status: StoreStatus) -> list[str]:
     job = status.finalising_job
     if job is not None and not status.ok and (job.is_open or all_done):
         lines.append(f"last job, which lists and verifies: {job.state.lower()}")
+    if status.kept:
+        lines.append(f"listed as before, until it is replaced: {comma_list([*status.kept], 3)}")
     if status.unanswered and not status.ok:
         lines.append(f"SLURM could not be asked: {status.unanswered}")
     return [*lines, *_next_lines(status)]
@@ -199,7 +201,8 @@ def _next(status: StoreStatus) -> str:
     if all(video.state is State.DONE for video in status.videos):
         return f"finalise {name}"
     if not here and all(video.job is None for video in status.videos):
-        return f"create TRACKS_DIR METADATA_CSV {name} --store-mode a"
+        mode = " --group-mode w" if status.kept else ""
+        return f"create TRACKS_DIR METADATA_CSV {name} --store-mode a{mode}"
     return f"slurm rerun {name}{elsewhere}"
 
 
@@ -210,6 +213,7 @@ def _quoted(path: Path) -> str:
 def print_finished(finished: Finished) -> None:
     """Print how the experiment stands, and write it to the store's logs."""
     verification = finished.verification
+    show.print_problems(finished.finalised.problems)
     if verification is not None:
         found = [problem for video in verification.videos for problem in video.problems]
         show.print_problems([*found, *verification.problems])
