@@ -113,6 +113,7 @@ def test_modes_of_the_guides_command(sample_store: Path, tmp_path: Path) -> None
 
     (store / ".tracks2zarr" / "mark").touch()
     assert guide_call(store, "--zarr_mode_store", "w").status == 0, "w needs no confirmation"
+    assert not (store / ".tracks2zarr" / "mark").exists()
     assert snapshot(store) == snapshot(sample_store)
 
 
