@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -31,6 +32,13 @@ _BYTES_NEEDED = 4e9
 
 
 def pytest_configure() -> None:
+    """Prepare the process of the tests, and those that it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what is to run behind
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    _keep_files_in_memory()
+
+
+def _keep_files_in_memory() -> None:
     """Keep what tests write in memory if it fits: syncing it to a disk takes most of their time."""
     if not os.access(_IN_MEMORY, os.W_OK) or os.statvfs(_IN_MEMORY).f_flag & os.ST_NOEXEC:
         return
