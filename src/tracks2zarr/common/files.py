@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,37 @@ def write_atomically(
     if sync:
         sync_to_disk(path.parent)
         sync_to_disk(path.parent.parent)
+
+
+def open_file(path: Path) -> BufferedReader:
+    """Open a file for reading, unless it is a pipe or a device, which would be waited for.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is no regular file.
+    """
+    return BufferedReader(open_unbuffered(path))
+
+
+def open_unbuffered(path: Path) -> FileIO:
+    """Open a file as `open_file` does, without a buffer."""
+    return FileIO(os.fspath(path), opener=_open_regular)
+
+
+def _open_regular(path: str, flags: int) -> int:
+    handle = os.open(path, flags | os.O_NONBLOCK)
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # the caller refuses folders
+        return handle
+    os.close(handle)
+    raise OSError(errno.EINVAL, "a pipe or a device, not a regular file", path)
+
+
+def read_file(path: Path) -> bytes:
+    """Return the content of a file, as `open_file` opens it."""
+    with open_file(path) as file:
+        return file.read()
 
 
 def read_json(content: str | bytes) -> Any:
@@ -122,12 +155,31 @@ def _make_folder(path: Path, within: Path | None) -> None:
             folder.mkdir(exist_ok=True)
 
 
-def remove_tree(path: Path) -> None:
-    """Remove a folder and all in it, where it is there."""
+def move_folder(source: Path, target: Path) -> None:
+    """Rename a folder, also one that its owner may not write to."""
     try:
+        source.rename(target)
+    except PermissionError:
+        source.chmod(stat.S_IRWXU)
+        source.rename(target)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder and all in it, where it is there, also what its owner may not write to."""
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        _let_owner_write(path)
         shutil.rmtree(path)
     except FileNotFoundError:
         return
+
+
+def _let_owner_write(folder: Path) -> None:
+    folder.chmod(stat.S_IRWXU)
+    for entry in list(folder.iterdir()):
+        if entry.is_dir() and not entry.is_symlink():
+            _let_owner_write(entry)
 
 
 def remove_if_empty(path: Path) -> None:
@@ -156,10 +208,11 @@ def read_content(folder: Path) -> FolderContent:
     whole = hashlib.sha256()
     files = size = 0
     for name in sorted(_names(folder)):
-        with Path(folder, name).open("rb") as file:
+        with open_file(Path(folder, name)) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             size += file.tell()
-        whole.update(f"{digest} {name}\n".encode())
+        # names that are no text are digested, too; none of ours is like that
+        whole.update(f"{digest} {name}\n".encode(errors="surrogateescape"))
         files += 1
     return FolderContent(f"sha256:{whole.hexdigest()}", files, size)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tracks2zarr.common.files import file_names
+from tracks2zarr.common.files import file_names, open_file
 from tracks2zarr.common.problems import Problem
 
 #: An unlocked git-annex file without its content holds a line that begins so.
@@ -29,7 +29,7 @@ def annex_problem(path: Path) -> Problem | None:
         return _problem(path, "dangling-link", f"a link to {os.readlink(path)}, which is not there")  # noqa: PTH115
     try:
         if path.is_file() and path.stat().st_size <= MAX_POINTER_BYTES:
-            with path.open("rb") as file:
+            with open_file(path) as file:
                 if file.read(len(ANNEX_POINTER)) == ANNEX_POINTER:
                     return _problem(path, "annex-pointer", "a git-annex pointer")
     except OSError:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.csv_types import CsvReader
+from tracks2zarr.common.files import read_file
 from tracks2zarr.common.names import stem
 from tracks2zarr.common.problems import Problem, comma_list, one_line
 from tracks2zarr.common.system_problems import found_instead
@@ -174,9 +175,7 @@ def _read_text(path: Path, problems: list[Problem]) -> str | None:
         problems.append(pointer)
         return None
     try:
-        if path.is_fifo():  # it would be waited for
-            raise OSError("a pipe")
-        raw = path.read_bytes()
+        raw = read_file(path)
     except OSError as error:
         found = found_instead(error)
         problem("metadata-unreadable", "The metadata CSV cannot be read.", found, "Check the path.")

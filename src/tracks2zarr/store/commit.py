@@ -23,6 +23,7 @@ from pathlib import Path
 from tracks2zarr.common.durable import make_durable, sync
 from tracks2zarr.common.files import (
     make_folder,
+    move_folder,
     read_content,
     remove_if_empty,
     remove_tree,
@@ -117,7 +118,7 @@ class Attempt:
             proof.write(self.sibling / _NOTE)
         make_durable(group)
         if os.path.lexists(target):
-            target.rename(aside)
+            move_folder(target, aside)
             sync(self.sibling)
         group.rename(target)
         sync(self.store.path)
@@ -233,8 +234,8 @@ def _put_back(store: Store, video: str, aside: Path) -> None:
     if os.path.lexists(target):
         unproved = aside.with_name("unproved")
         remove_tree(unproved)
-        target.rename(unproved)
-    aside.rename(target)
+        move_folder(target, unproved)
+    move_folder(aside, target)
 
 
 def _check_is_ours(store: Store, video: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from tracks2zarr.common.files import open_file
 from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line
 from tracks2zarr.tracks.via import HEADER
 
@@ -99,7 +100,7 @@ def mixed_frames(path: Path) -> Problem:
 
 def not_utf8(path: Path) -> tuple[int, str, str, str]:
     """Return line, kind and text of the problem of a file that is not UTF-8, and what is there."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         for number, line in enumerate(file, start=1):
             try:
                 line.decode()

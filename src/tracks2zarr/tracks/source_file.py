@@ -10,6 +10,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Self
 
+from tracks2zarr.common.files import open_file
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 
 #: File systems count time in steps; the coarsest in use (FAT) has steps of 2 s.
@@ -78,9 +79,9 @@ def open_source(path: Path) -> Iterator[SourceFile]:
     Tracks2ZarrError
         If it was changed or replaced meanwhile.
     OSError
-        If it cannot be opened.
+        If it cannot be opened, or is no regular file.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         before = FileStamp.of(os.fstat(file.fileno()))
         yield SourceFile(path, file, before)
     try:

@@ -11,6 +11,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tracks2zarr.common.files import open_file
 from tracks2zarr.common.problems import Problem, one_line
 from tracks2zarr.tracks.formats import ReaderName
 
@@ -64,7 +65,7 @@ def clip_stem_of(file_name: str) -> str:
 
 def read_header(path: Path) -> list[str]:
     """Return the column names in the first line of a file; an empty list for an empty file."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         line = file.readline(1 << 16)
     return split_header(line) if line.strip() else []
 
