@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tracks2zarr.common import lock_files
 from tracks2zarr.common.files import make_folder
 
 #: What file systems answer that have no locks.
@@ -43,17 +44,20 @@ def locked(
 
     Notes
     -----
-    On a file system without locks the block runs all the same: a store on such a file
-    system must be written by one run at a time.
+    On a file system without ``flock``, files of `tracks2zarr.common.lock_files` stand in for it.
     """
-    handle = _acquire(path, shared=shared, wait=wait, within=within)
+    held = _acquire(path, shared=shared, wait=wait, within=within)
     try:
         yield
     finally:
-        os.close(handle)
+        if isinstance(held, int):
+            os.close(held)
+        else:
+            lock_files.release(held)
 
 
-def _acquire(path: Path, *, shared: bool, wait: bool, within: Path | None) -> int:
+def _acquire(path: Path, *, shared: bool, wait: bool, within: Path | None) -> int | Path:
+    """Return the open file that has the lock, or the one that stands in for it."""
     operation = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
     while True:
         make_folder(path.parent, within=within)
@@ -62,10 +66,9 @@ def _acquire(path: Path, *, shared: bool, wait: bool, within: Path | None) -> in
         except FileNotFoundError:
             continue  # the folder was removed meanwhile
         try:
-            if not _is_renewed(path, handle):
-                _flock(handle, operation)
-                if _is_still(path, handle):
-                    return handle
+            has_locks = _is_renewed(path, handle) or _flock(handle, operation)
+            if has_locks and _is_still(path, handle):
+                return handle
         except BlockingIOError:
             os.close(handle)
             raise LockedError(str(path)) from None
@@ -73,6 +76,8 @@ def _acquire(path: Path, *, shared: bool, wait: bool, within: Path | None) -> in
             os.close(handle)
             raise
         os.close(handle)
+        if not has_locks:
+            return _lock_file(path, shared=shared, wait=wait)
 
 
 def _is_renewed(path: Path, handle: int) -> bool:
@@ -95,7 +100,15 @@ def _is_renewed(path: Path, handle: int) -> bool:
     return True
 
 
-def _flock(handle: int, operation: int) -> None:
+def _lock_file(path: Path, *, shared: bool, wait: bool) -> Path:
+    file = lock_files.acquire(path, shared=shared, wait=wait)
+    if file is None:
+        raise LockedError(str(path))
+    return file
+
+
+def _flock(handle: int, operation: int) -> bool:
+    """Lock an open file; tell whether its file system has locks."""
     try:
         fcntl.flock(handle, operation)
     except BlockingIOError:
@@ -103,6 +116,8 @@ def _flock(handle: int, operation: int) -> None:
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
+        return False
+    return True
 
 
 def _is_still(path: Path, handle: int) -> bool:
@@ -120,9 +135,17 @@ def is_locked(path: Path) -> bool:
     except OSError:
         return False
     try:
-        _flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return not _flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB) and lock_files.is_held_alone(path)
     except BlockingIOError:
         return True
     finally:
         os.close(handle)
-    return False
+
+
+def has_flock(path: Path) -> bool:
+    """Tell whether the file system of a lock that this process holds, shared, has ``flock``."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        return _flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    finally:
+        os.close(handle)

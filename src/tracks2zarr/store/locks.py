@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from tracks2zarr.common.locks import is_locked, locked
+from tracks2zarr.common.locks import has_flock, is_locked, locked
+from tracks2zarr.common.mounts import file_system_of
+from tracks2zarr.common.problems import Problem
 from tracks2zarr.store.held_folder import check_is_at, held_folder, is_at
 from tracks2zarr.store.paths import OWN_FOLDER, StorePaths
 
@@ -92,6 +94,21 @@ class StoreLocks(StorePaths):
     def is_running(self, video: str) -> bool:
         """Tell whether a living process converts the video."""
         return is_locked(self._lock_file(f"videos/{video}"))
+
+    def lock_problem(self) -> Problem | None:
+        """Return the warning of a file system without locks; this process holds the run lock."""
+        if has_flock(self._lock_file("store")):
+            return None
+        return Problem(
+            kind="no-flock",
+            what="The file system of the store has no locks (flock), so files stand in for them.",
+            file=str(self.path),
+            found=file_system_of(self.path),
+            expected="a file system with flock, such as Lustre that is mounted with it",
+            remedy="Nothing on one machine. A video whose task was killed on another machine is"
+            " taken up an hour later. Do not write to the store from machines that have flock.",
+            severity="warning",
+        )
 
     def opening_lock(self) -> AbstractContextManager[None]:
         """Return the lock, outside the store, for making and replacing the store itself."""

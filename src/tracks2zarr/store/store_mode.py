@@ -268,7 +268,7 @@ def remove_empty_temp(store: Store) -> None:
     if not store.temp.is_dir():
         return
     try:
-        left = [entry for entry in store.temp.iterdir() if entry.name != ".lock"]
+        left = [entry for entry in store.temp.iterdir() if not entry.name.startswith(".lock")]
     except FileNotFoundError:
         return
     if not left:
