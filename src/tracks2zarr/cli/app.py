@@ -12,6 +12,9 @@ from typing import Any, NoReturn
 
 import click
 
+from tracks2zarr.cli.streams import discard_stdout, prepare_streams
+from tracks2zarr.common.open_files import raise_open_files_limit
+
 #: Those of the command lines of this package.
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -140,6 +143,8 @@ def run(command: click.Command, name: str, args: Sequence[str] | None = None) ->
     args
         Its arguments; by default those of the process.
     """
+    prepare_streams()
+    raise_open_files_limit()
     # numpy's threads for linear algebra, of which there is none here, spin a tenth of a second
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for number in (signal.SIGTERM, signal.SIGHUP):  # a line that drops ends it as well
@@ -147,10 +152,8 @@ def run(command: click.Command, name: str, args: Sequence[str] | None = None) ->
             signal.signal(number, _on_sigterm)
     try:
         status = _status(command, name, args)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # whoever read our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+        discard_stdout()
         status = 1
     gc.freeze()  # to look for cycles in all modules once more would take a tenth of a second
     sys.exit(status)
@@ -164,9 +167,11 @@ def _on_sigterm(_number: int, _frame: object) -> None:
 
 def _status(command: click.Command, name: str, args: Sequence[str] | None) -> int:
     from tracks2zarr.common.problems import Tracks2ZarrError
+    from tracks2zarr.common.system_problems import is_panic
 
     try:
         returned = command.main(args, prog_name=name, standalone_mode=False)
+        sys.stdout.flush()
         return returned if isinstance(returned, int) else 0
     except click.ClickException as error:
         _with_one_suggestion(error).show()
@@ -178,11 +183,15 @@ def _status(command: click.Command, name: str, args: Sequence[str] | None) -> in
         _show_traceback()
         from tracks2zarr.cli.show import print_problems
 
+        if any(problem.kind == "stdout" for problem in error.problems):
+            discard_stdout()
         print_problems(error.problems)
         return 1
     except BrokenPipeError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         return _unexpected(error)
 
 
@@ -199,12 +208,12 @@ def interrupted_status() -> int:
     return _TERMINATED if _terminated else _INTERRUPTED
 
 
-def _unexpected(error: Exception) -> int:
+def _unexpected(error: BaseException) -> int:
     from tracks2zarr.cli.show import print_problems
-    from tracks2zarr.common.system_problems import os_problem, unexpected_problem
+    from tracks2zarr.common.system_problems import unexpected_problem
 
     _show_traceback()
-    print_problems([os_problem(error) if isinstance(error, OSError) else unexpected_problem(error)])
+    print_problems([unexpected_problem(error)])
     return 1
 
 

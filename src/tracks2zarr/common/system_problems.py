@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
-from tracks2zarr.common.problems import Problem, one_line
+from tracks2zarr.common.open_files import open_files_limit
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
+
+#: A run needs some twenty open files, and each worker process a few.
+_FEW_FILES = 64
 
 
 def os_problem(error: OSError, file: Path | None = None) -> Problem:
@@ -18,8 +23,11 @@ def os_problem(error: OSError, file: Path | None = None) -> Problem:
     file
         What was written to, where the error does not say.
     """
-    place = file if error.filename is None else error.filename
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return _too_many_open_files()
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    # of a copy, the second name is what was written to
+    place = (full and error.filename2) or error.filename or file
     return Problem(
         kind="disk-full" if full else "disk",
         what="The disk is full." if full else "A file could not be read or written.",
@@ -30,6 +38,33 @@ def os_problem(error: OSError, file: Path | None = None) -> Problem:
         if full
         else "Check the file and its permissions, then run the same command again.",
     )
+
+
+def _too_many_open_files() -> Problem:
+    return Problem(
+        kind="too-many-open-files",
+        what="Too many files are open.",
+        found=f"a limit of {open_files_limit()} open files for each process",
+        expected=f"a limit of {_FEW_FILES} open files or more",
+        remedy="Raise it with 'ulimit -n', or ask who runs the machine; then run it again.",
+    )
+
+
+def check_open_files_limit() -> None:
+    """Check that this process may open some files; libraries give up noisily where it may not.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If it may open few only.
+    """
+    if open_files_limit() < _FEW_FILES:
+        raise Tracks2ZarrError(_too_many_open_files())
+
+
+def is_panic(error: BaseException) -> bool:
+    """Tell whether an error is that of a library in Rust, such as polars, which has given up."""
+    return type(error).__name__ == "PanicException"
 
 
 def found_instead(error: OSError) -> str:
@@ -57,8 +92,12 @@ def workers_problem() -> Problem:
     )
 
 
-def unexpected_problem(error: Exception) -> Problem:
-    """Return an error that nobody foresaw as a problem."""
+def unexpected_problem(error: BaseException) -> Problem:
+    """Return an error that nobody foresaw as a problem, or what the system answered."""
+    if isinstance(error, OSError):
+        return os_problem(error)
+    if is_panic(error) and os.strerror(errno.EMFILE) in str(error):
+        return _too_many_open_files()
     return Problem(
         kind="unexpected",
         what="Something went wrong that tracks2zarr does not know.",

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import get_args
 
 from tracks2zarr.common.files import remove_if_empty
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of
 from tracks2zarr.common.provenance import now
-from tracks2zarr.common.system_problems import os_problem
+from tracks2zarr.common.system_problems import check_open_files_limit, os_problem
 from tracks2zarr.converting.all_videos import (
     NoProgress,
     Progress,
@@ -62,7 +62,7 @@ class Summary:
     @property
     def ok(self) -> bool:
         """Whether every planned video is done, and nothing else went wrong."""
-        return not self.problems and all(
+        return not errors_of(self.problems) and all(
             o.result in {Result.DONE, Result.SKIPPED} for o in self.outcomes
         )
 
@@ -134,8 +134,8 @@ def create(
     Raises
     ------
     Tracks2ZarrError
-        If the modes forbid the run; nothing has been done then. If the store was moved or
-        removed meanwhile.
+        If the modes forbid the run, or hardly any file may be open; nothing has been done then. If
+        the store was moved or removed meanwhile.
     TypeError
         If the plan is none, such as a path.
     ValueError
@@ -145,6 +145,7 @@ def create(
     """
     started = time.perf_counter()
     _check_arguments(plan, store_mode, group_mode, workers)
+    check_open_files_limit()
     target = Store.at(store)
     work_root = target.temp if temp is None else Path(os.path.realpath(temp))
     made_work_root = not work_root.exists()
@@ -168,6 +169,8 @@ def create(
         except KeyboardInterrupt:
             interrupted = True
         missing, problems = _finish(target, work_root)
+        if (warning := target.lock_problem()) is not None:
+            problems = (warning, *problems)
         if made_work_root:
             remove_if_empty(work_root)
         summary = Summary(

@@ -16,7 +16,7 @@ from tracks2zarr.common.files import read_content
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.provenance import Clock, now, peak_memory, versions
-from tracks2zarr.common.system_problems import os_problem, unexpected_problem
+from tracks2zarr.common.system_problems import is_panic, os_problem, unexpected_problem
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.parallel.processes import Stopped, report_bytes
 from tracks2zarr.parallel.threads import importing_in_background
@@ -154,7 +154,9 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
         raise  # a worker was killed: the run says so
     except MemoryError:
         problems = (_memory_problem(task.plan),)
-    except Exception as error:  # a bug, or a library's: the other videos go on
+    except BaseException as error:  # a bug, or a library's: the other videos go on
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
         problems = (unexpected_problem(error),)
         about["traceback"] = traceback.format_exc()
     problems = tuple(replace(p, video=p.video or video) for p in problems)

@@ -172,6 +172,8 @@ def _column(folder: Path, name: str) -> NDArray[Any]:
     shape = (-1, width) if width > 1 else (-1,)
     if path.stat().st_size == 0:  # nothing to map
         return np.empty((0, *shape[1:]), dtype)
+    if name == "track_ids":  # those of all clips are used at once; a map each is an open file each
+        return np.fromfile(path, dtype)
     # as a plain array: each slice of a memmap takes time of its own
     return np.asarray(np.memmap(path, dtype, mode="r")).reshape(shape)
 

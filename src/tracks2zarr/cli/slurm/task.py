@@ -84,6 +84,7 @@ def command(
         from tracks2zarr.parallel.cores import MAX_THREADS
 
         os.environ.setdefault(MAX_THREADS, os.environ[_CPUS])
+    from tracks2zarr.cli import show
     from tracks2zarr.slurm.array_task import current_place, submitted_task
     from tracks2zarr.store.existing import existing_store
     from tracks2zarr.store.store import Store
@@ -101,6 +102,8 @@ def command(
     else:
         opening = existing_store(store).run_lock()
     with opening:
+        if (warning := target.lock_problem()) is not None:
+            show.print_problems([warning])
         task = submitted_task(
             target, place, number, first_index, group_mode, own_plan=own_plan, rehash=rehash
         )
