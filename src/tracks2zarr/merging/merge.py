@@ -209,6 +209,8 @@ class _Merging:
     def run(self) -> Merged:
         """Merge, and list in all roots what is there then."""
         self.refuse_conflicts()
+        if (warning := self.target.lock_problem()) is not None:
+            self.problems.append(warning)
         try:
             self.problems += mark_older(self.target, self.individual_dim)
             for source in self.sources:
@@ -272,4 +274,4 @@ class _Merging:
             with self.target.root_lock():
                 self.n_logs += copy_logs(source, self.target, move=not self.copy)
         except OSError as error:
-            self.problems.append(os_problem(error, source.path))
+            self.problems.append(os_problem(error, self.target.path))
