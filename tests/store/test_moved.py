@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,8 @@ from tracks2zarr.converting import one_video
 from tracks2zarr.converting.one_video import VideoTask
 from tracks2zarr.converting.task import run_task
 from tracks2zarr.store.commit import Attempt
-from tracks2zarr.store.group_mode import join
+from tracks2zarr.store.group_mode import Decision, join
+from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import Place
 
@@ -61,10 +63,10 @@ def at_write_of(video: str, change: Callable[[], None], monkeypatch: pytest.Monk
     """Change something once the boxes of a video are read."""
     write = one_video._write
 
-    def changed(attempt: Attempt, plan: tz.plan, *args: object) -> object:  # type: ignore[valid-type]
-        if plan.video == video:  # type: ignore[attr-defined]
+    def changed(attempt: Attempt, decision: Decision, *args: Any) -> Receipt:
+        if decision.plan.video == video:
             change()
-        return write(attempt, plan, *args)  # type: ignore[arg-type]
+        return write(attempt, decision, *args)
 
     monkeypatch.setattr(one_video, "_write", changed)
 

@@ -50,33 +50,6 @@ def store(inputs: Inputs, tmp_path: Path) -> Path:
     return store
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("what", [".", "zarr.json", "position", "position/c/0/0/0/0"])
-def test_what_cannot_be_read_damages_one_video(
-    store: Path, inputs: Inputs, library: Path, what: str
-) -> None:
-    """The others are listed and done; the named remedy works."""
-    whole, faulty_path = snapshot(store), store / "Video1" / what
-    env = faulty(library, FAULTY_INODE=faulty_path.stat().st_ino)
-    if not what.endswith("0"):  # that of boxes is read by `verify` only
-        for command in ("info", "finalise"):
-            done = run_cli(command, store, env=env)
-            assert "damaged" in done.stdout
-            assert str(faulty_path) in done.stdout + done.stderr
-            assert done.stdout.count("done") == (3 if command == "info" else 0)
-        assert sorted(tz.finalise(store).done) == ["Video0", "Video1", "Video2"]
-    done = run_cli("verify", store, "--quick", env=env)
-    assert "2 of 3 videos verified" in done.stdout
-    assert str(faulty_path) in done.stderr
-    done = run_cli("create", *inputs, store, "--store-mode", "a", env=env)
-    assert done.returncode == 0, done.stderr
-    assert "1 video converted, 2 videos done before" in done.stdout
-    assert "warning: A file of a video cannot be read" in done.stderr
-    assert str(faulty_path) in done.stderr
-    assert snapshot(store) == whole
-    assert run_cli("verify", store).returncode == 0
-
-
 def test_the_folder_of_locks_cannot_be_read(store: Path, inputs: Inputs, library: Path) -> None:
     (store / ".tracks2zarr/receipts/Video1.json").unlink()
     env = faulty(library, FAULTY_PATH="/locks/videos/Video1")

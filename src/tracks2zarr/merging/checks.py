@@ -14,6 +14,7 @@ from tracks2zarr.store.existing import (
     stores_beside_text,
     what_lies_at,
 )
+from tracks2zarr.store.repair import root_problem
 from tracks2zarr.store.store import Store
 
 
@@ -85,6 +86,9 @@ def _source_problems(given: str | os.PathLike[str], *, move: bool) -> Iterator[P
 
 
 def _own_problems(store: Store) -> Iterator[Problem]:
+    if problem := root_problem(store):
+        yield problem
+        return
     try:
         store.read_plan()
     except Tracks2ZarrError as error:

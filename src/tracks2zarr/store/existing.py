@@ -7,12 +7,13 @@ from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, did_you_mean
 from tracks2zarr.store.paths import OWN_FOLDER
-from tracks2zarr.store.store import Store, is_group, node_type
+from tracks2zarr.store.repair import root_problem
+from tracks2zarr.store.store import Store, node_type
 
 
 def enclosing_group(path: Path) -> Path | None:
     """Return the Zarr group, such as a store, in whose folder a path lies; None for none."""
-    return next((above for above in path.parents if is_group(above / "zarr.json")), None)
+    return next((above for above in path.parents if Store(above).exists()), None)
 
 
 def inside_problem(store: Store) -> Problem | None:
@@ -39,17 +40,25 @@ def inside_problem(store: Store) -> Problem | None:
     )
 
 
-def existing_store(path: str | os.PathLike[str]) -> Store:
+def existing_store(path: str | os.PathLike[str], *, may_be_broken: bool = False) -> Store:
     """Return the store at a path.
+
+    Parameters
+    ----------
+    path
+        The folder of the store.
+    may_be_broken
+        Whether the caller repairs the root.
 
     Raises
     ------
     Tracks2ZarrError
-        If there is none, or it is a part of one only.
+        If there is none, it is a part of one only, or its root is broken.
     """
     store = Store.at(path)
     if store.exists():
-        if problem := inside_problem(store):
+        problem = inside_problem(store) or (None if may_be_broken else root_problem(store))
+        if problem is not None:
             raise Tracks2ZarrError(problem)
         return store
     given = Path(path).absolute()

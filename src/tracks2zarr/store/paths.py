@@ -71,9 +71,14 @@ class StorePaths:
         """Return the folder of a video's group."""
         return self.path / video
 
+    @property
+    def receipts_folder(self) -> Path:
+        """The folder of the receipts."""
+        return self.path / OWN_FOLDER / "receipts"
+
     def receipt_file(self, video: str) -> Path:
         """Return the file of a video's receipt."""
-        return self.path / OWN_FOLDER / "receipts" / f"{video}.json"
+        return self.receipts_folder / f"{video}.json"
 
     def note_file(self, video: str) -> Path:
         """Return the file that says what is known of a group that another workflow made."""

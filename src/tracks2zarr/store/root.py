@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tracks2zarr.common.files import read_json, write_atomically
+from tracks2zarr.common.files import read_file, read_json, write_atomically
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
@@ -16,6 +16,7 @@ from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.commit import recover_all
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.paths import OWN_FOLDER
+from tracks2zarr.store.repair import restore_plan
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unverified import Unverified
 from tracks2zarr.store.video_state import State, video_in_store
@@ -73,8 +74,8 @@ def finalise(store: str | os.PathLike[str]) -> Finalised:
 
     A receipt and its intact group make a video finished, whatever the plan asks for now: an older
     video is listed until the one that replaces it is committed. What a killed run had set aside
-    is put back first. It may run at any moment and again; runs at the same time wait for each
-    other.
+    is put back first. A root that is broken, or a plan that is lost, is rebuilt from groups and
+    receipts. It may run at any moment and again; runs at the same time wait for each other.
 
     Parameters
     ----------
@@ -91,7 +92,7 @@ def finalise(store: str | os.PathLike[str]) -> Finalised:
     Tracks2ZarrError
         If there is no store, or its plan cannot be read.
     """
-    return finalise_store(existing_store(store))
+    return finalise_store(existing_store(store, may_be_broken=True))
 
 
 def finalise_store(store: Store) -> Finalised:
@@ -99,6 +100,7 @@ def finalise_store(store: Store) -> Finalised:
     with store.holding() as there:
         recover_all(there)
         with there.root_lock():
+            restore_plan(there)
             finalised, content = _consolidate(there)
             if _bytes_at(there.root_file) != content:
                 new = there.to_write(_new_root_file(there.path))
@@ -180,10 +182,7 @@ def _consolidate(store: Store) -> tuple[Finalised, bytes]:
             problems += error.problems
             entries[name] = _Entry(State.UNKNOWN if name in plans else None)
     nodes = {path: node for entry in entries.values() for path, node in (entry.nodes or {}).items()}
-    try:
-        return _finalised(entries, problems), _root_bytes(nodes)
-    except ValueError as error:  # another's group may hold NaN, which is no JSON
-        raise Tracks2ZarrError(_unreadable(store.path, error)) from None
+    return _finalised(entries, problems), _root_bytes(nodes)
 
 
 def _entry(store: Store, name: str, plan: VideoPlan | None) -> _Entry:
@@ -242,9 +241,10 @@ def _nodes(folder: Path, name: str) -> dict[str, Any] | None:
     None where it is gone, as when another run has moved it away since it was listed.
     """
     try:
-        group = read_json((folder / "zarr.json").read_bytes())
+        group = read_json(read_file(folder / "zarr.json"))
         own = group.pop("consolidated_metadata", None)
         below = own["metadata"] if own else _read_below(folder)
+        metadata_bytes({name: group, **below})  # NaN, and names that are no text, are no JSON
     except FileNotFoundError:
         if not folder.exists():
             return None
@@ -271,7 +271,7 @@ def _unreadable(path: Path, error: Exception) -> Problem:
 
 def _read_below(folder: Path) -> dict[str, Any]:
     return {
-        path.parent.relative_to(folder).as_posix(): read_json(path.read_bytes())
+        path.parent.relative_to(folder).as_posix(): read_json(read_file(path))
         for path in folder.glob("*/**/zarr.json")
     }
 

@@ -13,6 +13,7 @@ from tracks2zarr.common.files import (
     is_file,
     make_folder,
     read_content,
+    read_file,
     read_json,
     write_atomically,
 )
@@ -21,6 +22,7 @@ from tracks2zarr.common.problems import Problem
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.locks import StoreLocks
+from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.unverified import Unverified
 
@@ -33,8 +35,8 @@ class Store(StoreLocks):
     """
 
     def exists(self) -> bool:
-        """Tell whether there is a Zarr store."""
-        return is_group(self.root_file)
+        """Tell whether there is a Zarr store, though its root may be broken."""
+        return is_group(self.root_file) or (self.path / OWN_FOLDER).is_dir()
 
     def read_plan(self) -> Plan:
         """Return the union of the plans that were applied; an empty one where there is none.
@@ -133,7 +135,7 @@ class Store(StoreLocks):
     def is_from_tracks2zarr(self, video: str) -> bool:
         """Tell whether a group was written by this tool, whole or not."""
         try:
-            document = read_json((self.group(video) / "zarr.json").read_bytes())
+            document = read_json(read_file(self.group(video) / "zarr.json"))
             return "tracks2zarr_schema" in document["attributes"]
         except (*ABSENT, ValueError, KeyError, TypeError):
             return True  # broken: nothing that anybody could want to keep
@@ -184,7 +186,7 @@ def is_group(metadata: Path) -> bool:
 def node_type(metadata: Path) -> str | None:
     """Return ``group`` or ``array``, or None where there are no metadata that can be read."""
     try:
-        document = read_json(metadata.read_bytes())
+        document = read_json(read_file(metadata))
     except (*ABSENT, ValueError):
         return None
     return document.get("node_type") if isinstance(document, dict) else None

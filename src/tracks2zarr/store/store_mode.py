@@ -18,7 +18,8 @@ from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.existing import inside_problem, what_lies_at
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.ownership import foreign_in_root, moving_away
-from tracks2zarr.store.root import is_stale, make_root
+from tracks2zarr.store.repair import needs_repair
+from tracks2zarr.store.root import finalise, is_stale, make_root
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import State, state_of
 
@@ -88,12 +89,16 @@ def open_for_writing(
 
 
 def _enter(store: Store, plan: Plan, mode: Mode) -> None:
-    """Make or replace the store, or find that its mode forbids the run."""
+    """Make, replace or repair the store, or find that its mode forbids the run."""
     if not store.exists():
         _make(store, plan)
-    elif mode == "w":
+        return
+    if mode == "w":
         _replace(store, plan)
-    elif mode == "w-" and not is_unfinished(store, plan):
+        return
+    if needs_repair(store):
+        finalise(store.path)
+    if mode == "w-" and not is_unfinished(store, plan):
         raise Tracks2ZarrError(_exists(store))
 
 
