@@ -44,6 +44,7 @@ def fresh(file: Path) -> None:
         ("elsewhere", NOBODY, fresh, True),
         ("elsewhere", NOBODY, silent, False),
     ],
+    ids=["dead here", "its number is another's", "alive elsewhere", "silent elsewhere"],
 )
 def test_only_the_dead_lose_their_lock(
     tmp_path: Path, host: str, pid: int, age: Callable[[Path], None], may_live: bool
