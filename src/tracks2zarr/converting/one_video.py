@@ -24,7 +24,7 @@ from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commit import Attempt, recover
 from tracks2zarr.store.group_mode import Action, Decision, Mode, decide
 from tracks2zarr.store.held_folder import FolderId, StoreMovedError
-from tracks2zarr.store.planned import other_plan_problem
+from tracks2zarr.store.planned import agree_on_plan
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
 
@@ -133,7 +133,8 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
         if decision.action is Action.SKIP:
             receipt = store.read_receipt(video)
             return Outcome(video, Result.SKIPPED, receipt, _problems_of(decision))
-        _check_planned(store, decision)
+        joined = task.decision.plan if task.decision else task.plan
+        agree_on_plan(store, decision.plan, joined)
         receipt = _attempt(store, task, decision)
         return Outcome(video, Result.DONE, receipt, (*_problems_of(decision), *receipt.warnings))
     except StoreMovedError:
@@ -158,13 +159,6 @@ def _problems_of(decision: Decision) -> tuple[Problem, ...]:
     return (decision.problem,) if decision.problem else ()
 
 
-def _check_planned(store: Store, decision: Decision) -> None:
-    """Check that no other run has planned the video otherwise since this one did."""
-    problem = other_plan_problem(store, decision.plan)
-    if problem is not None:
-        raise Tracks2ZarrError(problem)
-
-
 def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:
     """Convert the video in an attempt's folder, and commit it."""
     attempt = Attempt.begin(store, task.plan.video, task.work_root)
@@ -173,7 +167,7 @@ def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:
         with clock.step("parse"), importing_in_background(*_IMPORTED):
             clips = _read_clips(attempt, task, decision)
         receipt = _write(attempt, decision.plan, clips, clock)
-        _check_planned(store, decision)
+        agree_on_plan(store, decision.plan, decision.plan)
         attempt.commit(receipt)
     finally:
         attempt.end(task.plan.video)
