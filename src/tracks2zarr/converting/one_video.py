@@ -24,7 +24,7 @@ from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commit import Attempt, recover
 from tracks2zarr.store.group_mode import Action, Decision, Mode, decide
 from tracks2zarr.store.held_folder import FolderId, StoreMovedError
-from tracks2zarr.store.planned import other_plan_problem
+from tracks2zarr.store.planned import agree_on_plan
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
 
@@ -141,7 +141,8 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
         if decision.action is Action.SKIP:
             receipt = store.read_receipt(video)
             return Outcome(video, Result.SKIPPED, receipt, _problems_of(decision))
-        _check_planned(store, decision)
+        joined = task.decision.plan if task.decision else task.plan
+        agree_on_plan(store, decision.plan, joined)
         receipt = _attempt(store, task, decision)
         return Outcome(video, Result.DONE, receipt, (*_problems_of(decision), *receipt.warnings))
     except StoreMovedError:
@@ -168,13 +169,6 @@ def _problems_of(decision: Decision) -> tuple[Problem, ...]:
     return (decision.problem,) if decision.problem else ()
 
 
-def _check_planned(store: Store, decision: Decision) -> None:
-    """Check that no other run has planned the video otherwise since this one did."""
-    problem = other_plan_problem(store, decision.plan)
-    if problem is not None:
-        raise Tracks2ZarrError(problem)
-
-
 def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:
     """Convert the video in an attempt's folder, and commit it."""
     attempt = Attempt.begin(store, task.plan.video, task.work_root)
@@ -184,7 +178,7 @@ def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:
             read_at_ns = store.time_ns(task.plan.video)
             clips = _read_clips(attempt, task, decision)
         receipt = _write(attempt, decision, clips, clock, read_at_ns)
-        _check_planned(store, decision)
+        agree_on_plan(store, decision.plan, decision.plan)
         attempt.commit(receipt)
     finally:
         attempt.end(task.plan.video)

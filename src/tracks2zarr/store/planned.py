@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from tracks2zarr.common.problems import Problem
-from tracks2zarr.planning.plan import VideoPlan
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.store import Store
 
 
@@ -34,19 +34,34 @@ def _plans_by_id(store: Path, stamp: tuple[int, int, int]) -> Mapping[str, Video
     return Store(store).read_plan().by_id
 
 
-def other_plan_problem(store: Store, plan: VideoPlan) -> Problem | None:
-    """Return the problem of a video that another run has planned otherwise since, or None.
+def agree_on_plan(store: Store, plan: VideoPlan, joined: VideoPlan) -> None:
+    """Make a plan of a video the store's, unless another run has planned it otherwise since.
 
     Parameters
     ----------
     store
-        The store.
+        The store; the caller holds the video's lock.
     plan
         The plan by which this run converts the video.
+    joined
+        The plan as this run joined it to the store's; what the store held may have changed since,
+        as where a dead attempt was rolled back.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If another run has planned the video otherwise.
     """
     there = planned_video(store, plan.video)
     if there is None or is_same_work(there, plan):
-        return None
+        return
+    if not is_same_work(there, joined):
+        raise Tracks2ZarrError(_planned_otherwise(store, plan))
+    with store.root_lock():
+        store.write_plan(store.read_plan().joined(Plan((plan,))))
+
+
+def _planned_otherwise(store: Store, plan: VideoPlan) -> Problem:
     return Problem(
         kind="planned-otherwise",
         what="Another run has planned the video since, from other input or settings.",
