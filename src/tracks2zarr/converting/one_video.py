@@ -23,6 +23,7 @@ from tracks2zarr.parallel.threads import importing_in_background
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commit import Attempt, recover
 from tracks2zarr.store.group_mode import Action, Decision, Mode, decide
+from tracks2zarr.store.moved_sources import note_places
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
 
@@ -128,8 +129,10 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
         )
         if decision.action is Action.REFUSE:
             raise Tracks2ZarrError(_problems_of(decision))
-        if decision.action is Action.SKIP:
+        if decision.action in {Action.SKIP, Action.NOTE_PLACES}:
             receipt = store.read_receipt(video)
+            if receipt is not None and decision.action is Action.NOTE_PLACES:
+                receipt = note_places(store, receipt, decision.plan)
             return Outcome(video, Result.SKIPPED, receipt, _problems_of(decision))
         receipt = _attempt(store, task, decision)
         return Outcome(video, Result.DONE, receipt, (*_problems_of(decision), *receipt.warnings))
