@@ -16,6 +16,7 @@ SCENARIOS = (
     "replace-store",
     "resume-replaced-store",
     "add-clips",
+    "moved-sources",
     "merge",
     "merge-into-new",
     "merge-by-copying",

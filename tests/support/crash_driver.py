@@ -69,9 +69,17 @@ def experiment(n_clips: int = 1, x: float = 1.5) -> Experiment:
     return Experiment((Video("A", clips),))
 
 
+def moved_into(name: str, made: Experiment) -> Experiment:
+    """Return an experiment of one video whose tracks files lie in a folder within the other's."""
+    (video,) = made.videos
+    clips = tuple(replace(clip, folder=name) for clip in video.clips)
+    return Experiment((replace(video, clips=clips),))
+
+
 INPUTS = {
     "old": experiment(x=9),
     "new": experiment(),
+    "moved": moved_into("deep", experiment(x=9)),
     "more": experiment(2, 9),
     "other": Experiment((replace(experiment().videos[0], id="B"),)),
     "both": Experiment((*experiment().videos, replace(experiment().videos[0], id="B"))),
@@ -80,7 +88,8 @@ INPUTS = {
 
 def create(folder: Path, source: str, store_mode: Any, group_mode: Any) -> bool:
     """Convert an experiment below the folder in this process."""
-    plan = tz.plan(folder / source / "tracks", folder / source / "metadata.csv")
+    inputs = (folder / source / "tracks", folder / source / "metadata.csv")
+    plan = tz.plan(*inputs, pattern="**/*.csv")
     try:
         summary = tz.create(
             plan, folder / "out.zarr", store_mode=store_mode, group_mode=group_mode, workers=1
@@ -110,6 +119,7 @@ SCENARIOS = {
     "replace-store": Scenario(old_store, runs("new", "w", "w-"), runs("new", "w", "w-")),
     "resume-replaced-store": Scenario(old_store, runs("new", "w", "w-"), runs("new", "a", "w")),
     "add-clips": Scenario(old_store, runs("more", "a", "a"), runs("more", "a", "a")),
+    "moved-sources": Scenario(old_store, runs("moved", "a", "w-"), runs("moved", "a", "w-"), 1),
 }
 
 

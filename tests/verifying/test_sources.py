@@ -9,6 +9,7 @@ import pytest
 import tracks2zarr as tz
 from support.experiments import Box, Clip, Experiment, Video
 from tracks2zarr.common.problems import errors_of
+from tracks2zarr.verifying import sources
 
 BOXES = (Box(1, 3, 10.0, 2, 3, 4), Box(2, 4, 11.0, 2, 3, 4))
 CLIPS = (Clip("Loop00", 1, 10, 4, "triggered", BOXES), Clip("Loop01", 11, 20, boxes=BOXES))
@@ -71,3 +72,13 @@ def test_a_false_count(store: Path, count: str) -> None:
     (problem,) = verification.videos[0].problems
     assert (problem.kind, problem.clip) == ("receipt-differs", "Loop01")
     assert not verification.ok
+
+
+def test_a_source_that_is_written_to_while_it_is_read(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "in/tracks/A-Loop00_tracks.csv"
+    monkeypatch.setattr(sources, "_report", lambda _: source.write_text(source.read_text()))
+    (problem,) = tz.verify(store, workers=1).videos[0].problems
+    assert (problem.kind, problem.file) == ("source-changed", str(source))
+    assert problem.what == "A tracks file changed while it was read."

@@ -24,6 +24,7 @@ from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commit import Attempt, recover
 from tracks2zarr.store.group_mode import Action, Decision, Mode, decide
 from tracks2zarr.store.held_folder import FolderId, StoreMovedError
+from tracks2zarr.store.moved_sources import note_places
 from tracks2zarr.store.planned import agree_on_plan
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
@@ -138,8 +139,10 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
         )
         if decision.action is Action.REFUSE:
             raise Tracks2ZarrError(_problems_of(decision))
-        if decision.action is Action.SKIP:
+        if decision.action in {Action.SKIP, Action.NOTE_PLACES}:
             receipt = store.read_receipt(video)
+            if receipt is not None and decision.action is Action.NOTE_PLACES:
+                receipt = note_places(store, receipt, decision.plan)
             return Outcome(video, Result.SKIPPED, receipt, _problems_of(decision))
         joined = task.decision.plan if task.decision else task.plan
         agree_on_plan(store, decision.plan, joined)

@@ -112,7 +112,7 @@ def submit(
             if is_new:
                 made[target] = target.plan_file.stat()
             planned = target.read_plan().videos
-            wanted = {v for v, d in decisions.items() if d.action is Action.WRITE}
+            wanted = {v for v, d in decisions.items() if d.action is not Action.SKIP}
             busy = _videos_in_progress(target, slurm) & {video.video for video in plan.videos}
             if not jobs.arrays:
                 indices = [

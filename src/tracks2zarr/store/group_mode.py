@@ -16,7 +16,6 @@ from tracks2zarr.common.files import folder_stamp
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.planning.plan import ClipPlan, Plan, VideoPlan
-from tracks2zarr.store.moved_sources import note_moved_sources
 from tracks2zarr.store.ownership import foreign_problem, moving_away
 from tracks2zarr.store.planned import busy_problem
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
@@ -32,6 +31,7 @@ class Action(StrEnum):
     """What is to be done for a video."""
 
     WRITE = "write"
+    NOTE_PLACES = "note places"
     SKIP = "skip"
     REFUSE = "refuse"
 
@@ -43,7 +43,7 @@ class Decision:
     Parameters
     ----------
     action
-        What is to be done.
+        What is to be done; ``note places`` if the video is done, and sources were moved.
     plan
         The plan by which it is done; with ``a`` it has the clips that are kept, too. It names the
         places where sources lie now.
@@ -120,7 +120,6 @@ def join(
         wanted |= {v: d.plan for v, d in decisions.items()}
         added = tuple(video for name, video in wanted.items() if name not in refused)
         store.write_plan(there.joined(Plan(added)))
-    note_moved_sources(store, (d.plan for d in decisions.values() if d.action is Action.SKIP))
     return decisions
 
 
@@ -220,7 +219,7 @@ def _decide(store: Store, plan: VideoPlan, mode: Mode, since: str, *, rehash: bo
         return _replace(store, plan, receipt)
     unchanged = unchanged_clips(receipt, plan, rehash=rehash)
     if plan.fingerprint() == receipt.plan.fingerprint() and len(unchanged) == len(plan.clips):
-        return Decision(Action.SKIP, _with_places(receipt.plan, plan, unchanged))
+        return _done(receipt, _with_places(receipt.plan, plan, unchanged))
     if mode == "w":
         return _replace(store, plan, receipt)
     if mode == "w-":
@@ -228,14 +227,21 @@ def _decide(store: Store, plan: VideoPlan, mode: Mode, since: str, *, rehash: bo
     return _add(store, plan, receipt, unchanged)
 
 
+def _done(receipt: Receipt, placed: VideoPlan, problem: Problem | None = None) -> Decision:
+    """Decide for a video to which nothing is added, by its plan with new places."""
+    if placed.places == receipt.plan.places:
+        return Decision(Action.SKIP, receipt.plan, problem=problem)
+    return Decision(Action.NOTE_PLACES, placed, problem=problem)
+
+
 def _with_places(then: VideoPlan, plan: VideoPlan, unchanged: Set[str]) -> VideoPlan:
     """Return the plan of a finished video, with the places where unchanged sources lie now."""
     have = {clip.clip: clip for clip in then.clips}
     kept = [clip for clip in plan.clips if clip.clip in have]
     same = [clip for clip in kept if _is_same(clip, have[clip.clip], unchanged)]
-    placed = replace(then, metadata_csv=plan.metadata_csv).with_clips_of(then, then.clips)
-    placed = placed.with_clips_of(plan, same)
-    return then if placed.places == then.places else placed
+    metadata_csv = plan.metadata_csv if len(same) == len(then.clips) else then.metadata_csv
+    placed = replace(then, metadata_csv=metadata_csv).with_clips_of(then, then.clips)
+    return placed.with_clips_of(plan, same)
 
 
 def _without_receipt(store: Store, plan: VideoPlan, mode: Mode) -> Decision:
@@ -392,7 +398,7 @@ def _add(store: Store, plan: VideoPlan, receipt: Receipt, unchanged: Set[str]) -
     problem = _kept_although(store, plan, changed) if changed else None
     placed = _with_places(then, plan, unchanged)
     if not added:
-        return Decision(Action.SKIP, placed, problem=problem)
+        return _done(receipt, placed, problem)
     union = replace(placed.with_clips_of(plan, added), layout=plan.layout)
     return Decision(Action.WRITE, union, kept=receipt, problem=problem)
 

@@ -4,73 +4,68 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from tracks2zarr.common.files import read_content, read_json
-from tracks2zarr.common.locks import LockedError
+from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.group.zarr_metadata import metadata_bytes
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
-from tracks2zarr.store.commit import Attempt, recover
+from tracks2zarr.store.commit import Attempt
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.tracks.files import digest_and_stamp
+from tracks2zarr.tracks.source_file import changed_while_read
 
 _SOURCE_FILE = "source_file"
 
 
-def note_moved_sources(store: Store, plans: Iterable[VideoPlan]) -> None:
-    """Bring the receipts and groups of finished videos up to date with where their sources lie.
-
-    A video that another process is at work on is left to that process.
+def note_places(store: Store, receipt: Receipt, plan: VideoPlan) -> Receipt:
+    """Bring the receipt and the group of a finished video up to date with where its sources lie.
 
     Parameters
     ----------
     store
-        The store.
-    plans
-        Plans of finished videos; only the places of sources may differ from the receipts'.
+        The store; the caller holds the lock of the video.
+    receipt
+        The video's receipt; its group is intact.
+    plan
+        The plan in the receipt, with the places where the sources lie now.
+
+    Returns
+    -------
+    Receipt
+        The new receipt.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If a source changed since it was found to be unchanged.
+    OSError
+        If a source cannot be read, or the store cannot be written to.
     """
-    for plan in plans:
-        receipt = store.read_receipt(plan.video)
-        if receipt is None or receipt.plan.places == plan.places:
-            continue
-        try:
-            with store.video_lock(plan.video):
-                _note_places(store, plan)
-        except LockedError:
-            continue
-
-
-def _note_places(store: Store, plan: VideoPlan) -> None:
-    """Note new places, unless the video has changed since it was looked at."""
-    recover(store, plan.video, ())
-    receipt = store.read_receipt(plan.video)
-    if receipt is None or receipt.plan.fingerprint() != plan.fingerprint():
-        return
-    if not store.is_intact(receipt, read=True):
-        return
     read_at_ns = store.time_ns(plan.video)
     clips = tuple(_at_new_place(receipt, clip, read_at_ns) for clip in plan.clips)
-    if [clip.digest for clip in clips] != [clip.digest for clip in receipt.clips]:
-        return
     receipt = replace(receipt, plan=plan, clips=clips)
     if _source_files(plan) == _source_files_of(store.group(plan.video)):
         store.write_receipt(receipt)
-    else:
-        _commit_with_source_files(store, receipt)
+        return receipt
+    return _with_source_files(store, receipt)
 
 
 def _at_new_place(receipt: Receipt, clip: ClipPlan, read_at_ns: int) -> ClipReceipt:
-    """Return a clip's receipt with the digest and the stamp of the file at its place in a plan."""
+    """Return a clip's receipt with the stamp of the file at its place in a plan."""
     then, done = receipt.planned(clip.clip), receipt.clip(clip.clip)
     assert then is not None
     assert done is not None
     if then.source_path == clip.source_path:
         return done
     digest, stamp = digest_and_stamp(clip.source_path)
-    return replace(done, digest=digest, stamp=stamp, read_at_ns=read_at_ns)
+    if digest != done.digest:
+        raise Tracks2ZarrError(
+            changed_while_read(clip.source_path, "other content than just before")
+        )
+    return replace(done, stamp=stamp, read_at_ns=read_at_ns)
 
 
 def _source_files(plan: VideoPlan) -> list[str]:
@@ -81,7 +76,7 @@ def _source_files_of(group: Path) -> object:
     return read_json((group / "zarr.json").read_bytes())["attributes"][_SOURCE_FILE]
 
 
-def _commit_with_source_files(store: Store, receipt: Receipt) -> None:
+def _with_source_files(store: Store, receipt: Receipt) -> Receipt:
     """Replace the group by one that names other source files and shares all other files."""
     attempt = Attempt.begin(store, receipt.video, store.temp)
     try:
@@ -93,9 +88,11 @@ def _commit_with_source_files(store: Store, receipt: Receipt) -> None:
         metadata.unlink()  # it is shared
         metadata.write_bytes(metadata_bytes(document))
         content = read_content(attempt.group)
-        attempt.commit(replace(receipt, content=content, attempt=attempt.name))
+        receipt = replace(receipt, content=content, attempt=attempt.name)
+        attempt.commit(receipt)
     finally:
         attempt.end(receipt.video)
+    return receipt
 
 
 def _share(file: str, copy: str) -> None:

@@ -66,7 +66,9 @@ class SourceFile:
         n_read = self.file.raw.tell()
         if n_read != self.stamp.size:
             raise Tracks2ZarrError(
-                _changed(self.path, f"{n_read} bytes read, of a file of {self.stamp.size}")
+                changed_while_read(
+                    self.path, f"{n_read} bytes read, of a file of {self.stamp.size}"
+                )
             )
 
 
@@ -87,13 +89,14 @@ def open_source(path: Path) -> Iterator[SourceFile]:
     try:
         after = FileStamp.of(path.stat())  # of the path: the file may have been replaced
     except FileNotFoundError:
-        raise Tracks2ZarrError(_changed(path, "no such file any more")) from None
+        raise Tracks2ZarrError(changed_while_read(path, "no such file any more")) from None
     if after != before:
         found = f"{after.size} bytes after, {before.size} bytes before"
-        raise Tracks2ZarrError(_changed(path, found))
+        raise Tracks2ZarrError(changed_while_read(path, found))
 
 
-def _changed(path: Path, found: str) -> Problem:
+def changed_while_read(path: Path, found: str) -> Problem:
+    """Return the problem of a tracks file that changed while it was read."""
     return Problem(
         kind="source-changed",
         what="A tracks file changed while it was read.",
