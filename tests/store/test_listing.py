@@ -104,6 +104,19 @@ def test_a_killed_replacement_is_put_back(store: Path) -> None:
     assert not there.temp.exists()
 
 
+def test_what_cannot_be_told_is_not_put_back(store: Path) -> None:
+    """Whether the older group or the newer one is the right one, only the receipt knows."""
+    whole, there = snapshot(store), Store.at(store)
+    attempt = Attempt.begin(there, "A", there.temp)
+    there.group("A").rename(attempt.work / "aside")
+    with unreadable("receipts/A.json", errno.EIO):
+        finalised = tz.finalise(store)
+    assert (finalised.done, finalised.kept) == (("B", "C"), ("A",))
+    assert (attempt.work / "aside" / "zarr.json").exists()
+    assert tz.finalise(store).done == VIDEOS
+    assert snapshot(store) == whole
+
+
 @contextmanager
 def unreadable(part: str, number: int) -> Iterator[None]:
     """Let the reading of files fail whose path has this part."""

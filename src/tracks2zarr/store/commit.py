@@ -204,8 +204,8 @@ def recover_all(store: Store, work_roots: Iterable[Path] = ()) -> None:
         try:
             with store.video_lock(video):
                 recover(store, video, roots)
-        except LockedError:
-            continue  # its owner is alive
+        except (LockedError, OSError):
+            continue  # its owner is alive, or nobody knows whether it was committed
     for root in store.temps():
         remove_if_empty(root)
 
