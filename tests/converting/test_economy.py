@@ -13,6 +13,7 @@ import zarr
 from benchmarks.generate import Experiment, write_experiment
 
 import tracks2zarr as tz
+from tracks2zarr.common import files
 from tracks2zarr.dataset import clip_boxes
 from tracks2zarr.dataset.batches import Batch
 from tracks2zarr.dataset.schema import BOX_VARIABLES
@@ -53,17 +54,14 @@ def create(experiment: Experiment, store: Path) -> zarr.Group:
 def test_each_byte_of_a_tracks_file_is_read_once(
     sparse: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def counted(path: Path, mode: str = "r", *_: Any) -> Any:
-        assert mode == "rb"
-        return io.BufferedReader(CountingFile(path), 1 << 16)
-
-    class CountedPath(type(Path())):  # type: ignore[misc]
-        open = counted
-
     read_clip = reading.read_clip
-    monkeypatch.setattr(
-        reading, "read_clip", lambda via, path, *rest: read_clip(via, CountedPath(path), *rest)
-    )
+
+    def counted(*args: Any) -> reading.ReadClip:
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "FileIO", CountingFile)
+            return read_clip(*args)
+
+    monkeypatch.setattr(reading, "read_clip", counted)
     monkeypatch.setattr(CountingFile, "n_read", 0)
     create(sparse, tmp_path / "s.zarr")
     assert CountingFile.n_read == sparse.n_bytes
