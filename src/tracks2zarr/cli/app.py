@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 import click
 
 from tracks2zarr.cli.streams import discard_stdout, prepare_streams
-from tracks2zarr.common.open_files import raise_open_files_limit
 
 #: Those of the command lines of this package.
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -144,7 +143,6 @@ def run(command: click.Command, name: str, args: Sequence[str] | None = None) ->
         Its arguments; by default those of the process.
     """
     prepare_streams()
-    raise_open_files_limit()
     # numpy's threads for linear algebra, of which there is none here, spin a tenth of a second
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for number in (signal.SIGTERM, signal.SIGHUP):  # a line that drops ends it as well

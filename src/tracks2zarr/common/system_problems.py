@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from tracks2zarr.common.open_files import open_files_limit
+from tracks2zarr.common.open_files import open_files_limit, raise_open_files_limit
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 
 #: A run needs some twenty open files, and each worker process a few.
@@ -50,14 +50,18 @@ def _too_many_open_files() -> Problem:
     )
 
 
-def check_open_files_limit() -> None:
-    """Check that this process may open some files; libraries give up noisily where it may not.
+def ensure_open_files_limit() -> None:
+    """Raise the limit of open files as far as that is permitted, and check that it suffices.
+
+    Where it does not, libraries give up noisily. Only what reads and writes many files calls this:
+    SLURM hands the limits of whoever submits a job on to the job, whose node may permit less.
 
     Raises
     ------
     Tracks2ZarrError
         If it may open few only.
     """
+    raise_open_files_limit()
     if open_files_limit() < _FEW_FILES:
         raise Tracks2ZarrError(_too_many_open_files())
 

@@ -13,7 +13,7 @@ from typing import get_args
 from tracks2zarr.common.files import remove_if_empty
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of
 from tracks2zarr.common.provenance import now
-from tracks2zarr.common.system_problems import check_open_files_limit, os_problem
+from tracks2zarr.common.system_problems import ensure_open_files_limit, os_problem
 from tracks2zarr.converting.all_videos import (
     NoProgress,
     Progress,
@@ -145,7 +145,7 @@ def create(
     """
     started = time.perf_counter()
     _check_arguments(plan, store_mode, group_mode, workers)
-    check_open_files_limit()
+    ensure_open_files_limit()
     target = Store.at(store)
     work_root = target.temp if temp is None else Path(os.path.realpath(temp))
     made_work_root = not work_root.exists()

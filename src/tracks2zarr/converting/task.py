@@ -9,7 +9,7 @@ from dataclasses import replace
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import errors_of
 from tracks2zarr.common.provenance import now, peak_memory
-from tracks2zarr.common.system_problems import check_open_files_limit
+from tracks2zarr.common.system_problems import ensure_open_files_limit
 from tracks2zarr.converting.one_video import Outcome, Result, VideoTask, convert_locked
 from tracks2zarr.parallel import interrupts
 from tracks2zarr.store.store import Store
@@ -54,7 +54,7 @@ def run_task(
     KeyboardInterrupt
         When the task was stopped; its record says so.
     """
-    check_open_files_limit()
+    ensure_open_files_limit()
     waited = False
     with Store(task.store, task.folder).holding() as store:
         while True:

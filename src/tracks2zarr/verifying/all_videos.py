@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
-from tracks2zarr.common.system_problems import check_open_files_limit, os_problem
+from tracks2zarr.common.system_problems import ensure_open_files_limit, os_problem
 from tracks2zarr.parallel import interrupts
 from tracks2zarr.parallel.cores import available_cores
 from tracks2zarr.parallel.workers import start_workers
@@ -89,7 +89,7 @@ def verify(
     Tracks2ZarrError
         If there is no store, its plan cannot be read, or `tracks_dir` or `metadata` is not there.
     """
-    check_open_files_limit()
+    ensure_open_files_limit()
     there = existing_store(store)
     _check_places(tracks_dir, metadata)
     plan = there.read_plan()
