@@ -71,4 +71,4 @@ def test_a_task_begins_to_read_before_it_imports_what_it_needs_later(tmp_path: P
 def test_the_hook_sees_what_is_imported(sample_store: Path, tmp_path: Path) -> None:
     image = tmp_path / "clip.png"
     _, imported = run("plot", sample_store, "06.09.2023-02-Left", "Loop00", "-o", image)
-    assert imported >= {"matplotlib", "xarray"}
+    assert "matplotlib" in imported
