@@ -43,6 +43,7 @@ def test_at_once(tmp_path: Path, synced: list[Path]) -> None:
 
 
 def test_a_file_is_synced_with_its_name(tmp_path: Path, synced: list[Path]) -> None:
+    (tmp_path / "new").mkdir()
     write_atomically(tmp_path / "new" / "file", b"x")
     assert synced == [tmp_path / "new" / ".file.new", tmp_path / "new", tmp_path]
     synced.clear()

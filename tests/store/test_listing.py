@@ -120,14 +120,24 @@ def test_what_cannot_be_told_is_not_put_back(store: Path) -> None:
 @contextmanager
 def unreadable(part: str, number: int) -> Iterator[None]:
     """Let the reading of files fail whose path has this part."""
-    read_bytes = Path.read_bytes
+    read_bytes, open_file = Path.read_bytes, os.open
 
-    def fail(self: Path) -> bytes:
-        if part in str(self):
-            raise OSError(number, os.strerror(number), str(self))
+    def check(path: object) -> None:
+        if part in str(path):
+            raise OSError(number, os.strerror(number), str(path))
+
+    def read_bytes_or_fail(self: Path) -> bytes:
+        check(self)
         return read_bytes(self)
 
-    with mock.patch.object(Path, "read_bytes", fail):
+    def open_or_fail(path: Any, *args: Any, **kwargs: Any) -> int:
+        check(path)
+        return open_file(path, *args, **kwargs)
+
+    with (
+        mock.patch.object(Path, "read_bytes", read_bytes_or_fail),
+        mock.patch.object(os, "open", open_or_fail),
+    ):
         yield
 
 
