@@ -118,9 +118,10 @@ def test_the_store_is_replaced_once_an_array_job(commands: Commands, tmp_path: P
         ZARR_STORE_MODE="w",
     )
     submitted(commands)
-    (store / "of-the-old-store").touch()
+    of_the_old_store = store / ".tracks2zarr" / "of-the-old-store"
+    of_the_old_store.touch()
     job = submitted(commands)
-    assert not (store / "of-the-old-store").exists()
+    assert not of_the_old_store.exists()
     assert job_of(store) == job
     assert snapshot(store) == local(tmp_path, inputs)
     assert temporary(store) == []

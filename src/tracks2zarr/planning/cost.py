@@ -40,7 +40,7 @@ _COLUMN_BYTE = 0.04
 #: What a process that verifies holds of the arrays while it compares, and that for a byte of less.
 _COMPARED, _COMPARED_BYTE = 60 * 10**6, 1.6
 #: What is held for a frame, and for one that has an image in the file; and the least bytes of one.
-_FRAME, _IMAGE, _VERIFIED_IMAGE, _IMAGE_BYTES = 25, 320, 240, 50
+_FRAME, _IMAGE, _VERIFIED_IMAGE, _IMAGE_BYTES = 25, 320, 190, 50
 
 
 def predicted_memory(
