@@ -34,7 +34,8 @@ def some_boxes(seed: int = 0, share: float = 0.6) -> ClipBoxes:
     confidence = random.random(len(frame)).astype(np.float32)
     confidence[::3] = np.nan
     box = random.normal(size=(len(frame), 4)).astype(np.float32)
-    return ClipBoxes.from_arrays(frame.astype(np.int32), 10 * track, box, confidence)
+    tracks = 10 * track
+    return ClipBoxes(frame.astype(np.int32), tracks, box, confidence, np.unique(tracks))
 
 
 def dense(boxes: ClipBoxes, name: str) -> Float32s:

@@ -18,7 +18,7 @@ from tracks2zarr.common.files import FolderContent, read_content
 from tracks2zarr.common.provenance import now
 from tracks2zarr.converting.one_video import VideoTask, convert_video
 from tracks2zarr.store import store as store_module
-from tracks2zarr.store.group_mode import join
+from tracks2zarr.store.join import join
 from tracks2zarr.store.store import Store
 
 

@@ -16,7 +16,8 @@ from tracks2zarr.converting import one_video
 from tracks2zarr.converting.one_video import VideoTask
 from tracks2zarr.converting.task import run_task
 from tracks2zarr.store.commit import Attempt
-from tracks2zarr.store.group_mode import Decision, join
+from tracks2zarr.store.group_mode import Decision
+from tracks2zarr.store.join import join
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import Place

@@ -23,8 +23,8 @@ from tracks2zarr.converting.all_videos import (
 from tracks2zarr.converting.one_video import Outcome, Result
 from tracks2zarr.parallel.cores import available_cores
 from tracks2zarr.planning.plan import Plan
-from tracks2zarr.store.commit import recover_all
-from tracks2zarr.store.group_mode import Mode, join
+from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.join import join
 from tracks2zarr.store.root import finalise_store
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.store_mode import open_for_writing
@@ -215,8 +215,7 @@ def prepare(plan: Plan, store: str | os.PathLike[str], *, group_mode: Mode = "w-
 def _finish(store: Store, work_root: Path) -> tuple[Mapping[str, State], tuple[Problem, ...]]:
     """Remove what dead attempts left, and list the finished videos in the root."""
     try:
-        recover_all(store, {work_root})
-        finalised = finalise_store(store)
+        finalised = finalise_store(store, {work_root})
         return finalised.missing, finalised.problems
     except Tracks2ZarrError as error:
         return {}, error.problems

@@ -109,19 +109,6 @@ class ClipBoxes:
             if isinstance(column, mmap.mmap):
                 column.madvise(mmap.MADV_DONTNEED)
 
-    @classmethod
-    def from_arrays(cls, frame: Int32s, track: Int64s, box: Float32s, confidence: Float32s) -> Self:
-        """Make the boxes of a clip from columns in any order."""
-        order = _order(frame)
-        if order is not None:
-            frame, track, box, confidence = (
-                frame[order],
-                track[order],
-                box[order],
-                confidence[order],
-            )
-        return cls(frame, track, box, confidence, np.unique(track))
-
     def save(self, folder: Path) -> None:
         """Write the columns into a folder, from where `load` takes them."""
         for name in _COLUMNS:

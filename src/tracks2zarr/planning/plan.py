@@ -131,6 +131,11 @@ class VideoPlan:
     format: str = DEFAULT_FORMAT
 
     @property
+    def by_clip(self) -> dict[str, ClipPlan]:
+        """The plan of each clip, by its id, in the order of the plan."""
+        return {clip.clip: clip for clip in self.clips}
+
+    @property
     def n_frames(self) -> int:
         """The number of frames of the longest clip."""
         return max(clip.n_frames for clip in self.clips)
@@ -201,7 +206,7 @@ class VideoPlan:
 
         They replace those of the same id.
         """
-        taken = {clip.clip: clip for clip in self.clips}
+        taken = self.by_clip
         for clip in clips:
             path = other.metadata_of(clip)
             own = None if path == self.metadata_csv else path

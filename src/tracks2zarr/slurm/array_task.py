@@ -21,7 +21,8 @@ from tracks2zarr.slurm.submission import (
     was_replaced,
     write_submission,
 )
-from tracks2zarr.store.group_mode import Mode, join
+from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.join import join
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import Place, read_record
 

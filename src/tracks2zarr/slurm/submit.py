@@ -17,7 +17,8 @@ from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.queueing import HeldJobs, JobOptions, held_jobs, submit_finalising_job
 from tracks2zarr.slurm.status import status_with_accounting
 from tracks2zarr.slurm.submission import Submission
-from tracks2zarr.store.group_mode import Action, Mode, join
+from tracks2zarr.store.group_mode import Action, Mode
+from tracks2zarr.store.join import join
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.store_mode import open_for_writing, withdraw
 

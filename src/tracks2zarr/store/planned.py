@@ -88,7 +88,7 @@ def busy_problem(store: Store, plan: VideoPlan, *, adds: bool) -> Problem | None
     """
     there = planned_video(store, plan.video)
     if there is not None and adds:
-        wanted = {clip.clip for clip in plan.clips}
+        wanted = plan.by_clip.keys()
         there = there.with_clips(clip for clip in there.clips if clip.clip in wanted)
     if there is None or is_same_work(there, plan):
         return None

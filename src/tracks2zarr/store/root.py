@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -95,10 +95,18 @@ def finalise(store: str | os.PathLike[str]) -> Finalised:
     return finalise_store(existing_store(store, may_be_broken=True))
 
 
-def finalise_store(store: Store) -> Finalised:
-    """Write the root's consolidated metadata, as `finalise` does, of a store that is there."""
+def finalise_store(store: Store, work_roots: Iterable[Path] = ()) -> Finalised:
+    """Write the root's consolidated metadata, as `finalise` does, of a store that is there.
+
+    Parameters
+    ----------
+    store
+        The store.
+    work_roots
+        As for `recover_all`.
+    """
     with store.holding() as there:
-        recover_all(there)
+        recover_all(there, work_roots)
         with there.root_lock():
             restore_plan(there)
             finalised, content = _consolidate(there)

@@ -36,7 +36,8 @@ class Store(StoreLocks):
 
     def exists(self) -> bool:
         """Tell whether there is a Zarr store, though its root may be broken."""
-        return is_group(self.root_file) or (self.path / OWN_FOLDER).is_dir()
+        # the root of a large store takes long to parse
+        return (self.path / OWN_FOLDER).is_dir() or is_group(self.root_file)
 
     def read_plan(self) -> Plan:
         """Return the union of the plans that were applied; an empty one where there is none.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
@@ -27,6 +29,11 @@ def unchanged_clips(receipt: Receipt, plan: VideoPlan, *, rehash: bool) -> froze
     return frozenset(
         clip.clip for clip in plan.clips if _is_unchanged(receipt, clip, rehash=rehash)
     )
+
+
+def is_same_clip(clip: ClipPlan, then: ClipPlan, unchanged: Set[str]) -> bool:
+    """Tell whether a clip is planned as it was converted, from a tracks file that is unchanged."""
+    return clip.content() == then.content() and clip.clip in unchanged
 
 
 def _is_unchanged(receipt: Receipt, clip: ClipPlan, *, rehash: bool) -> bool:

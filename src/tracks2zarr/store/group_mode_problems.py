@@ -1,0 +1,131 @@
+"""The problems of videos that a group mode refuses, or does otherwise than the user may expect."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence, Set
+
+from tracks2zarr.common.problems import Problem, comma_list
+from tracks2zarr.planning.plan import ClipPlan, VideoPlan
+from tracks2zarr.store.ownership import moving_away
+from tracks2zarr.store.receipt import Receipt
+from tracks2zarr.store.store import Store
+from tracks2zarr.store.unchanged import is_same_clip
+from tracks2zarr.store.unverified import Unverified
+
+
+def unverified_group(store: Store, note: Unverified) -> Problem:
+    """Return the problem of a group that another workflow made."""
+    return Problem(
+        kind="unverified-group",
+        what="The store holds a group of the video that tracks2zarr did not write.",
+        file=str(store.group(note.video)),
+        found=note.why(),
+        expected="no such group, or one that tracks2zarr wrote",
+        remedy="Pass --group-mode w to replace it, or another store.",
+        video=note.video,
+    )
+
+
+def without_receipt(store: Store, plan: VideoPlan, lost: Sequence[str]) -> Problem:
+    """Return the problem of a group without a receipt that holds clips the plan lacks."""
+    return Problem(
+        kind="group-without-receipt",
+        what="The store holds the video without its receipt, and with clips that would be lost.",
+        file=str(store.group(plan.video)),
+        found=f"{comma_list(lost)}, of which the plan knows nothing",
+        expected="a receipt in .tracks2zarr, as a store has that was copied as a whole",
+        remedy="Copy the store again, with .tracks2zarr; or move the group away: "
+        + _moving_away(store, plan),
+        video=plan.video,
+    )
+
+
+def clips_would_be_lost(store: Store, plan: VideoPlan, lost: Sequence[str]) -> Problem:
+    """Return the problem of a group that holds clips that the plan lacks, and is to be replaced."""
+    return Problem(
+        kind="clips-would-be-lost",
+        what="The store holds clips of the video that this run would remove.",
+        file=str(store.group(plan.video)),
+        found=f"{comma_list(lost)}, of which this run has no tracks file",
+        expected="all clips that the store holds",
+        remedy="Bring their tracks files back, or pass --group-mode a to keep the clips. To convert"
+        f" the video without them, move it away first: {_moving_away(store, plan)}",
+        video=plan.video,
+    )
+
+
+def video_exists(store: Store, plan: VideoPlan, receipt: Receipt, unchanged: Set[str]) -> Problem:
+    """Return the problem of a video that was made from other input or settings."""
+    return Problem(
+        kind="video-exists",
+        what="The video is in the store already, from other input or settings.",
+        file=str(store.group(plan.video)),
+        found=f"{plan.video}, finished {receipt.finished[:16].replace('T', ' ')} UTC:"
+        f" {_what_differs(plan, receipt, unchanged)}",
+        expected="no such video, or the same input and settings",
+        remedy=_remedy(store, plan, receipt, unchanged),
+        video=plan.video,
+    )
+
+
+def _remedy(store: Store, plan: VideoPlan, receipt: Receipt, unchanged: Set[str]) -> str:
+    have = receipt.plan.by_clip
+    kept = [clip for clip in plan.clips if clip.clip in have]
+    gone = sorted(have.keys() - plan.by_clip.keys())
+    is_same = (plan.fps, plan.settings) == (receipt.plan.fps, receipt.plan.settings) and all(
+        is_same_clip(clip, have[clip.clip], unchanged) for clip in kept
+    )
+    add = ""
+    if is_same and len(kept) < len(plan.clips):
+        add = "--group-mode a to add the clips that it lacks, "
+    elif is_same:
+        add = "--group-mode a to keep it as it is, "
+    only = f"with --pattern '{glob.escape(plan.video)}-*' to leave the others as they are"
+    if not gone:
+        return f"Pass --group-mode w to replace it ({only}), {add}or another store."
+    ways = f"Pass {add}or another store" if add else "Use another store"
+    return (
+        f"{ways}. To replace it, which removes {comma_list(gone)}, move it away"
+        f" first ({only}): {_moving_away(store, plan)}"
+    )
+
+
+def _what_differs(plan: VideoPlan, receipt: Receipt, unchanged: Set[str]) -> str:
+    then = receipt.plan.by_clip
+    now = plan.by_clip
+    said = []
+    if added := sorted(now.keys() - then.keys()):
+        said.append(f"lacks {comma_list(added)}")
+    if gone := sorted(then.keys() - now.keys()):
+        said.append(f"holds {comma_list(gone)}, too")
+    both = sorted(now.keys() & then.keys())
+    if changed := [c for c in both if now[c].content() != then[c].content()]:
+        said.append(f"other metadata for {comma_list(changed)}")
+    if changed := [c for c in both if c not in unchanged]:
+        said.append(f"another tracks file for {comma_list(changed)}")
+    if (plan.fps, plan.settings, plan.layout) != (
+        receipt.plan.fps,
+        receipt.plan.settings,
+        receipt.plan.layout,
+    ):
+        said.append("other settings")
+    return "; ".join(said) or "something differs"
+
+
+def clips_kept(store: Store, plan: VideoPlan, clips: list[ClipPlan]) -> Problem:
+    """Return the warning that clips are kept although their input has changed."""
+    return Problem(
+        kind="clip-kept",
+        what="Clips that the store holds are kept, although their input has changed.",
+        file=str(store.group(plan.video)),
+        found=f"other input for {comma_list([clip.clip for clip in clips])}",
+        expected="the input that they were made from",
+        remedy="Pass --group-mode w to convert the video anew.",
+        severity="warning",
+        video=plan.video,
+    )
+
+
+def _moving_away(store: Store, plan: VideoPlan) -> str:
+    return moving_away(store, [store.group(plan.video)])
