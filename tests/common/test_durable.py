@@ -1,6 +1,7 @@
 """What is synced, where a file system can be synced at once and where it cannot."""
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 from unittest import mock
@@ -61,3 +62,22 @@ def test_errors_are_not_swallowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 durable.sync(tmp_path)
         else:
             durable.sync(tmp_path)
+
+
+@pytest.mark.parametrize("has_full_sync", [True, False])
+def test_on_macos_the_memory_of_the_disk_is_written_too(
+    tmp_path: Path, synced: list[Path], monkeypatch: pytest.MonkeyPatch, *, has_full_sync: bool
+) -> None:
+    """There ``fsync`` does not do so; network file systems have nothing else."""
+    full = []
+
+    def control(handle: int, command: int) -> None:
+        assert command == 51
+        if not has_full_sync:
+            raise OSError(errno.ENOTSUP, "not supported")
+        full.append(_path_of(handle))
+
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", control)
+    durable.sync(tmp_path)
+    assert (full, synced) == (([tmp_path], []) if has_full_sync else ([], [tmp_path]))

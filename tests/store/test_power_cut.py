@@ -24,9 +24,11 @@ SCENARIOS = (
 )
 
 
-def cut(folder: Path, scenario: str, commits: str, most: int) -> dict[str, int]:
+def cut(
+    folder: Path, scenario: str, *, commits: str = "each", most: int = 0, sync: str = "syncfs"
+) -> dict[str, int]:
     """Run the driver; return how many power cuts there were, and how many were tried."""
-    args: list[str | Path] = [folder, scenario, commits, str(most)]
+    args: list[str | Path] = [folder, scenario, commits, str(most), sync]
     try:
         done = subprocess.run(
             [sys.executable, "-m", "support.power_cut", *args],
@@ -49,7 +51,7 @@ def cut(folder: Path, scenario: str, commits: str, most: int) -> dict[str, int]:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_power_cut(scenario: str, tmp_path: Path) -> None:
     """A few of the cuts; the others are tried below."""
-    assert cut(tmp_path / "disk", scenario, "each", 4)["cuts"] > 1
+    assert cut(tmp_path / "disk", scenario, most=4)["cuts"] > 1
 
 
 @pytest.mark.system
@@ -57,8 +59,12 @@ def test_power_cut(scenario: str, tmp_path: Path) -> None:
 @pytest.mark.torture
 @pytest.mark.timeout(600)
 @pytest.mark.xdist_group("loop-devices")
-@pytest.mark.parametrize("commits", ["none", "each"])
+@pytest.mark.parametrize(
+    ("commits", "sync"), [("none", "syncfs"), ("each", "syncfs"), ("each", "files")]
+)
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_power_cut_after_every_side_effect(scenario: str, commits: str, tmp_path: Path) -> None:
-    counts = cut(tmp_path / "disk", scenario, commits, 0)
+def test_power_cut_after_every_side_effect(
+    scenario: str, commits: str, sync: str, tmp_path: Path
+) -> None:
+    counts = cut(tmp_path / "disk", scenario, commits=commits, sync=sync)
     assert counts["tried"] == counts["cuts"] > 1

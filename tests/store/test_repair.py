@@ -124,3 +124,56 @@ def test_another_group_that_cannot_be_listed(store: Path) -> None:
     assert ended.status == 1
     assert ended.stderr.count("error: The metadata of a group cannot be read.") == 2
     assert tz.finalise(store).done == ("A", "B")
+
+
+def cut(receipt: Path) -> None:
+    receipt.write_bytes(receipt.read_bytes()[:100])
+
+
+def edit(receipt: Path) -> None:
+    receipt.write_text(receipt.read_text().replace('"Loop00"', '"Loop01"'))
+
+
+@pytest.mark.parametrize("damage", [empty, cut, edit])
+def test_a_broken_receipt_is_named_and_the_video_converted_again(
+    store: Path, inputs: Inputs, damage: Callable[[Path], None]
+) -> None:
+    whole, receipt = snapshot(store), store / ".tracks2zarr/receipts/A.json"
+    damage(receipt)
+    ended = call("finalise", store)
+    assert ended.status == 1
+    assert ended.stdout.splitlines() == ["1 of 2 videos listed", "missing: A (pending)"]
+    assert "warning: The receipt of a video is broken" in ended.stderr
+    assert str(receipt) in ended.stderr
+    ended = call("info", store)
+    assert "The receipt of a video is broken" in " ".join(ended.stdout.split())
+    ended = call("verify", store, "--quick")
+    assert "The receipt of a video is broken" in " ".join(ended.stderr.split())
+    ended = call("create", *inputs, store, "--store-mode", "a")
+    assert ended.status == 0, ended.stderr
+    assert ended.stderr.count("The receipt of a video is broken") == 1
+    assert snapshot(store) == whole
+    assert tz.verify(store).ok
+    assert tz.finalise(store).done == ("A", "B")
+
+
+def test_a_receipt_of_a_newer_version_is_left_alone(store: Path, inputs: Inputs) -> None:
+    """It may vouch for what this version does not know; only the other videos go on."""
+    receipt = store / ".tracks2zarr/receipts/A.json"
+    text = receipt.read_text().replace('"tracks2zarr_receipt": 2', '"tracks2zarr_receipt": 99')
+    receipt.write_text(text)
+    whole = snapshot(store)
+    commands = (
+        ("create", *inputs, store, "--store-mode", "a", "--group-mode", "w"),
+        ("verify", store, "--quick"),
+        ("slurm", "task", store, "0"),
+    )
+    for args in commands:
+        ended = call(*args)
+        assert ended.status == 1
+        assert "Another version of tracks2zarr wrote the receipt of a video." in ended.stderr
+        assert "found:    format 99" in ended.stderr
+    assert "Another version" in call("info", store).stdout
+    assert {str(video.state) for video in tz.info(store).videos} == {"unknown", "done"}
+    assert snapshot(store) == whole
+    assert receipt.read_text() == text

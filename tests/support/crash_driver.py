@@ -1,6 +1,6 @@
 """Kills a run after each of its side effects, and runs it again; a program of its own.
 
-    python crash_driver.py FOLDER SCENARIO
+    python crash_driver.py FOLDER SCENARIO STEP
 
 Python reports every file that is opened for writing, renamed or removed, and every folder
 that is made, before it happens (`sys.addaudithook`). For each such event of a run, a
@@ -8,7 +8,7 @@ process is forked that kills itself with SIGKILL when the event comes up; a seco
 runs the same command again. The result must equal that of a run that was not killed.
 
 While a group is written in its attempt's folder, one side effect is like the next: but for the
-first scenario, one in eight of those is tried.
+first scenario, one in eight of those is tried. Of all that are left, every STEP-th is tried.
 """
 
 import errno
@@ -291,8 +291,8 @@ def check(folder: Path, scenario: Scenario, expected: dict[str, str], number: in
         assert not quick.problems, f"killed at {number}: {quick}"
 
 
-def main(folder: Path, scenario: Scenario) -> int:
-    """Try every side effect; return how many there are."""
+def main(folder: Path, scenario: Scenario, step: int) -> int:
+    """Try every `step`-th side effect; return how many there are."""
     for name, new in INPUTS.items():
         tracks, metadata = new.write(folder / name)
         tracks.rename(folder / name / "tracks")
@@ -323,8 +323,9 @@ def main(folder: Path, scenario: Scenario) -> int:
         status = in_child(lambda: scenario.again(folder))
         assert status == 0, f"killed at {number}: the run again ended with {status}"
         check(folder, scenario, expected, number)
-        number += 1
+        number += step
 
 
 if __name__ == "__main__":
-    print(json.dumps({"side_effects": main(Path(sys.argv[1]), SCENARIOS[sys.argv[2]])}))
+    count = main(Path(sys.argv[1]), SCENARIOS[sys.argv[2]], int(sys.argv[3]))
+    print(json.dumps({"side_effects": count}))

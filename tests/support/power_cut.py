@@ -1,6 +1,6 @@
 """Cuts the power after each of a run's side effects, and runs it again; a program of its own.
 
-    python power_cut.py FOLDER SCENARIO COMMITS MOST
+    python power_cut.py FOLDER SCENARIO COMMITS MOST SYNC
 
 The stores lie in a file system of their own, ext4 in a file. Whenever a side effect of the run
 comes up (see `crash_driver`), that file is copied as it is, without any sync: what the kernel
@@ -11,6 +11,8 @@ the run asks for it; with ``each``, before each copy, as its timer might do at a
 names of files are on the disk then, and their content is not.
 
 MOST is how many of the copies are tried, evenly spread; 0 for all.
+
+SYNC is ``syncfs``, or ``files`` for systems without it, where each file is synced by itself.
 """
 
 import json
@@ -39,6 +41,7 @@ from support.crash_driver import (
     picture,
     runs,
 )
+from tracks2zarr.common import durable
 from tracks2zarr.common.files import read_content
 from tracks2zarr.store.store import Store
 
@@ -240,4 +243,6 @@ def main(folder: Path, name: str, commits: str, most: int) -> dict[str, int]:
 
 
 if __name__ == "__main__":
+    if sys.argv[5] == "files":
+        durable._syncfs = lambda: None  # type: ignore[assignment]
     print(json.dumps(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]))))

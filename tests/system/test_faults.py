@@ -1,5 +1,6 @@
 """Commands on a disk with faults, without locks, and with few files that may be open."""
 
+import json
 import os
 import resource
 import shutil
@@ -48,6 +49,46 @@ def store(inputs: Inputs, tmp_path: Path) -> Path:
     store = tmp_path / "out" / "out.zarr"
     assert tz.create(tz.plan(*inputs), store, workers=1).ok
     return store
+
+
+UNREADABLE = {
+    "receipt": ".tracks2zarr/receipts/Video1.json",
+    "metadata of the group": "Video1/zarr.json",
+    "metadata of an array": "Video1/position/zarr.json",
+    "chunk": "Video1/position/c/0/0/0/0",
+    "folder of the group": "Video1",
+    "folder of an array": "Video1/position",
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE.values(), ids=list(UNREADABLE))
+def test_what_cannot_be_read_concerns_one_video(
+    store: Path, inputs: Inputs, library: Path, name: str
+) -> None:
+    """The others are listed and done, no matter how often it is tried; the named remedy works."""
+    whole, path = snapshot(store), store / name
+    env = faulty(library, FAULTY_INODE=path.stat().st_ino)
+    done = run_cli("finalise", store, env=env)
+    assert "3 of 3 videos listed" in done.stdout, done.stderr
+    described = json.loads(run_cli("info", "--json", store, env=env).stdout)["videos"]
+    states = {video["video"]: video["state"] for video in described}
+    assert {states["Video0"], states["Video2"]} == {"done"}
+    done = run_cli("verify", store, "--quick", env=env)
+    assert "2 of 3 videos verified" in done.stdout
+    assert str(path) in done.stderr
+    assert done.stderr.count("A file of a video in the store cannot be read.") == 1
+    for _ in range(2):
+        done = run_cli("create", *inputs, store, "--store-mode", "a", env=env)
+        assert done.returncode == 1
+        assert f"in:       {path}\n" in done.stderr
+        assert snapshot(store) == whole
+    remedy = done.stderr.replace("\n          ", " ").rpartition("converts the video: ")[2]
+    subprocess.run(remedy.splitlines()[0], shell=True, check=True, env=os.environ | env)
+    done = run_cli("create", *inputs, store, "--store-mode", "a", env=env)
+    assert done.returncode == 0, done.stderr
+    assert "1 video converted, 2 videos done before" in done.stdout
+    assert snapshot(store) == whole
+    assert run_cli("verify", store).returncode == 0
 
 
 def test_the_folder_of_locks_cannot_be_read(store: Path, inputs: Inputs, library: Path) -> None:

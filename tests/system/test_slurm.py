@@ -146,11 +146,12 @@ def running(commands: Commands, job: str, count: int) -> bool:
 
 
 @pytest.mark.timeout(900)
-def test_all_tasks_write_at_the_same_moment(commands: Commands, tmp_path: Path) -> None:
-    """20 times: never a hidden or half group, and nothing is left beside the store."""
+@pytest.mark.parametrize("times", [4, pytest.param(20, marks=pytest.mark.torture)])
+def test_all_tasks_write_at_the_same_moment(commands: Commands, tmp_path: Path, times: int) -> None:
+    """Again and again: never a hidden or half group, and nothing is left beside the store."""
     inputs = write(tmp_path, 9)
     expected = local_copy(tmp_path, inputs)
-    for number in range(20):
+    for number in range(times):
         go = tmp_path / f"go{number}"
         prelude = tmp_path / "prelude.sh"
         prelude.write_text(f"while [ ! -e '{go}' ]; do sleep 0.02; done\n")

@@ -268,7 +268,7 @@ def test_file_that_cannot_be_read(store: Path) -> None:
     chunk.unlink()
     chunk.symlink_to(store / OTHER)
     verification = tz.verify(store, quick=True)
-    assert kinds(verification)[VIDEO] == {"group-unreadable"}
+    assert kinds(verification)[VIDEO] == {"video-unreadable"}
     assert next(v for v in verification.videos if v.video == OTHER).ok
 
 
@@ -283,7 +283,7 @@ def test_bytes_that_are_no_text(store: Path) -> None:
         path.write_bytes(before)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "not json", '{"tracks2zarr_receipt": 99}', "[" * 10**5])
+@pytest.mark.parametrize("text", ["", "{}", "not json", "[" * 10**5])
 def test_broken_receipt(store: Path, text: str) -> None:
     (store / ".tracks2zarr" / "receipts" / f"{VIDEO}.json").write_text(text)
     assert kinds(tz.verify(store, quick=True))[VIDEO] == {"not-finished"}

@@ -18,6 +18,10 @@ class DocumentError(ValueError):
     """A text is not a document of the expected kind and format; the message says what it is."""
 
 
+class OtherFormatError(DocumentError):
+    """A text is a document of the expected kind, in a format that this version cannot read."""
+
+
 class Document:
     """The base of a frozen dataclass that is stored as JSON.
 
@@ -87,7 +91,7 @@ def parse_document[D: Document](cls: type[D], text: str | bytes) -> D:
         found = read_json(text)
         version = found[cls.format_key]
         if version not in cls.formats:
-            raise DocumentError(f"format {version}")
+            raise OtherFormatError(f"format {version}")
         document: D = _read_dataclass(cls, found)
         document.check(found)
     except DocumentError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import functools
 import os
 import platform
@@ -53,7 +54,7 @@ def sync_tree(folder: Path) -> None:
 
 def sync(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
-    _with_open(path, _fsync)
+    _with_open(path, sync_file)
 
 
 def _with_open(path: Path, action: Callable[[int], None]) -> None:
@@ -66,9 +67,20 @@ def _with_open(path: Path, action: Callable[[int], None]) -> None:
         os.close(handle)
 
 
-def _fsync(handle: int) -> None:
+def sync_file(handle: int) -> None:
+    """Wait until an open file, or a folder, is on the disk.
+
+    On macOS, ``fsync`` leaves the data in the memory of the disk, so ``F_FULLFSYNC`` is asked for.
+    """
+    full_sync = getattr(fcntl, "F_FULLFSYNC", None)
     try:
-        os.fsync(handle)
+        if full_sync is None:
+            os.fsync(handle)
+            return
+        try:
+            fcntl.fcntl(handle, full_sync)
+        except OSError:  # not every file system has it
+            os.fsync(handle)
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise

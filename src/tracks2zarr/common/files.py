@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from tracks2zarr.common.durable import sync as sync_to_disk
+from tracks2zarr.common.durable import sync_file
 
 #: What is raised where there is no such file; all other errors mean that nobody knows.
 ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -48,7 +49,7 @@ def write_atomically(
         file.write(content)
         file.flush()
         if sync:
-            os.fsync(file.fileno())
+            sync_file(file.fileno())
     temporary.replace(path)
     if sync:
         sync_to_disk(path.parent)
@@ -240,7 +241,7 @@ def folder_stamp(folder: Path) -> str:
     """Return a digest of where a folder's files lie, their sizes and times; no file is read.
 
     An equal stamp later means that nobody has changed the folder. It is empty where the folder
-    cannot be listed, as when it is not there, or a link in it leads nowhere.
+    is not there, or a link in it leads nowhere.
     """
     found = []
     try:
@@ -248,7 +249,7 @@ def folder_stamp(folder: Path) -> str:
             file = entry.stat()
             where = file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns
             found.append(f"{os.fsencode(entry.path)!r} {where}")
-    except OSError:
+    except ABSENT:
         return ""
     return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tracks2zarr.common import lock_files
-from tracks2zarr.common.files import make_folder
+from tracks2zarr.common.files import ABSENT, make_folder
 
 #: What file systems answer that have no locks.
 _UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
@@ -129,10 +129,16 @@ def _is_still(path: Path, handle: int) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether a living process holds the lock alone; nothing is written."""
+    """Tell whether a living process holds the lock alone; nothing is written.
+
+    Raises
+    ------
+    OSError
+        If its file cannot be opened, although it is there: nobody knows.
+    """
     try:
         handle = os.open(path, os.O_RDONLY)
-    except OSError:
+    except ABSENT:
         return False
     try:
         return not _flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB) and lock_files.is_held_alone(path)

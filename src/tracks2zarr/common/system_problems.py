@@ -9,6 +9,8 @@ from pathlib import Path
 from tracks2zarr.common.open_files import open_files_limit, raise_open_files_limit
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 
+#: What the system answers where there is no room.
+FULL = {errno.ENOSPC, errno.EDQUOT}
 #: A run needs some twenty open files, and each worker process a few.
 _FEW_FILES = 64
 
@@ -25,7 +27,7 @@ def os_problem(error: OSError, file: Path | None = None) -> Problem:
     """
     if error.errno in {errno.EMFILE, errno.ENFILE}:
         return _too_many_open_files()
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    full = error.errno in FULL
     # of a copy, the second name is what was written to
     place = (full and error.filename2) or error.filename or file
     return Problem(

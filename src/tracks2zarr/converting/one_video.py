@@ -16,7 +16,7 @@ from tracks2zarr.common.files import read_content
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.provenance import Clock, now, peak_memory, versions
-from tracks2zarr.common.system_problems import is_panic, os_problem, unexpected_problem
+from tracks2zarr.common.system_problems import is_panic, unexpected_problem
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.parallel.processes import Stopped, report_bytes
 from tracks2zarr.parallel.threads import importing_in_background
@@ -28,6 +28,7 @@ from tracks2zarr.store.moved_sources import note_places
 from tracks2zarr.store.planned import agree_on_plan
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
+from tracks2zarr.store.unreadable import unreadable_problem
 
 if TYPE_CHECKING:
     from tracks2zarr.tracks.reading import ReadClip
@@ -153,7 +154,7 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
     except Tracks2ZarrError as error:
         problems = error.problems
     except OSError as error:
-        problems = (os_problem(error, store.path),)
+        problems = (unreadable_problem(store, video, error),)
     except BrokenExecutor:
         raise  # a worker was killed: the run says so
     except MemoryError:

@@ -254,8 +254,7 @@ class _Merging:
                 self.on_video(one)
         finally:
             merger.moved.forget()
-        if not any(source.is_running(video) for video in videos):
-            self._copy_logs(source)
+        self._copy_logs(source, videos)
 
     def _join(self, source: Store) -> None:
         """Add to the target's plan what it lacks of the source's."""
@@ -269,8 +268,11 @@ class _Merging:
             if lacks:
                 self.target.write_plan(plan.joined(Plan(tuple(lacks))))
 
-    def _copy_logs(self, source: Store) -> None:
+    def _copy_logs(self, source: Store, videos: Sequence[str]) -> None:
+        """Move or copy the logs of a source, unless it has videos that are being converted."""
         try:
+            if any(source.is_running(video) for video in videos):
+                return
             with self.target.root_lock():
                 self.n_logs += copy_logs(source, self.target, move=not self.copy)
         except OSError as error:

@@ -15,8 +15,7 @@ from typing import Literal
 
 from tracks2zarr.common.files import read_content, write_atomically
 from tracks2zarr.common.locks import LockedError
-from tracks2zarr.common.problems import Problem
-from tracks2zarr.common.system_problems import os_problem
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.dataset.schema import IndividualDim
 from tracks2zarr.merging import problems
 from tracks2zarr.merging.copying import copy_folder
@@ -29,6 +28,7 @@ from tracks2zarr.store.ownership import foreign_problem
 from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.planned import planned_video
 from tracks2zarr.store.store import Store
+from tracks2zarr.store.unreadable import UNREADABLE, unreadable_problem
 from tracks2zarr.store.unverified import Unverified
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
@@ -117,9 +117,16 @@ class VideoMerger:
             in_source = Path(str(error)).is_relative_to(self.source.path)
             problem = problems.busy(self.source if in_source else self.target, video)
             return self._ended(video, Fate.LEFT, State.RUNNING, problem)
-        except OSError as error:
-            problem = replace(os_problem(error, self.target.path), video=video)
+        except UNREADABLE as error:
+            problem = self._unreadable(video, error)
             return self._ended(video, Fate.LEFT, State.FAILED, problem)
+
+    def _unreadable(self, video: str, error: OSError | Tracks2ZarrError) -> Problem:
+        """Return what could not be read, or written, of a video in one of the two stores."""
+        if isinstance(error, Tracks2ZarrError):
+            return error.problems[0]
+        in_source = error.filename and Path(error.filename).is_relative_to(self.source.path)
+        return unreadable_problem(self.source if in_source else self.target, video, error)
 
     @contextmanager
     def _locked(self, video: str) -> Iterator[None]:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 
-from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.slurm.client import Slurm
 from tracks2zarr.slurm.evidence import gather_evidence, is_superseded
@@ -22,6 +21,7 @@ from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.root import listed_in
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import read_record
+from tracks2zarr.store.unreadable import UNREADABLE, unreadable_problem
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
 #: How long SLURM's accounting is waited for, in seconds; it learns of ends after the queue does.
@@ -96,7 +96,7 @@ def _stored(store: Store, plan: VideoPlan) -> VideoInStore | None:
     """Return what the store has of a video, or None where that cannot be read."""
     try:
         return video_in_store(store, plan.video, plan)
-    except OSError:
+    except UNREADABLE:
         return None
 
 
@@ -119,8 +119,8 @@ def _video_status(
             store, plan, index, tasks, job_states=job_states, receipt=receipt
         )
         return decide(evidence)
-    except OSError as error:
-        problem = os_problem(error, store.group(plan.video))
+    except UNREADABLE as error:
+        problem = unreadable_problem(store, plan.video, error)
         return VideoStatus(
             video=plan.video,
             index=index,

@@ -204,7 +204,7 @@ def recover_all(store: Store, work_roots: Iterable[Path] = ()) -> None:
         try:
             with store.video_lock(video):
                 recover(store, video, roots)
-        except (LockedError, OSError):
+        except (LockedError, OSError, Tracks2ZarrError):
             continue  # its owner is alive, or nobody knows whether it was committed
     for root in store.temps():
         remove_if_empty(root)

@@ -18,6 +18,7 @@ from tracks2zarr.store.ownership import foreign_problem
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unchanged import is_same_clip, unchanged_clips
+from tracks2zarr.store.unreadable import broken_receipt
 
 #: ``w-``: fail if it is there; ``w``: replace it; ``a``: add to it.
 Mode = Literal["w-", "w", "a"]
@@ -129,7 +130,8 @@ def _seen(store: Store, video: str) -> str:
 def _decide(store: Store, plan: VideoPlan, mode: Mode, since: str, *, rehash: bool) -> Decision:
     receipt = store.read_receipt(plan.video)
     if receipt is None:
-        return _without_receipt(store, plan, mode)
+        decision = _without_receipt(store, plan, mode)
+        return replace(decision, problem=decision.problem or broken_receipt(store, plan.video))
     if not store.is_intact(receipt, read=True):
         return _damaged(store, plan, receipt, mode, rehash=rehash)
     if mode == "w" and receipt.finished < since:

@@ -82,8 +82,8 @@ def _decide_all(
     decisions = {}
     for video in plan.videos:
         name = video.video
-        if not store.is_running(name):
-            with suppress(OSError):
+        with suppress(OSError):
+            if not store.is_running(name):
                 decisions[name] = decide_one(plan=video, earlier=earlier.get(name))
     return decisions
 

@@ -15,13 +15,13 @@ from tracks2zarr.common.problems import (
     did_you_mean,
     one_line,
 )
-from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.dataset.schema import ABSENT
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
+from tracks2zarr.store.unreadable import UNREADABLE, broken_receipt, unreadable_problem
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
 
@@ -153,8 +153,8 @@ def no_such_video(store: Store, video: str, names: list[str]) -> Problem:
 def _video_or_error(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
     try:
         return _video_info(store, video, plan)
-    except OSError as error:
-        problem = os_problem(error, store.group(video))
+    except UNREADABLE as error:
+        problem = unreadable_problem(store, video, error)
         why = f"{problem.what} {problem.found}"
         return VideoInfo(video=video, state=State.UNKNOWN, why=why, where=problem.where())
 
@@ -167,6 +167,8 @@ def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
         return VideoInfo(video=video, state=State.UNKNOWN, why=why)
     receipt = found.receipt if state is State.DONE else None
     failure = store.read_failure(video) if state is State.FAILED else []
+    if state is not State.DONE and (broken := broken_receipt(store, video)):
+        failure = [broken]
     if state is State.MISSING and (unfetched := unfetched_in(found.group)):
         failure = [unfetched]
     return VideoInfo(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.files import read_file, read_json, write_atomically
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
-from tracks2zarr.common.system_problems import os_problem
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of, one_line
 from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.commit import recover_all
@@ -18,6 +17,7 @@ from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.repair import restore_plan
 from tracks2zarr.store.store import Store
+from tracks2zarr.store.unreadable import broken_receipt, unreadable_problem
 from tracks2zarr.store.unverified import Unverified
 from tracks2zarr.store.video_state import State, video_in_store
 
@@ -125,7 +125,7 @@ def is_stale(store: Store) -> bool:
         If a video, or the plan, cannot be read.
     """
     finalised, content = _consolidate(store)
-    if finalised.problems:
+    if errors_of(finalised.problems):
         raise Tracks2ZarrError(finalised.problems)
     return _bytes_at(store.root_file) != content
 
@@ -182,9 +182,11 @@ def _consolidate(store: Store) -> tuple[Finalised, bytes]:
     problems: list[Problem] = []
     for name in sorted({*plans, *store.groups()}):
         try:
-            entries[name] = _entry(store, name, plans.get(name))
+            entries[name] = entry = _entry(store, name, plans.get(name))
+            if entry.state not in {None, State.DONE} and (broken := broken_receipt(store, name)):
+                problems.append(broken)
         except OSError as error:
-            problems.append(replace(os_problem(error, store.group(name)), video=name))
+            problems.append(unreadable_problem(store, name, error))
             entries[name] = _as_listed_before(store, name, is_planned=name in plans)
         except Tracks2ZarrError as error:
             problems += error.problems
@@ -227,7 +229,7 @@ def _finalised(entries: Mapping[str, _Entry], problems: Sequence[Problem]) -> Fi
         for name, entry in planned.items()
         if entry.state is not None and entry.state is not State.DONE and entry.note is None
     }
-    failed = {problem.video for problem in problems}
+    failed = {problem.video for problem in errors_of(problems)}
     return Finalised(
         done=tuple(name for name, entry in planned.items() if entry.state is State.DONE),
         others=tuple(name for name, entry in entries.items() if entry.is_foreign),

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from tracks2zarr.common.documents import DocumentError, OtherFormatError
 from tracks2zarr.common.durable import make_durable
 from tracks2zarr.common.files import (
     ABSENT,
@@ -18,7 +19,7 @@ from tracks2zarr.common.files import (
     write_atomically,
 )
 from tracks2zarr.common.names import RESERVED_NAMES
-from tracks2zarr.common.problems import Problem
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.locks import StoreLocks
@@ -70,8 +71,22 @@ class Store(StoreLocks):
         plan.write(self.to_write(self.plan_file))
 
     def read_receipt(self, video: str) -> Receipt | None:
-        """Return a video's receipt, or None where there is none; see `Document.read`."""
-        return Receipt.read(self.receipt_file(video))
+        """Return a video's receipt, or None where there is none, or a broken one.
+
+        Raises
+        ------
+        OSError
+            If there is a file that the disk does not let us read: nobody knows what it says.
+        Tracks2ZarrError
+            If another version of tracks2zarr wrote it, in a format that this one does not know.
+        """
+        file = self.receipt_file(video)
+        try:
+            return Receipt.from_json(file.read_bytes())
+        except OtherFormatError as error:
+            raise Tracks2ZarrError(_other_format(file, video, str(error))) from None
+        except (FileNotFoundError, DocumentError):
+            return None
 
     def write_receipt(self, receipt: Receipt) -> None:
         """Write a video's receipt; the last step of its conversion."""
@@ -169,6 +184,18 @@ class Store(StoreLocks):
             return not read or read_content(folder) == content
         except FileNotFoundError:
             return False  # it is being replaced, or moved into another store
+
+
+def _other_format(file: Path, video: str, found: str) -> Problem:
+    return Problem(
+        kind="receipt-format",
+        what="Another version of tracks2zarr wrote the receipt of a video.",
+        file=str(file),
+        found=found,
+        expected=f"format {' or '.join(map(str, Receipt.formats))}",
+        remedy="Use the version of tracks2zarr that wrote it, or a newer one.",
+        video=video,
+    )
 
 
 def _may_be_group(metadata: Path) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
-from tracks2zarr.common.system_problems import ensure_open_files_limit, os_problem
+from tracks2zarr.common.system_problems import ensure_open_files_limit
 from tracks2zarr.parallel import interrupts
 from tracks2zarr.parallel.cores import available_cores
 from tracks2zarr.parallel.workers import start_workers
@@ -18,6 +18,7 @@ from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.root import is_stale
 from tracks2zarr.store.store import Store
+from tracks2zarr.store.unreadable import unreadable_problem
 from tracks2zarr.store.video_state import State
 from tracks2zarr.tracks.files import folder_problem
 from tracks2zarr.verifying.one_video import (
@@ -112,7 +113,9 @@ def verify(
         on_video(verdict)
         verdicts[verdict.video] = verdict
     videos = tuple(verdicts[name] for name in sorted(verdicts))
-    return Verification(there.path, quick, videos, tuple(_root_problems(there, plan)))
+    said = [problem for video in videos for problem in video.problems]
+    of_root = tuple(problem for problem in _root_problems(there, plan) if problem not in said)
+    return Verification(there.path, quick, videos, of_root)
 
 
 def _check_places(
@@ -143,7 +146,7 @@ def _unplanned(store: Store, planned: set[str]) -> Iterator[VideoVerdict]:
         try:
             note = None if store.is_from_tracks2zarr(name) else store.read_note(name)
         except OSError as error:
-            problem = replace(os_problem(error, store.group(name)), video=name)
+            problem = unreadable_problem(store, name, error)
             yield VideoVerdict(name, State.FAILED, (problem,))
             continue
         if note is not None:
@@ -165,7 +168,7 @@ def _root_problems(store: Store, plan: Plan) -> Iterator[Problem]:
     """Yield what is wrong with the root: stale metadata, and what does not belong there."""
     try:
         stale = is_stale(store)
-    except Tracks2ZarrError as error:  # a group's metadata: its verdict says so, too
+    except Tracks2ZarrError as error:
         stale = False
         yield from error.problems
     if stale:

@@ -14,6 +14,7 @@ from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
+from tracks2zarr.store.unreadable import UNREADABLE, broken_receipt, unreadable_problem
 from tracks2zarr.store.unverified import Unverified
 from tracks2zarr.store.video_state import State, state_of
 from tracks2zarr.verifying.remedies import create_command
@@ -74,9 +75,8 @@ def verify_video(task: VideoToVerify) -> VideoVerdict:
     store, video = Store(task.store), task.plan.video
     try:
         return _verdict(store, task)
-    except OSError as error:
-        problem = _unreadable(store, video, error, _again(store, task.plan))
-        return VideoVerdict(video, State.FAILED, (problem,))
+    except UNREADABLE as error:
+        return VideoVerdict(video, State.FAILED, (unreadable_problem(store, video, error),))
 
 
 def _verdict(store: Store, task: VideoToVerify) -> VideoVerdict:
@@ -130,6 +130,8 @@ def _receipt_problem(store: Store, plan: VideoPlan, receipt: Receipt | None) -> 
         there = store.group(plan.video).exists()
         found = "a group without a receipt" if there else "no group"
         failure = store.read_failure(plan.video)
+        if broken := broken_receipt(store, plan.video):
+            failure = [broken]
         why = f": {failure[0].what}" if failure else ""
         what = "The video is not finished."
         return _problem(store, plan, "not-finished", what, found + why)
@@ -166,7 +168,7 @@ def _content_problems(store: Store, proof: Receipt | Unverified, remedy: str) ->
     try:
         found = read_content(store.group(video))
     except OSError as error:
-        yield _unfetched(store, video) or _unreadable(store, video, error, remedy)
+        yield _unfetched(store, video) or unreadable_problem(store, video, error)
         return
     if found != expected:
         yield _unfetched(store, video) or Problem(
