@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.tracks.formats import format_named
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VideoArrays:
     """All of a video but its boxes: what the group must hold, in numpy.
 
@@ -30,12 +31,12 @@ class VideoArrays:
     plan: VideoPlan
     track_ids: Sequence[Int64s]
 
-    @property
+    @cached_property
     def n_individuals(self) -> int:
         """The number of individuals of the clip with the most."""
         return max(len(tracks) for tracks in self.track_ids)
 
-    @property
+    @cached_property
     def sizes(self) -> dict[str, int]:
         """The length of each dimension, in the order clip, time, space, individual."""
         return {

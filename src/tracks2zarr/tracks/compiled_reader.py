@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
@@ -77,8 +78,10 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
 def _record_batches(file: BufferedReader, hasher: hashlib._Hash) -> Iterator[memoryview]:
     """Yield the bytes of whole records; a line break within quotes does not end one."""
     rest = b""
+    # no more than the file and one byte, to see that it ends: of small files, there are many
+    batch_bytes = min(BATCH_BYTES, os.fstat(file.fileno()).st_size + 1)
     while True:
-        data = bytearray(len(rest) + BATCH_BYTES)  # each batch has its own: others are in use
+        data = bytearray(len(rest) + batch_bytes)  # each batch has its own: others are in use
         data[: len(rest)] = rest
         view = memoryview(data)
         read = view[len(rest) : len(rest) + file.readinto(view[len(rest) :])]
