@@ -99,6 +99,24 @@ def test_a_clip_of_many_frames_and_few_boxes(tmp_path: Path, malloc: dict[str, s
     )
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("check", ["quick", "full"])
+def test_what_the_finalising_job_takes(tmp_path: Path, check: str) -> None:
+    """Its report needs the most, and is drawn in every case."""
+    made = write_experiment(tmp_path, frames=800, clips=2, individuals_in_view=70)
+    store, log = tmp_path / "s.zarr", tmp_path / "log"
+    (video,) = plan(made.tracks_dir, made.metadata_csv).videos
+    create = "create", made.tracks_dir, made.metadata_csv, store
+    subprocess.run([TRACKS2ZARR, *create], check=True, capture_output=True)
+    predicted = cost.predicted_finish_memory(1)
+    if check == "full":
+        predicted += video.predicted_verify_memory
+    used = peak_memory(
+        log, TRACKS2ZARR, "slurm", "finish", store, "--verify", check, malloc=GIVING_BACK
+    )
+    assert 0.4 * predicted < used < predicted
+
+
 def test_without_the_compiled_scanner_polars_takes_more(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = [10**3, 10**7, 10**9]
     monkeypatch.setattr(library, "compiled", object)

@@ -64,7 +64,7 @@ def test_a_refused_submission_leaves_nothing(
     assert files_below(tmp_path) == before
 
 
-def test_a_last_job_that_is_refused_leaves_nothing(
+def test_a_finalising_job_that_is_refused_leaves_nothing(
     inputs: Inputs, play: Callable[..., None], tmp_path: Path
 ) -> None:
     play(sbatch='case "$*" in *--hold*) echo 7;; *) exit 1;; esac', scancel="")
@@ -268,7 +268,7 @@ def test_cancelling_says_what_was_cancelled(
     store = tmp_path / "out.zarr"
     assert call("slurm", "submit", *inputs, store).status == 0
     first, *_ = call("slurm", "cancel", store).stdout.splitlines()
-    assert first == "Cancelled 3 tasks (job 1) and the last job"
+    assert first == "Cancelled 3 tasks (job 1) and the finalising job"
     first, *_ = call("slurm", "cancel", store).stdout.splitlines()
     assert first == "Nothing runs or waits."
 

@@ -251,7 +251,7 @@ def test_cancelled_while_running(commands: Commands, tmp_path: Path) -> None:
     until(lambda: commands.states(store)[name_of(2)] == "done", pause=0.3)
     assert "Nothing was submitted" in commands.run("submit", *inputs, store).stdout
     said = commands.run("cancel", store).stdout
-    assert said.startswith(f"Cancelled 1 task (job {job_of(store)}) and the last job\n")
+    assert said.startswith(f"Cancelled 1 task (job {job_of(store)}) and the finalising job\n")
     assert not Path(f"/proc/{process}").exists()
     known = commands.status(store)
     assert [known[name_of(n)]["state"] for n in range(3)] == ["done", "failed", "done"]

@@ -15,7 +15,9 @@ import xarray as xr
 import tracks2zarr as tz
 from support.array_jobs import Commands, experiment, job_of, name_of, temporary, until
 from support.slurm_cluster import Cluster
-from support.tree import snapshot
+from support.tree import run_cli, snapshot
+from tracks2zarr.slurm.submission import read_submissions
+from tracks2zarr.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "bash_scripts/run_create_zarr_dataset.sh"
@@ -102,6 +104,67 @@ def test_a_subset_a_failure_and_an_index_past_the_end(commands: Commands, tmp_pa
     broken.write_bytes(whole)
     commands.run("rerun", store)
     assert any((store / "logs_failed").glob(f"slurm_array.{job}-3.*"))
+    commands.wait(store)
+    assert snapshot(store) == local(tmp_path, inputs)
+
+
+def test_a_rerun_asks_for_what_the_script_asked_for(commands: Commands, tmp_path: Path) -> None:
+    """Options of the command line, lines of the script, and what the script runs first."""
+    inputs = write(tmp_path, 2)
+    store = tmp_path / "out.zarr"
+    broken = Path(inputs["VIA_TRACKS_DIR"], f"{name_of(1)}-Loop00_tracks.csv")
+    whole = broken.read_bytes()
+    broken.write_bytes(whole + b"half a row,")
+    edited(tmp_path, **inputs, array="0-1%7", TRACKS2ZARR=installed(), ZARR_STORE_OUTPUT=str(store))
+    partition = commands.slurm("sinfo", "-h", "-o", "%R").split()[0]
+    file = tmp_path / NAME
+    first = (
+        f"#SBATCH --mail-user=me@example.org\n#SBATCH --comment='two words'\n#SBATCH -p {partition}"
+    )
+    text = file.read_text().replace("#SBATCH --open-mode=append", first)
+    file.write_text(text.replace("set -euo pipefail", "export ADDED=1\n\nset -euo pipefail", 1))
+    job = submitted(commands, "--mem=2G", "--time=30", "--mail-type=FAIL", "--nice=5")
+    broken.write_bytes(whole)
+    commands.run("rerun", store)
+    *_, latest = read_submissions(Store.at(store))
+    (array,) = latest.arrays
+    assert array.job != job
+    assert array.request is not None
+    assert (array.request.memory, array.request.minutes, array.request.max_tasks) == (2048, 30, 7)
+    assert "export ADDED=1" in array.request.prelude
+    assert f"--partition={partition}" in array.request.options
+    assert "--comment=two words" in array.request.options
+    asked = commands.slurm("squeue", "-h", "-t", "all", "-j", array.job, "-o", "%m %l %P")
+    assert asked == f"2G 30:00 {partition}"
+    shown = commands.slurm("scontrol", "show", "job", array.job)
+    assert "MailUser=me@example.org" in shown
+    assert "MailType=FAIL" in shown
+    commands.wait(store)
+    assert snapshot(store) == local(tmp_path, inputs)
+
+
+def test_an_array_job_of_ones_own(commands: Commands, tmp_path: Path) -> None:
+    """Its tasks are known to the status, and to a rerun, as those of ``submit`` are."""
+    inputs = write(tmp_path, 2)
+    store = tmp_path / "out.zarr"
+    broken = Path(inputs["VIA_TRACKS_DIR"], f"{name_of(1)}-Loop00_tracks.csv")
+    whole = broken.read_bytes()
+    planned = run_cli("plan", *inputs.values(), "--into", store)
+    assert planned.returncode == 0, planned.stderr
+    broken.write_bytes(whole + b"half a row,")
+    work = f"{installed()} slurm task {store}"
+    options = ("--array=0-1", "--mem=300M", "--time=7", f"--output={tmp_path}/%a.out")
+    job = commands.slurm("sbatch", "--parsable", *options, "--wrap", work)
+    until(lambda: not commands.slurm("squeue", "-h", "-j", job, check=False), pause=0.2)
+    known = commands.status(store)
+    assert {name: video["state"] for name, video in known.items()} == {
+        name_of(0): "done",
+        name_of(1): "failed",
+    }
+    assert known[name_of(1)]["job"] == job
+    broken.write_bytes(whole)
+    said = commands.run("rerun", store).stdout
+    assert "each task: 300 MiB, 7 min, 1 core" in said
     commands.wait(store)
     assert snapshot(store) == local(tmp_path, inputs)
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,10 @@ from support.array_jobs import (
     until,
     without_report,
 )
+from support.commands import call
 from support.slurm_cluster import Cluster
 from support.tree import snapshot
+from tracks2zarr.slurm import control
 from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.status import status
 
@@ -113,3 +116,11 @@ def test_slurm_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert time.monotonic() - began < 15
     assert {str(video.state) for video in known.videos} == {"unknown"}
     assert known.unanswered
+    impatient = partial(control.wait, slurm=Slurm(timeout=1), unreachable_timeout=0)
+    monkeypatch.setattr(control, "wait", impatient)
+    for options in ((), ("-q",)):
+        ended = call("slurm", "wait", store, *options)
+        assert ended.status == 1
+        assert "Stopped waiting: SLURM has not answered for 2 minutes." in ended.stderr
+    assert "Video000, Video001: It has left no word yet" in ended.stderr
+    assert f"next:  tracks2zarr slurm wait {store}" in call("slurm", "wait", store).stdout

@@ -35,12 +35,15 @@ class Document:
         The first key of the JSON; its value is the format.
     formats
         The formats that can be read; the last is the one that is written.
+    former_names
+        By field, the name that it had in older documents.
     """
 
     __slots__ = ()
 
     format_key: ClassVar[str]
     formats: ClassVar[tuple[int, ...]] = (1,)
+    former_names: ClassVar[Mapping[str, str]] = {}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for JSON."""
@@ -92,7 +95,8 @@ def parse_document[D: Document](cls: type[D], text: str | bytes) -> D:
         version = found[cls.format_key]
         if version not in cls.formats:
             raise OtherFormatError(f"format {version}")
-        document: D = _read_dataclass(cls, found)
+        current = {name: found[old] for name, old in cls.former_names.items() if old in found}
+        document: D = _read_dataclass(cls, found | current)
         document.check(found)
     except DocumentError:
         raise

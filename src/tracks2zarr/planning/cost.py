@@ -118,6 +118,26 @@ def predicted_verify_memory(
     )
 
 
+#: What a process needs that lists, verifies by digests and draws a store, and that for a video.
+_FINISH, _FINISH_VIDEO = 230 * 10**6, 100 * 10**3
+
+
+def predicted_finish_memory(n_videos: int) -> int:
+    """Return the memory that a process needs at its peak to list, check and draw a store.
+
+    Parameters
+    ----------
+    n_videos
+        The videos of the store.
+
+    Returns
+    -------
+    int
+        Bytes; verifying against the sources takes `predicted_verify_memory` a process beside it.
+    """
+    return _FINISH + _FINISH_VIDEO * n_videos
+
+
 #: A core of a busy cluster reads at least so many bytes of tracks files a second.
 _SLOW_BYTES = 4 * 10**6
 #: Starting Python from a shared file system that many tasks use can take minutes.

@@ -12,6 +12,7 @@ from tracks2zarr.common.provenance import now
 from tracks2zarr.converting.one_video import VideoTask
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.slurm.client import Slurm, UnansweredError
+from tracks2zarr.slurm.job_request import request_of_job
 from tracks2zarr.slurm.queueing import user_and_host
 from tracks2zarr.slurm.submission import (
     ArrayJob,
@@ -26,8 +27,8 @@ from tracks2zarr.store.join import join
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import Place, read_record
 
-#: Where SLURM tells a task its number.
-TASK_VARIABLE = "SLURM_ARRAY_TASK_ID"
+#: Where SLURM tells a task its number, and its array job.
+TASK_VARIABLE, ARRAY_VARIABLE = "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_JOB_ID"
 
 
 def current_place(environment: Mapping[str, str], number: int) -> Place:
@@ -43,7 +44,7 @@ def current_place(environment: Mapping[str, str], number: int) -> Place:
     task = environment.get(TASK_VARIABLE, "")
     return Place(
         node=environment.get("SLURMD_NODENAME") or socket.gethostname(),
-        job=environment.get("SLURM_ARRAY_JOB_ID") or environment.get("SLURM_JOB_ID"),
+        job=environment.get(ARRAY_VARIABLE) or environment.get("SLURM_JOB_ID"),
         task=int(task) if task.isdecimal() else number,
     )
 
@@ -193,34 +194,100 @@ class ScriptSubmission:
         )
         if self.place.job is None:
             return
-        user, host = user_and_host()
-        videos = tuple(video.video for video in self.plan.videos)
-        slurm = Slurm()
-        indices = (
-            number - self.first_index
-            for number in _task_numbers(slurm, self.place, self.environment)
-        )
-        array = ArrayJob(
-            job=self.place.job,
-            indices=tuple(index for index in indices if 0 <= index < len(videos)),
-            request=None,
-            offset=-self.first_index,
-        )
-        write_submission(
+        _write_submission_by_hand(
             self.store,
-            Submission(
-                number=next_number(self.store),
-                store=str(self.store.path),
-                cluster=slurm.cluster,
-                submitted=since,
-                user=user,
-                host=host,
-                videos=videos,
-                arrays=(array,),
-                group_mode=self.group_mode,
-                logs=str(self.logs),
-            ),
+            self.place.job,
+            self.place,
+            tuple(video.video for video in self.plan.videos),
+            submitted=since,
+            group_mode=self.group_mode,
+            logs=self.logs,
+            environment=self.environment,
+            first_index=self.first_index,
         )
+
+
+def note_array_job(
+    store: Store,
+    place: Place,
+    group_mode: Mode,
+    *,
+    logs: Path,
+    environment: Mapping[str, str],
+    first_index: int = 0,
+) -> None:
+    """Write down the array job of this task, where it was submitted by hand.
+
+    So its status is known, and ``rerun`` asks for what it asked for.
+
+    Parameters
+    ----------
+    store
+        The store; it holds a plan.
+    place
+        Where this task runs.
+    group_mode
+        What a task does where its video is there.
+    logs
+        The folder that the tasks' logs are written to.
+    environment
+        The variables of the process.
+    first_index
+        The number of the first video.
+    """
+    job = environment.get(ARRAY_VARIABLE)
+    if job is None or was_replaced(store, job) or submission_of(store, job):
+        return
+    with store.queue_lock():
+        if submission_of(store, job) is None:
+            _write_submission_by_hand(
+                store,
+                job,
+                place,
+                tuple(video.video for video in store.read_plan().videos),
+                submitted=now(),
+                group_mode=group_mode,
+                logs=logs,
+                environment=environment,
+                first_index=first_index,
+            )
+
+
+def _write_submission_by_hand(
+    store: Store,
+    job: str,
+    place: Place,
+    videos: tuple[str, ...],
+    *,
+    submitted: str,
+    group_mode: Mode,
+    logs: Path,
+    environment: Mapping[str, str],
+    first_index: int,
+) -> None:
+    user, host = user_and_host()
+    slurm = Slurm()
+    numbers = _task_numbers(slurm, place, environment)
+    indices = (number - first_index for number in numbers)
+    array = ArrayJob(
+        job=job,
+        indices=tuple(index for index in indices if 0 <= index < len(videos)),
+        request=request_of_job(slurm, job),
+        offset=-first_index,
+    )
+    submission = Submission(
+        number=next_number(store),
+        store=str(store.path),
+        cluster=slurm.cluster,
+        submitted=submitted,
+        user=user,
+        host=host,
+        videos=videos,
+        arrays=(array,),
+        group_mode=group_mode,
+        logs=str(logs),
+    )
+    write_submission(store, submission)
 
 
 def _task_numbers(slurm: Slurm, place: Place, environment: Mapping[str, str]) -> list[int]:

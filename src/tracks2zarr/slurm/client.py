@@ -169,6 +169,31 @@ class Slurm:
             raise UnansweredError(_message_of(done))
         return _accounts(done.stdout.splitlines())
 
+    def job_details(self, job: str) -> Mapping[str, str]:
+        """Return the fields of ``scontrol show job``; those of any task of an array job.
+
+        Raises
+        ------
+        UnansweredError
+            If SLURM cannot be asked, or does not know the job.
+        """
+        done = self._run(["scontrol", "--oneliner", "show", "job", job])
+        if done.returncode:
+            raise UnansweredError(_message_of(done))
+        first, _, _ = done.stdout.partition("\n")
+        return dict(re.findall(r"(\S+?)=(\S*)", first))
+
+    def batch_script(self, job: str) -> str:
+        """Return the script of a job; empty where SLURM does not show it.
+
+        Raises
+        ------
+        UnansweredError
+            If SLURM cannot be asked.
+        """
+        done = self._run(["scontrol", "write", "batch_script", job, "-"])
+        return "" if done.returncode else done.stdout
+
     def submit(self, script: str, *options: str) -> str:
         """Submit a script, and return the job's id.
 

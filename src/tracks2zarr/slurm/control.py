@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.finish import Finished, finish
+from tracks2zarr.slurm.finish_record import recorded_finish
 from tracks2zarr.slurm.job_states import check_cluster
 from tracks2zarr.slurm.status import status
 from tracks2zarr.slurm.status_values import StoreStatus
@@ -18,7 +19,7 @@ from tracks2zarr.store.existing import existing_store
 #: Between two statuses, in seconds; the longer a job runs, the less often it is asked for.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 #: How long to wait for a SLURM that does not answer, in seconds.
-_UNREACHABLE_TIMEOUT = 120.0
+UNREACHABLE_TIMEOUT = 120.0
 
 
 def wait(
@@ -27,10 +28,11 @@ def wait(
     slurm: Slurm | None = None,
     on_status: Callable[[StoreStatus], None] = lambda _: None,
     longest_pause: float = _LONGEST_PAUSE,
+    unreachable_timeout: float = UNREACHABLE_TIMEOUT,
 ) -> StoreStatus:
-    """Wait until no task of a store runs or waits in the queue, and its finalising job has ended.
+    """Wait until no job of a store runs or waits in the queue, whoever submitted it.
 
-    What is unknown, because SLURM does not answer, is waited for two minutes, then given up.
+    A SLURM that does not answer is waited for, for some time.
 
     Parameters
     ----------
@@ -42,11 +44,13 @@ def wait(
         Called with each status.
     longest_pause
         The most seconds between two statuses.
+    unreachable_timeout
+        How long to wait for a SLURM that does not answer, in seconds.
 
     Returns
     -------
     StoreStatus
-        The last one.
+        The last one; `StoreStatus.is_unreachable` if SLURM did not answer to the end.
 
     Raises
     ------
@@ -58,7 +62,7 @@ def wait(
         found, time_now = status(store, slurm), time.monotonic()
         on_status(found)
         unreachable_since = (unreachable_since or time_now) if found.is_unreachable else None
-        gave_up = time_now - (unreachable_since or time_now) > _UNREACHABLE_TIMEOUT
+        gave_up = time_now - (unreachable_since or time_now) > unreachable_timeout
         if gave_up or not (found.is_open or found.is_unreachable):
             return found
         time.sleep(pause)
@@ -104,7 +108,8 @@ def cancel(
     on_cancel(arrays, bool(finalising_jobs))
     if arrays or finalising_jobs:
         wait(there.path, slurm=slurm, on_status=on_status, longest_pause=2.0)
-    return finish(there.path, check="none", slurm=slurm)
+    with recorded_finish(there.path):
+        return finish(there.path, check="none", slurm=slurm)
 
 
 def _open_jobs(slurm: Slurm, tasks: SubmittedTasks) -> tuple[Mapping[str, int], list[str]]:

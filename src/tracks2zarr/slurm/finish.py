@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from tracks2zarr.slurm.client import Slurm
 from tracks2zarr.slurm.ended_tasks import clean_up_ended_tasks, record_ended_tasks
-from tracks2zarr.slurm.queueing import Verify
 from tracks2zarr.slurm.status import status, status_with_accounting
 from tracks2zarr.slurm.status_values import StoreStatus
+from tracks2zarr.slurm.submission import Verify
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.root import Finalised, finalise_store
 from tracks2zarr.verifying.all_videos import Verification, verify
@@ -81,5 +81,5 @@ def finish(
         verification = None
         if check != "none":
             verification = verify(there.path, quick=check == "quick", workers=workers)
-        after = replace(status(there.path, slurm), finalising_job=None)  # this may be it
+        after = replace(status(there.path, slurm), finalising=None)  # this may be it
         return Finished(status=after, finalised=finalised, verification=verification)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tracks2zarr.slurm.client import Slurm, TaskId, TaskState, UnansweredError
@@ -55,28 +55,27 @@ class JobStates:
 
     @classmethod
     def ask(
-        cls, slurm: Slurm, jobs: Iterable[str], finalising_job: str | None, cluster: str
+        cls, slurm: Slurm, arrays: Iterable[str], finalising_jobs: Sequence[str], cluster: str
     ) -> JobStates:
-        """Ask SLURM about some array jobs, and about the finalising job.
+        """Ask SLURM about some array jobs, and about finalising jobs.
 
         Parameters
         ----------
         slurm
             The cluster to ask.
-        jobs, finalising_job
+        arrays, finalising_jobs
             Their ids.
         cluster
             Where they were submitted to: another one gives the same ids to other jobs.
         """
-        arrays = sorted({job for job in jobs if job.isdecimal()}, key=int)
-        asked = [*arrays, *([finalising_job] if finalising_job else [])]
+        jobs = sorted({job for job in (*arrays, *finalising_jobs) if job.isdecimal()}, key=int)
         try:
-            queue = slurm.queue(asked)
-            check_cluster(slurm, cluster if asked else "")
+            queue = slurm.queue(jobs)
+            check_cluster(slurm, cluster if jobs else "")
         except UnansweredError as error:
             return cls(unanswered=error.why, is_absent=error.is_absent)
         try:
-            return cls(queue=queue, accounting=slurm.accounting(arrays))
+            return cls(queue=queue, accounting=slurm.accounting(jobs))
         except UnansweredError:  # many clusters have no accounting
             return cls(queue=queue)
 

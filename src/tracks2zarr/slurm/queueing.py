@@ -9,24 +9,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from tracks2zarr.common.provenance import now
 from tracks2zarr.planning import cost
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.slurm import script
-from tracks2zarr.slurm.client import Slurm
+from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.submission import (
     ArrayJob,
     Request,
     Submission,
+    SubmittedTasks,
+    Verify,
     next_number,
+    read_submissions,
     write_submission,
 )
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.store import Store
-
-Verify = Literal["quick", "full", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,9 @@ class JobOptions:
     prelude
         Lines of shell that run first.
     verify
-        What the finalising job verifies.
+        What the finalising job verifies; None for ``quick``, or what it verified before.
+    finalising_memory, finalising_minutes
+        For the finalising job: in MiB, and its time limit.
     """
 
     memory: int | None = None
@@ -57,7 +59,9 @@ class JobOptions:
     max_tasks: int | None = None
     options: tuple[str, ...] = ()
     prelude: str = ""
-    verify: Verify = "quick"
+    verify: Verify | None = None
+    finalising_memory: int | None = None
+    finalising_minutes: int | None = None
 
     def request(self, videos: Sequence[VideoPlan]) -> Request:
         """Return what an array job for these videos asks for: what the largest one needs."""
@@ -79,17 +83,18 @@ class JobOptions:
         return replace(request, **{k: v for k, v in requested.items() if v is not None})  # type: ignore[arg-type]
 
     def finalising_request(self, videos: Sequence[VideoPlan], request: Request) -> Request:
-        """Return what the finalising job requests."""
-        report_minutes = cost.requested_report_minutes(sum(len(video.clips) for video in videos))
-        if self.verify != "full":
-            minutes = self.minutes or report_minutes
-            return replace(request, memory=self.memory or 1024, minutes=minutes, cpus=1)
-        size = sum(video.size for video in videos)
-        needed = max(cost.requested_memory(video.predicted_verify_memory) for video in videos)
+        """Return what the finalising job requests: options as a task's, its own memory and time."""
+        minutes = cost.requested_report_minutes(sum(len(video.clips) for video in videos))
+        predicted, cpus = cost.predicted_finish_memory(len(videos)), 1
+        if self.verify == "full":
+            cpus = request.cpus
+            predicted += cpus * max(video.predicted_verify_memory for video in videos)
+            minutes += cost.requested_minutes(sum(video.size for video in videos))
         return replace(
             request,
-            memory=self.memory or needed * request.cpus,
-            minutes=self.minutes or cost.requested_minutes(size) + report_minutes,
+            memory=self.finalising_memory or cost.requested_memory(predicted),
+            minutes=self.finalising_minutes or minutes,
+            cpus=cpus,
         )
 
 
@@ -128,7 +133,7 @@ class HeldJobs:
         """
         n_tasks = sum(len(indices) for indices in requests.values())
         for request, indices in requests.items():
-            for offset, part in self._parts(indices):
+            for offset, part in array_parts(indices, self.slurm.max_array_size):
                 numbers = [index - offset for index in part]
                 text = script.array_script(store, logs, numbers, request)
                 # one array after the other, so that no more tasks run than may
@@ -141,12 +146,21 @@ class HeldJobs:
                 store, logs = (_with_job(path, self.arrays[0].job) for path in (store, logs))
         return store
 
-    def _parts(self, indices: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
-        size = self.slurm.max_array_size
-        for offset in range(0, max(indices) + 1, size):
-            part = [index for index in indices if offset <= index < offset + size]
-            if part:
-                yield offset, part
+
+def array_parts(indices: Sequence[int], size: int) -> Iterator[tuple[int, list[int]]]:
+    """Yield the indices of the videos of each array job, and what is left off to number its tasks.
+
+    Parameters
+    ----------
+    indices
+        The indices of all videos to convert.
+    size
+        The highest number of a task plus 1.
+    """
+    for offset in range(0, max(indices) + 1, size):
+        part = [index for index in indices if offset <= index < offset + size]
+        if part:
+            yield offset, part
 
 
 @contextmanager
@@ -155,8 +169,9 @@ def held_jobs(slurm: Slurm) -> Iterator[HeldJobs]:
     jobs = HeldJobs(slurm)
     try:
         yield jobs
-        if jobs.arrays:
-            slurm.release([array.job for array in jobs.arrays])
+        held = [array.job for array in jobs.arrays] or jobs.finalising_jobs
+        if held:
+            slurm.release(held)
     except BaseException:
         for path in jobs.submission_files:  # what was refused is not asked for again
             path.unlink(missing_ok=True)
@@ -170,10 +185,14 @@ def submit_finalising_job(
 ) -> Submission:
     """Write the submission into the store, and submit the job that runs when all tasks have ended.
 
+    It waits for all jobs of the store that run or wait, whoever submitted them, so that it finds
+    all that they did. Without array jobs of its own, it is on hold until the block of `held_jobs`
+    ends.
+
     Parameters
     ----------
     jobs
-        The array jobs.
+        The array jobs; there may be none.
     store
         The store that they are for.
     plans
@@ -189,6 +208,8 @@ def submit_finalising_job(
         It is in the store.
     """
     user, host = user_and_host()
+    verify = options.verify or "quick"
+    request = options.finalising_request(plans, _array_request(jobs, store, options))
     submission = Submission(
         number=next_number(store),
         store=str(store.path),
@@ -200,17 +221,41 @@ def submit_finalising_job(
         arrays=tuple(jobs.arrays),
         group_mode=group_mode,
         logs=str(store.logs),
-        verify=options.verify,
+        finalising_request=request,
+        verify=verify,
     )
-    jobs.submission_files.append(write_submission(store, submission))
-    request = options.finalising_request(plans, jobs.arrays[0].request or Request())
-    arrays = [array.job for array in submission.arrays]
-    text = script.finalising_script(store.path, store.logs, arrays, request, options.verify)
+    after = [*submission.jobs, *_open_jobs(jobs.slurm, store)]
+    text = script.finalising_script(store.path, store.logs, after, request, verify)
+    if jobs.arrays:
+        jobs.submission_files.append(write_submission(store, submission))
     with uninterrupted():
-        jobs.finalising_jobs.append(jobs.slurm.submit(text))
-    submission = replace(submission, last_job=jobs.finalising_jobs[-1])
-    write_submission(store, submission)
+        job = jobs.slurm.submit(text, *([] if jobs.arrays else ["--hold"]))
+        jobs.finalising_jobs.append(job)
+    submission = replace(submission, finalising_job=job)
+    jobs.submission_files.append(write_submission(store, submission))
     return submission
+
+
+def _open_jobs(slurm: Slurm, store: Store) -> list[str]:
+    """Return the jobs that were submitted for a store before, and run or wait."""
+    tasks = SubmittedTasks.read(store)
+    if tasks.cluster != slurm.cluster:
+        return []  # another one gives the same ids to other jobs
+    try:
+        states = slurm.queue([*tasks.jobs, *tasks.finalising_jobs])
+    except UnansweredError as error:
+        raise error.as_error() from None
+    return sorted({job for (job, _), state in states.items() if state.is_open}, key=int)
+
+
+def _array_request(jobs: HeldJobs, store: Store, options: JobOptions) -> Request:
+    """Return what the tasks ask for, or asked for last: the finalising job has their options."""
+    submissions = reversed(read_submissions(store))
+    earlier = [array.request for submission in submissions for array in submission.arrays]
+    requests = [array.request for array in jobs.arrays] or [
+        options.applied_to(request) for request in earlier if request
+    ]
+    return next((request for request in requests if request), options.applied_to(Request()))
 
 
 @contextmanager

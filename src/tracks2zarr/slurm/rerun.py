@@ -7,14 +7,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tracks2zarr.common.files import make_folder
 from tracks2zarr.common.problems import Tracks2ZarrError, errors_of
 from tracks2zarr.planning.matching import drafted_again
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.ended_tasks import clean_up_ended_tasks, record_ended_tasks
+from tracks2zarr.slurm.job_states import OUT_OF_MEMORY, TIMEOUT
 from tracks2zarr.slurm.queueing import JobOptions, held_jobs, submit_finalising_job
 from tracks2zarr.slurm.status import status_with_accounting
-from tracks2zarr.slurm.status_values import VideoStatus
+from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
 from tracks2zarr.slurm.submission import Request, SubmittedTasks
 from tracks2zarr.slurm.submit import Submitted, submitted_videos
 from tracks2zarr.store.existing import existing_store
@@ -35,6 +37,8 @@ def rerun(
 ) -> Submitted:
     """Submit the videos that are not finished, into the same store, with a new finalising job.
 
+    Where only the finalising job did not do its work, it is submitted alone.
+
     Their input is looked at again, so that a file that was mended counts. The logs of failed
     attempts are moved to ``logs_failed``. What runs or waits in the queue is left alone.
 
@@ -43,7 +47,7 @@ def rerun(
     store
         The store.
     options
-        What to change; else tasks request what they requested before, and those that ran out
+        What to change; else jobs request what they requested before, and those that ran out
         of memory or time twice as much of it.
     keep_going
         Whether to submit the videos without problems although others have some.
@@ -73,12 +77,16 @@ def rerun(
         clean_up_ended_tasks(there, before)
         tasks, planned = SubmittedTasks.read(there), there.read_plan().videos
         requests, raised = _requests(unfinished, planned, tasks, options)
+        options, raised_finalising = _finalising_options(options, before, tasks, planned)
+        make_folder(there.logs, within=there.path)  # without it, SLURM ends jobs without a log
         with held_jobs(slurm) as jobs:
             submission = None
             if requests:
                 jobs.submit_arrays(there.path, there.logs, requests)
+            if requests or _lacks_finalising(before):
                 mode = _group_mode(tasks)
                 submission = submit_finalising_job(jobs, there, planned, options, mode)
+                raised += raised_finalising
     return Submitted(
         store=there.path,
         submission=submission,
@@ -127,6 +135,37 @@ def _requests(
     return dict(requests), raised
 
 
+def _lacks_finalising(status: StoreStatus) -> bool:
+    """Tell whether all has ended, and what a finalising job does was not done."""
+    return not status.is_open and (status.finalising_failed or not status.is_listed)
+
+
+def _finalising_options(
+    options: JobOptions, status: StoreStatus, tasks: SubmittedTasks, plans: Sequence[VideoPlan]
+) -> tuple[JobOptions, list[str]]:
+    """Return options by which a finalising job gets what it had before, and what was raised."""
+    if not tasks.submissions:
+        return options, []
+    before, job = tasks.submissions[-1], status.finalising
+    options = replace(options, verify=options.verify or before.verify)
+    had = before.finalising_request
+    if had is None or had.memory is None or had.minutes is None:
+        return options, []
+    predicted = options.finalising_request(plans, had)
+    cause = job.cause if job is not None and not status.is_open else None
+    memory = had.memory * (_INCREASE if cause == OUT_OF_MEMORY else 1)
+    minutes = had.minutes * (_INCREASE if cause == TIMEOUT else 1)
+    options = replace(
+        options,
+        finalising_memory=options.finalising_memory or max(memory, predicted.memory or 0),
+        finalising_minutes=options.finalising_minutes or max(minutes, predicted.minutes or 0),
+    )
+    given = replace(had, memory=options.finalising_memory, minutes=options.finalising_minutes)
+    changes = _changes_text(had, given)
+    why = f": {job.why}" if job is not None and cause else ""
+    return options, [f"The finalising job gets {changes}{why}"] if changes else []
+
+
 def _increased(
     video: VideoStatus, request: Request, options: JobOptions, predicted: Request
 ) -> Request:
@@ -139,9 +178,13 @@ def _increased(
 
 
 def _raised_text(video: VideoStatus, before: Request, after: Request) -> str:
+    return f"{video.video} gets {_changes_text(before, after)}: {video.why}"
+
+
+def _changes_text(before: Request, after: Request) -> str:
     changes = []
     if after.memory != before.memory:
         changes.append(f"{after.memory} MiB of memory instead of {before.memory} MiB")
     if after.minutes != before.minutes:
         changes.append(f"{after.minutes} minutes instead of {before.minutes}")
-    return f"{video.video} gets {' and '.join(changes)}: {video.why}"
+    return " and ".join(changes)

@@ -37,6 +37,7 @@ def array_script(store: Path, logs: Path, numbers: Iterable[int], request: Reque
     """
     return _render(
         "array.sh.j2",
+        name=job_name(store),
         array=f"{ranges(numbers)}%{request.max_tasks}",
         logs=_log_pattern(logs / LOG_NAME),
         request=request,
@@ -47,7 +48,7 @@ def array_script(store: Path, logs: Path, numbers: Iterable[int], request: Reque
 def finalising_script(
     store: Path, logs: Path, jobs: Iterable[str], request: Request, verify: str
 ) -> str:
-    """Return the script of the finalising job, which runs when all array jobs have ended.
+    """Return the script of the finalising job, which runs when some other jobs have ended.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def finalising_script(
     logs
         The folder of its logs.
     jobs
-        The ids of the array jobs.
+        The ids of these jobs.
     request
         What it asks for.
     verify
@@ -67,7 +68,8 @@ def finalising_script(
     request = replace(request, options=tuple(options))
     return _render(
         "finalising.sh.j2",
-        dependency=":".join(["afterany", *jobs]),
+        name=f"{job_name(store)}-finalise",
+        dependency=":".join(["afterany", *after]) if (after := [*jobs]) else None,
         logs=_log_pattern(logs / FINALISING_LOG_NAME),
         request=request,
         command=_command("finish", shlex.quote(str(store)), "--verify", verify),
@@ -102,6 +104,16 @@ def guide_script(
         array=ranges(range(n_videos)),
         values=given,
     )
+
+
+def job_name(store: Path) -> str:
+    """Return the name of the jobs of a store, which tells them apart in ``squeue``.
+
+    >>> job_name(Path("/data/CrabTracks-slurm{job}.zarr"))
+    't2z-CrabTracks'
+    """
+    name = store.name.removesuffix(".zarr").replace(JOB, "").removesuffix("-slurm")
+    return f"t2z-{name}"
 
 
 def ranges(numbers: Iterable[int]) -> str:

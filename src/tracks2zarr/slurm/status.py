@@ -11,6 +11,8 @@ from dataclasses import replace
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.slurm.client import Slurm
 from tracks2zarr.slurm.evidence import gather_evidence, is_superseded
+from tracks2zarr.slurm.finalising_status import finalising_status
+from tracks2zarr.slurm.finish_record import read_finish_record
 from tracks2zarr.slurm.job_states import JobStates
 from tracks2zarr.slurm.logs import Logs
 from tracks2zarr.slurm.status_rules import decide
@@ -20,7 +22,7 @@ from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.root import listed_in
 from tracks2zarr.store.store import Store
-from tracks2zarr.store.task_record import read_record
+from tracks2zarr.store.task_record import End, read_record
 from tracks2zarr.store.unreadable import UNREADABLE, unreadable_problem
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
@@ -57,10 +59,12 @@ def status(store: str | os.PathLike[str], slurm: Slurm | None = None) -> StoreSt
     receipts = {plan.video: _receipt_if_done(stored.get(plan.video)) for plan in plans}
     current = {v: None if is_superseded(r, tasks) else r for v, r in receipts.items()}
     # asked before the records are read: a task that SLURM no longer has, has written its last
+    record = read_finish_record(there, tasks)
+    is_finished = record is not None and record.end in {End.DONE, End.FAILED}
     job_states = JobStates.ask(
         slurm or Slurm(),
         _jobs_of(there, [video for video, receipt in current.items() if not receipt], tasks),
-        tasks.finalising_job,
+        [] if is_finished else tasks.finalising_jobs,
         tasks.cluster,
     )
     videos = [
@@ -72,7 +76,7 @@ def status(store: str | os.PathLike[str], slurm: Slurm | None = None) -> StoreSt
     return StoreStatus(
         store=there.path,
         videos=tuple(replace(v, log=logs.error_log_of(v.job, v.task)) for v in videos),
-        finalising_job=job_states.queue.get((tasks.finalising_job or "", None)),
+        finalising=finalising_status(tasks, read_finish_record(there, tasks), job_states),
         is_listed=listed_in(there) & {*stored} == finished,
         kept=tuple(video for video, found in stored.items() if found.is_kept),
         unanswered=job_states.unanswered,

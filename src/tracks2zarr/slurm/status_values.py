@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.problems import Problem
-from tracks2zarr.slurm.client import TaskState
+from tracks2zarr.slurm.finalising_status import FinalisingStatus
 from tracks2zarr.slurm.job_states import OUT_OF_MEMORY, TIMEOUT
 from tracks2zarr.store.video_state import State
 
@@ -93,8 +93,8 @@ class StoreStatus:
         The folder of the store.
     videos
         One a planned video.
-    finalising_job
-        The state of the latest finalising job; None where SLURM does not know one.
+    finalising
+        How far the finalising job is; None where none was submitted.
     is_listed
         Whether the root lists exactly the finished videos.
     kept
@@ -109,7 +109,7 @@ class StoreStatus:
 
     store: Path
     videos: tuple[VideoStatus, ...]
-    finalising_job: TaskState | None = None
+    finalising: FinalisingStatus | None = None
     is_listed: bool = True
     kept: tuple[str, ...] = ()
     unanswered: str | None = None
@@ -123,17 +123,30 @@ class StoreStatus:
 
     @property
     def ok(self) -> bool:
-        """Whether every planned video is done, and the root lists them all."""
-        return (
-            bool(self.videos)
-            and self.is_listed
-            and all(video.state is State.DONE for video in self.videos)
-        )
+        """Whether every planned video is done, listed, and not found to be wrong."""
+        return bool(self.videos) and self.all_done and self.is_listed and not self.finalising_failed
+
+    @property
+    def all_done(self) -> bool:
+        """Whether every planned video is done."""
+        return all(video.state is State.DONE for video in self.videos)
+
+    @property
+    def finalising_failed(self) -> bool:
+        """Whether the finalising job ended without doing its work, or found something wrong.
+
+        What SLURM has forgotten, and left no word, may have done its work with an older version.
+        """
+        job = self.finalising
+        has_no_trace = job is not None and job.state is State.MISSING and job.cause is None
+        if job is None or job.state is State.DONE or job.is_open:
+            return False
+        return not (self.is_listed and (has_no_trace or job.state is State.UNKNOWN))
 
     @property
     def is_open(self) -> bool:
         """Whether anything runs, or is still to run."""
-        finalising = self.finalising_job is not None and self.finalising_job.is_open
+        finalising = self.finalising is not None and self.finalising.is_open
         return finalising or any(video.is_open for video in self.videos)
 
     @property
@@ -147,7 +160,7 @@ class StoreStatus:
             "store": str(self.store),
             "ok": self.ok,
             "listed": self.is_listed,
-            "last_job": self.finalising_job.state if self.finalising_job else None,
+            "finalising_job": self.finalising.as_dict() if self.finalising else None,
             "unanswered": self.unanswered,
             "videos": [video.as_dict() for video in self.videos],
         }

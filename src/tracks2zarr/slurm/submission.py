@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Literal, Self
 
 from tracks2zarr.common.documents import Document
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import Record
+
+#: What a finalising job verifies: digests, every value against the tracks files, or nothing.
+Verify = Literal["quick", "full", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ class ArrayJob:
     indices
         The indices of the videos that it was submitted for.
     request
-        What it asks for; None where a script was submitted by hand.
+        What it asks for; None where a script was submitted by hand, and SLURM could not be asked.
     offset
         Is added to the number of a task.
     """
@@ -86,13 +89,16 @@ class Submission(Document):
         What a task does where its video is there.
     logs
         The folder that the logs of the tasks are written to, absolute.
-    last_job
+    finalising_job
         The id of the finalising job; None where there is none.
+    finalising_request
+        What the finalising job asks for.
     verify
         What the finalising job verifies: ``quick``, ``full`` or ``none``.
     """
 
     format_key = "tracks2zarr_submission"
+    former_names: ClassVar[Mapping[str, str]] = {"finalising_job": "last_job"}
 
     number: int
     store: str
@@ -104,13 +110,15 @@ class Submission(Document):
     arrays: tuple[ArrayJob, ...]
     group_mode: Mode
     logs: str
-    last_job: str | None = None
-    verify: str = "quick"
+    finalising_job: str | None = None
+    finalising_request: Request | None = None
+    verify: Verify = "quick"
 
     @property
     def jobs(self) -> list[str]:
         """The ids of its jobs, the finalising one included."""
-        return [array.job for array in self.arrays] + ([self.last_job] if self.last_job else [])
+        arrays = [array.job for array in self.arrays]
+        return [*arrays, self.finalising_job] if self.finalising_job else arrays
 
     def array(self, job: str) -> ArrayJob | None:
         """Return its array job with this id."""
@@ -133,7 +141,7 @@ class Submission(Document):
 
 def write_submission(store: Store, submission: Submission) -> Path:
     """Write a submission into its store, and return the file; its first job names it."""
-    path = store.submissions_folder / f"{submission.arrays[0].job}.json"
+    path = store.submissions_folder / f"{submission.jobs[0]}.json"
     submission.write(store.to_write(path))
     return path
 
@@ -200,7 +208,7 @@ class SubmittedTasks:
     @property
     def finalising_jobs(self) -> list[str]:
         """The ids of all finalising jobs, the latest last."""
-        return [sub.last_job for sub in self.submissions if sub.last_job]
+        return [sub.finalising_job for sub in self.submissions if sub.finalising_job]
 
     @property
     def finalising_job(self) -> str | None:

@@ -11,10 +11,17 @@ from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.common.provenance import now
+from tracks2zarr.common.words import count_text
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.slurm import script
 from tracks2zarr.slurm.client import Slurm, UnansweredError
-from tracks2zarr.slurm.queueing import HeldJobs, JobOptions, held_jobs, submit_finalising_job
+from tracks2zarr.slurm.queueing import (
+    HeldJobs,
+    JobOptions,
+    array_parts,
+    held_jobs,
+    submit_finalising_job,
+)
 from tracks2zarr.slurm.status import status_with_accounting
 from tracks2zarr.slurm.submission import Submission
 from tracks2zarr.store.group_mode import Action, Mode
@@ -132,6 +139,38 @@ def submit(
         done=tuple(sorted(done)),
         open=tuple(sorted(busy)),
     )
+
+
+def dry_run_scripts(
+    plan: Plan,
+    store: str | os.PathLike[str] = DEFAULT_STORE,
+    options: JobOptions | None = None,
+    slurm: Slurm | None = None,
+) -> list[tuple[str, str]]:
+    """Return the scripts of all jobs that `submit` would submit into a new store, in order.
+
+    Parameters
+    ----------
+    plan, store, options, slurm
+        As those of `submit`.
+
+    Returns
+    -------
+    list of tuple
+        What each job is, in a few words, and its script. Ids that SLURM would give are ``{job}``.
+    """
+    options, slurm = options or JobOptions(), slurm or Slurm()
+    path, indices = Path(os.path.abspath(store)), range(len(plan.videos))  # noqa: PTH100
+    request, logs = options.request(plan.videos), path / "logs"
+    scripts = []
+    for offset, part in array_parts(indices, slurm.max_array_size):
+        numbers = [index - offset for index in part]
+        name = f"array job of {count_text(len(part), 'task')}"
+        scripts.append((name, script.array_script(path, logs, numbers, request)))
+    finalising = options.finalising_request(plan.videos, request)
+    jobs, verify = [script.JOB] * len(scripts), options.verify or "quick"
+    text = script.finalising_script(path, logs, jobs, finalising, verify)
+    return [*scripts, ("finalising job", text)]
 
 
 @contextmanager

@@ -102,6 +102,10 @@ class StorePaths:
         """The folder of the logs of tasks that failed."""
         return self.path / "logs_failed"
 
+    def finish_record_file(self, job: str) -> Path:
+        """Return the file in which a finalising job left word."""
+        return self.path / OWN_FOLDER / "finishing" / f"{job}.json"
+
     @property
     def submissions_folder(self) -> Path:
         """The folder with what was submitted to a cluster for the store."""

@@ -102,15 +102,25 @@ def _records(file: BinaryIO, hasher: hashlib._Hash, rest: bytes) -> Iterator[byt
     """Yield `rest` and whole records; a record may have line breaks within quotes."""
     while block := file.read(BATCH_BYTES):
         block += file.readline()
-        while _n_quotes(block) % 2 and (line := file.readline()):
-            if len(block) > _MOST_BYTES:
-                raise UnrecognisedError  # a quote that is never closed
-            block += line
+        if _n_quotes(block) % 2:
+            block += b"".join(_lines_to_next_quote(file))
         hasher.update(block)
         yield rest + block
         rest = b""
     if rest:
         yield rest
+
+
+def _lines_to_next_quote(file: BinaryIO) -> Iterator[bytes]:
+    """Yield lines up to the one that closes an open quote; those have an even number of them."""
+    size = 0
+    while line := file.readline():
+        yield line
+        size += len(line)
+        if size > _MOST_BYTES:
+            raise UnrecognisedError  # a quote that is never closed
+        if line.count(b'"') % 2:
+            return
 
 
 def _n_quotes(block: bytes) -> int:

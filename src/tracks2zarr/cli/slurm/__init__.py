@@ -33,6 +33,6 @@ A first run, on the cluster's log-in node:
 def command() -> None:
     """Run the whole experiment as an array job on a cluster.
 
-    One array task a video; a last job lists, verifies and sums up. Nothing needs to be edited, and
-    what fails is submitted again with one command.
+    One array task per video, and a finalising job that lists, verifies and sums up. There is
+    nothing to edit, and one command submits again whatever failed.
     """

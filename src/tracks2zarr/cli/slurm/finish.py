@@ -15,23 +15,26 @@ from tracks2zarr.cli.slurm.options import verify_option
 
 @click.command("finish")
 @click.argument("store", type=FOLDER)
-@verify_option
+@verify_option()
 @debug_option
 def command(store: Path, *, verify: Any) -> int:
     """List and verify what is finished; sort the logs.
 
     The summary is written into the logs, and the report beside STORE.
 
-    The last job calls this; it can be run by hand at any moment, and again.
+    The finalising job calls this. You can also run it yourself, at any time and repeatedly.
     """
     from tracks2zarr.cli.slurm.show import print_finished
     from tracks2zarr.slurm.finish import finish
+    from tracks2zarr.slurm.finish_record import job_of_process, recorded_finish
 
     cpus = os.environ.get("SLURM_CPUS_PER_TASK", "")
     workers = int(cpus) if cpus.isdecimal() else None
-    finished = finish(store, check=verify, workers=workers)
-    print_finished(finished)
-    _draw(store, workers)
+    with recorded_finish(store, job_of_process()) as record:
+        finished = finish(store, check=verify, workers=workers)
+        record(finished)
+        print_finished(finished)
+        _draw(store, workers)
     return 0 if finished.ok else 1
 
 

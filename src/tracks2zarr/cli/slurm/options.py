@@ -156,16 +156,46 @@ def script_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return add_options(options, command)
 
 
-def verify_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option ``--verify``."""
+def verify_option(default: str | None = "quick") -> Decorator:
+    """Return the option ``--verify``; its default may be what was verified before."""
     return click.option(
         "--verify",
         type=click.Choice(["quick", "full", "none"]),
-        default="quick",
-        show_default=True,
-        help="What the last job verifies: quick looks whether files have changed, full compares"
-        " every number with the tracks files.",
-    )(command)
+        default=default,
+        show_default=default or "as before",
+        help="What the finalising job verifies: that no file has changed (quick), or also every"
+        " value against the tracks files (full).",
+    )
+
+
+def finalising_options(
+    default: str = "what the plan predicts", verify: str | None = "quick"
+) -> Decorator:
+    """Return what adds the options that say what the finalising job does, and what it requests.
+
+    Parameters
+    ----------
+    default
+        What its memory and time are by default, for people.
+    verify
+        What it verifies by default; None for what it verified before.
+    """
+    options = [
+        verify_option(verify),
+        click.option(
+            "--finalise-mem",
+            type=SlurmMemory(),
+            metavar="SIZE",
+            help=f"Memory for the finalising job; default: {default}.",
+        ),
+        click.option(
+            "--finalise-time",
+            type=SlurmTime(),
+            metavar="LIMIT",
+            help=f"Time limit of the finalising job; default: {default}.",
+        ),
+    ]
+    return functools.partial(add_options, options)
 
 
 def job_options_from(options: dict[str, Any]) -> JobOptions:
@@ -182,6 +212,8 @@ def job_options_from(options: dict[str, Any]) -> JobOptions:
         options=(*sbatch_texts, *(_sbatch_option(text) for text in options.pop("sbatch"))),
         prelude=_prelude(options.pop("prelude")),
         verify=options.pop("verify", "quick"),
+        finalising_memory=options.pop("finalise_mem", None),
+        finalising_minutes=options.pop("finalise_time", None),
     )
 
 

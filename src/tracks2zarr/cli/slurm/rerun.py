@@ -9,21 +9,22 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import FOLDER, keep_going_option
-from tracks2zarr.cli.slurm.options import job_options_from, sbatch_options, verify_option
+from tracks2zarr.cli.slurm.options import finalising_options, job_options_from, sbatch_options
 
 
 @click.command("rerun")
 @click.argument("store", type=FOLDER)
 @sbatch_options("as before, or twice that if it ran out", "as before", "as before")
-@verify_option
+@finalising_options("as before, or twice that if it ran out", verify=None)
 @keep_going_option
 @debug_option
 def command(store: Path, *, keep_going: bool, **options: Any) -> int:
     """Submit what is not finished, and nothing else.
 
-    Tasks ask for what they asked for before, unless you say otherwise; those that ran out of
-    memory or time ask for twice as much of it. What runs or waits is left alone. The logs of
-    failed attempts are moved to logs_failed.
+    Jobs request what they requested before, unless you pass something else; those that ran out of
+    memory or time request twice as much of it. Running and waiting tasks are left alone. The logs
+    of failed attempts are moved to logs_failed. If only the finalising job failed, it is
+    submitted alone.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.slurm.show import print_submitted

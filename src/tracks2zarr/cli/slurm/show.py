@@ -25,6 +25,7 @@ from tracks2zarr.store.video_state import State
 if TYPE_CHECKING:
     from tracks2zarr.slurm.finish import Finished
     from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
+    from tracks2zarr.slurm.submission import Request, Submission
     from tracks2zarr.slurm.submit import Submitted
 
 _STATES_IN_ORDER = (
@@ -59,18 +60,45 @@ def print_submitted(submitted: Submitted) -> None:
     if submission is None:
         console.print("Nothing was submitted.")
     else:
-        jobs = comma_list([array.job for array in submission.arrays])
-        tasks = count_text(len(submitted.videos), "task")
-        console.print(f"Submitted {tasks} (job {jobs}) and the last job {submission.last_job}")
-        for request in dict.fromkeys(array.request for array in submission.arrays):
-            if request is not None and request.minutes is not None:
-                console.print(
-                    f"  each with {request.memory} MiB, {time_text(60 * request.minutes)},"
-                    f" {count_text(request.cpus, 'core')}; at most {request.max_tasks} at a time"
-                )
+        for line in _submission_lines(submission, len(submitted.videos)):
+            console.print(line)
     console.print(f"store: {submitted.store}", markup=False, soft_wrap=True)
     name = _quoted(submitted.store)
     console.print(f"next:  tracks2zarr slurm status {name}", markup=False, soft_wrap=True)
+
+
+def print_dry_run(scripts: Sequence[tuple[str, str]]) -> None:
+    """Print the scripts of jobs that were not submitted; ``sbatch`` refuses what is printed."""
+    console = show.stdout()
+    lines = [
+        "Nothing was submitted. 'slurm submit' would write the plan into the store and then submit"
+        " these jobs.",
+        "To edit a script and submit it yourself, use 'tracks2zarr slurm script' instead.",
+    ]
+    for name, text in scripts:
+        lines += ["", f"==> {name} <==", text.rstrip()]
+    console.print("\n".join(lines), markup=False, soft_wrap=True)
+
+
+def _submission_lines(submission: Submission, n_tasks: int) -> Iterator[str]:
+    """Yield what was submitted, and what each job requests."""
+    finalising = f"the finalising job {submission.finalising_job}"
+    if not submission.arrays:
+        yield f"Submitted {finalising}"
+    else:
+        jobs = comma_list([array.job for array in submission.arrays])
+        yield f"Submitted {count_text(n_tasks, 'task')} (job {jobs}) and {finalising}"
+    for request in dict.fromkeys(array.request for array in submission.arrays):
+        if request is not None:
+            yield f"  each task: {_request_text(request)}; at most {request.max_tasks} at a time"
+    if submission.finalising_request is not None:
+        yield f"  the finalising job: {_request_text(submission.finalising_request)}"
+
+
+def _request_text(request: Request) -> str:
+    memory = "the memory" if request.memory is None else f"{request.memory} MiB"
+    time = "time of the cluster" if request.minutes is None else time_text(60 * request.minutes)
+    return f"{memory}, {time}, {count_text(request.cpus, 'core')}"
 
 
 def print_cancelled(arrays: Mapping[str, int], finalising_job: bool) -> None:
@@ -79,7 +107,7 @@ def print_cancelled(arrays: Mapping[str, int], finalising_job: bool) -> None:
     if arrays:
         jobs = [f"{count_text(sum(arrays.values()), 'task')} (job {comma_list([*arrays])})"]
     if finalising_job:
-        jobs.append("the last job")
+        jobs.append("the finalising job")
     line = f"Cancelled {' and '.join(jobs)}" if jobs else "Nothing runs or waits."
     show.stdout().print(line)
 
@@ -94,6 +122,18 @@ def print_interrupted(store: Path) -> int:
     console.print("Interrupted. The jobs go on.", style="yellow")
     console.print(f"next:  tracks2zarr slurm status {_quoted(store)}", markup=False)
     return interrupted_status()
+
+
+def print_gave_up() -> None:
+    """Print that waiting ends although jobs may not have ended."""
+    line = "Stopped waiting: SLURM has not answered for 2 minutes. Its jobs may go on."
+    show.stderr().print(line, style="yellow")
+
+
+def print_failures(status: StoreStatus) -> None:
+    """Print why videos are not done, and what is wrong with the finalising job, to stderr."""
+    for line in [] if status.ok else [*_reasons(status.videos), *_finalising_lines(status)]:
+        show.stderr().print(line, markup=False, soft_wrap=True)
 
 
 def print_status(status: StoreStatus) -> None:
@@ -158,15 +198,22 @@ def _summary_lines(status: StoreStatus) -> list[str]:
     if not status.videos:
         return ["The store has no plan: no video was submitted for it.", *_next_lines(status)]
     lines = [f"{count_text(len(status.videos), 'video')}: {_counts(status.videos)}"]
-    all_done = all(video.state is State.DONE for video in status.videos)
-    job = status.finalising_job
-    if job is not None and not status.ok and (job.is_open or all_done):
-        lines.append(f"last job, which lists and verifies: {job.state.lower()}")
+    lines += _finalising_lines(status)
     if status.kept:
         lines.append(f"listed as before, until it is replaced: {comma_list([*status.kept], 3)}")
     if status.unanswered and not status.ok:
         lines.append(f"SLURM could not be asked: {status.unanswered}")
     return [*lines, *_next_lines(status)]
+
+
+def _finalising_lines(status: StoreStatus) -> Iterator[str]:
+    """Yield how far the finalising job is, unless it did its work."""
+    job = status.finalising
+    if job is not None and (job.is_open or status.finalising_failed):
+        name = f"finalising job {job.job}" if job.job else "slurm finish"
+        yield f"{name}: {job.state}" + (f": {job.why}" if job.why else "")
+    if status.all_done and not status.is_listed and not status.is_open:
+        yield "The root does not list all finished videos yet."
 
 
 def _counts(videos: Iterable[VideoStatus]) -> str:
@@ -192,14 +239,16 @@ def _next(status: StoreStatus) -> str:
     if not status.videos:
         command = "slurm submit" if here else "create"
         return f"{command} TRACKS_DIR METADATA_CSV {name} --store-mode a"
-    if status.is_open:
+    if status.is_open or status.is_unreachable:
         return f"slurm wait {name}"
     if status.ok:
         return f"verify {name}"
     if status.counts.get(State.UNKNOWN):
         return f"slurm status {name}{elsewhere or '   (when SLURM answers again)'}"
-    if all(video.state is State.DONE for video in status.videos):
-        return f"finalise {name}"
+    if status.finalising is not None and status.finalising.problems:
+        return f"verify {name}"
+    if status.all_done:
+        return f"slurm rerun {name}" if here and not status.is_absent else f"slurm finish {name}"
     if not here and all(video.job is None for video in status.videos):
         mode = " --group-mode w" if status.kept else ""
         return f"create TRACKS_DIR METADATA_CSV {name} --store-mode a{mode}"

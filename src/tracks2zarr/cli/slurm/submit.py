@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -18,25 +18,24 @@ from tracks2zarr.cli.options import (
     rehash_option,
     yes_option,
 )
-from tracks2zarr.cli.slurm.options import job_options_from, sbatch_options, verify_option
-
-if TYPE_CHECKING:
-    from tracks2zarr.planning.plan import Plan
-    from tracks2zarr.slurm.queueing import JobOptions
+from tracks2zarr.cli.slurm.options import finalising_options, job_options_from, sbatch_options
 
 
 @click.command("submit")
 @plan_options
 @click.argument("store", type=FOLDER, required=False)
 @sbatch_options()
-@verify_option
+@finalising_options()
 @mode_options()
 @individual_dim_option
 @keep_going_option
 @rehash_option
 @yes_option
 @click.option(
-    "--dry-run", is_flag=True, help="Print the script of the job; submit and write nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Print the scripts of all jobs, in order, for a look; submit and write nothing. 'slurm"
+    " script' writes one to edit and submit.",
 )
 @debug_option
 def command(
@@ -52,24 +51,24 @@ def command(
     dry_run: bool,
     **options: Any,
 ) -> int:
-    """Submit one array task a video, and a last job.
+    """Submit one array task per video, and a finalising job.
 
-    The last job lists the finished videos, verifies them, and sums up.
+    The finalising job lists the finished videos, verifies them, and sums up.
 
     All problems of the input are found before anything is queued. STORE defaults to
     CrabTracks-slurm{job}.zarr in this folder, {job} being the id of the array job.
     """
     from tracks2zarr.cli import show
-    from tracks2zarr.cli.slurm.show import print_submitted
+    from tracks2zarr.cli.slurm.show import print_dry_run, print_submitted
     from tracks2zarr.planning.matching import plan as make_plan
-    from tracks2zarr.slurm.submit import DEFAULT_STORE, submit
+    from tracks2zarr.slurm.submit import DEFAULT_STORE, dry_run_scripts, submit
 
     job_options = job_options_from(options)
     plan = make_plan(tracks_dir, metadata_csv, keep_going=keep_going, **options)
     show.print_problems(plan.problems)
     target = store or Path(DEFAULT_STORE)
     if dry_run:
-        click.echo(_script(plan, target, job_options), nl=False)
+        print_dry_run(dry_run_scripts(plan, target, job_options))
         return 0
     if store_mode == "w" and not yes and not confirm_replacing(target):
         click.echo("Nothing was submitted.", err=True)
@@ -84,12 +83,3 @@ def command(
     )
     print_submitted(done)
     return show.print_skipped_input(plan.problems)
-
-
-def _script(plan: Plan, store: Path, job_options: JobOptions) -> str:
-    from tracks2zarr.slurm.script import array_script
-
-    path = store.absolute()
-    return array_script(
-        path, path / "logs", range(len(plan.videos)), job_options.request(plan.videos)
-    )

@@ -85,7 +85,7 @@ def command(
 
         os.environ.setdefault(MAX_THREADS, os.environ[_CPUS])
     from tracks2zarr.cli import show
-    from tracks2zarr.slurm.array_task import current_place, submitted_task
+    from tracks2zarr.slurm.array_task import current_place, note_array_job, submitted_task
     from tracks2zarr.store.existing import existing_store
     from tracks2zarr.store.store import Store
     from tracks2zarr.store.store_mode import open_for_writing
@@ -102,6 +102,15 @@ def command(
     else:
         opening = existing_store(store).run_lock()
     with opening:
+        if tracks_dir is None:
+            note_array_job(
+                target,
+                place,
+                group_mode,
+                logs=(log_dir or Path()).absolute(),
+                environment=os.environ,
+                first_index=first_index,
+            )
         if (warning := target.lock_problem()) is not None:
             show.print_problems([warning])
         task = submitted_task(

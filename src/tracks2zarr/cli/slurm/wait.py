@@ -15,18 +15,24 @@ from tracks2zarr.cli.options import FOLDER, quiet_option
 @quiet_option
 @debug_option
 def command(store: Path, *, quiet: bool) -> int:
-    """Wait until all jobs of STORE have ended.
+    """Wait until all jobs of STORE have ended, whoever submitted them.
 
-    The exit status is that of 'slurm status' then: 0 if every planned video is done and listed.
+    The exit status is then that of 'slurm status': 0 if every planned video is done and listed, and
+    the finalising job found nothing wrong. If SLURM does not answer for two minutes, the command
+    stops waiting.
     """
-    from tracks2zarr.cli.slurm.show import CountsPrinter, print_interrupted, print_status
+    from tracks2zarr.cli.slurm import show
     from tracks2zarr.slurm.control import wait
 
-    printer = CountsPrinter(quiet=quiet)
+    printer = show.CountsPrinter(quiet=quiet)
     try:
         found = wait(store, on_status=printer.show)
     except KeyboardInterrupt:
-        return print_interrupted(store)
-    if not quiet:
-        print_status(found)
+        return show.print_interrupted(store)
+    if found.is_unreachable:
+        show.print_gave_up()
+    if quiet:
+        show.print_failures(found)
+    else:
+        show.print_status(found)
     return 0 if found.ok else 1
