@@ -14,6 +14,7 @@ from tracks2zarr.native import library
 from tracks2zarr.parallel.cores import MAX_THREADS
 from tracks2zarr.planning import cost
 from tracks2zarr.planning.matching import plan
+from tracks2zarr.store.store import Store
 
 TRACKS2ZARR = Path(sys.executable).with_name("tracks2zarr")
 #: Run by a process that is small itself: a child begins with the memory of its parent. One video is
@@ -134,6 +135,20 @@ def test_what_a_cluster_is_asked_for_is_enough_for_rows_of_any_style(tmp_path: P
     sizes = [clip.size for clip in video.clips]
     with_polars = cost.predicted_memory(sizes, 4, n_frames=video.n_frames, reader=cost.POLARS)
     assert video.requested_memory(4) * 2**20 >= 1.25 * max(with_polars, video.memory_with(4))
+
+
+@pytest.mark.slow
+def test_a_file_of_another_style_takes_no_more_than_a_cluster_is_asked_for(tmp_path: Path) -> None:
+    made = write_experiment(tmp_path, frames=4000, clips=1, individuals_in_view=100)
+    for file in made.tracks_dir.iterdir():
+        file.write_text(file.read_text().replace('"": ', '"":').replace(', ""', ',""'))
+    (video,) = plan(made.tracks_dir, made.metadata_csv).videos
+    create = "create", made.tracks_dir, made.metadata_csv, tmp_path / "s.zarr"
+    used = peak_memory(tmp_path / "log", TRACKS2ZARR, *create, malloc=BY_ITSELF)
+    assert used < video.requested_memory(2) * 2**20
+    receipt = Store.at(tmp_path / "s.zarr").read_receipt(video.video)
+    assert receipt is not None
+    assert receipt.clips[0].reader == "columns"
 
 
 def test_memory_grows_with_the_largest_clip_and_with_threads() -> None:

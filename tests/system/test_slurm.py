@@ -112,7 +112,7 @@ def test_an_experiment_in_which_everything_goes_wrong(commands: Commands, tmp_pa
     again = commands.run("rerun", store).stdout
     assert "Submitted 4 tasks" in again
     assert f"{names[TOO_LONG]} gets 2 minutes instead of 1" in again
-    assert "4 videos running or waiting already" in commands.run("rerun", store).stdout
+    assert "Nothing was submitted." in commands.run("rerun", store).stdout
     commands.wait(store)
     assert set(commands.states(store).values()) == {"done"}
     assert snapshot(store) == expected

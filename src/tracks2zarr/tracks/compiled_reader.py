@@ -50,7 +50,8 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
     Raises
     ------
     UnrecognisedError
-        If the library was not compiled, or a row is for the row reader to decide.
+        If the library was not compiled, a row is for the row reader to decide, or the file is of
+        another style, which the column reader reads in smaller batches.
     OSError
         If the file cannot be read.
     """
@@ -133,8 +134,12 @@ def _read_batch(records: memoryview) -> _ReadBatch:
     scanned = scan_records(records)
     if scanned is not None and not scanned.others:
         return _ReadBatch(scanned.found, len(records), by_columns=False)
+    from tracks2zarr.tracks.column_reader import BATCH_BYTES as FEWER_BYTES
     from tracks2zarr.tracks.column_reader import decode
 
+    is_of_other_style = scanned is None or not scanned.n_recognised
+    if is_of_other_style and len(records) > FEWER_BYTES:
+        raise UnrecognisedError  # the column reader takes less memory for it
     if scanned is None:
         return _ReadBatch(decode(bytes(records))[0], len(records), by_columns=True)
     other, rows_of = decode(scanned.others)
@@ -156,12 +161,15 @@ class ScannedRecords:
         The lines that were not recognised, in order.
     other_rows
         (m,) int64, which rows those are.
+    n_recognised
+        How many rows were recognised, with a box and without.
     """
 
     found: ImageBatch
     rows: Int64s
     others: bytes
     other_rows: Int64s
+    n_recognised: int
 
 
 def scan_records(records: bytes | memoryview) -> ScannedRecords | None:
@@ -194,7 +202,9 @@ def scan_records(records: bytes | memoryview) -> ScannedRecords | None:
             return None
         others = b"".join(lines)
     rows = np.flatnonzero(scanned.kind == library.HAS_BOX)
-    return ScannedRecords(ImageBatch(images, scanned.boxes), rows, others, other_rows)
+    n_recognised = len(scanned.kind) - len(other_rows)
+    found = ImageBatch(images, scanned.boxes)
+    return ScannedRecords(found, rows, others, other_rows, n_recognised)
 
 
 def _other_lines(records: bytes, n_rows: int, rows: Int64s) -> list[bytes] | None:

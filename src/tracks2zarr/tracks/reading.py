@@ -70,13 +70,13 @@ def read_clip(
         If the file cannot be read or the columns cannot be written.
     """
     *fast, last = tracks_format.READERS
-    count = on_bytes
+    progress = _Progress(on_bytes)
     for name in fast:
         try:
-            return _read_with(reader_named(tracks_format, name), path, rule, folder, count)
+            return _read_with(reader_named(tracks_format, name), path, rule, folder, progress.add)
         except UnrecognisedError:
-            count = _stop_only(on_bytes)
-    return _read_with(reader_named(tracks_format, last), path, rule, folder, count)
+            progress.start_again()
+    return _read_with(reader_named(tracks_format, last), path, rule, folder, progress.add)
 
 
 def _read_with(
@@ -89,6 +89,20 @@ def _read_with(
     return ReadClip(folder, file.digest, file.reader, file.stamp, file.warnings)
 
 
-def _stop_only(on_bytes: OnBytes) -> OnBytes:
-    """Count no byte twice: of what is read again, only that it may be stopped matters."""
-    return lambda _: on_bytes(0)
+class _Progress:
+    """Counts the bytes of a file that may be read again from its start; none is counted twice."""
+
+    def __init__(self, on_bytes: OnBytes) -> None:
+        self._on_bytes = on_bytes
+        self._counted = self._read = 0
+
+    def add(self, count: int) -> None:
+        """Count bytes that were read; also where none is new, the reading may be stopped."""
+        self._read += count
+        new = max(0, self._read - self._counted)
+        self._counted += new
+        self._on_bytes(new)
+
+    def start_again(self) -> None:
+        """Begin at the start of the file."""
+        self._read = 0
