@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes one Zarr dataset from the VIA tracks files of an experiment: one array task a video.
+# Makes one Zarr dataset from the VIA tracks files of an experiment: one array task per video.
 #
 #   1. Set VIA_TRACKS_DIR, METADATA_CSV, and TRACKS2ZARR or GIT_REPOSITORY below; and --array to
 #      the number of your videos.
@@ -9,7 +9,7 @@
 # 'tracks2zarr slurm submit' does all of this, and more, without a script.
 
 #SBATCH --job-name=create_zarr_dataset
-# One task a video, from 0; behind % stands how many may run at a time. Or some of them: 0,5,7-9%9
+# One task per video, from 0; behind % stands how many may run at a time. Or some of them: 0,5,7-9%9
 #SBATCH --array=0-26%9
 #SBATCH --output=slurm_array.%A-%a.%N.out
 #SBATCH --error=slurm_array.%A-%a.%N.err
@@ -25,7 +25,7 @@ shopt -s inherit_errexit
 
 # The folder with the VIA tracks files.
 VIA_TRACKS_DIR=/path/to/tracks
-# The metadata CSV, one row a clip.
+# The metadata CSV, one row per clip.
 METADATA_CSV=/path/to/loop-frames-ffmpeg.csv
 # An installed tracks2zarr to use as it is, or, if that is empty, where to install it from, once for
 # all tasks: any address that git understands, and a branch, a tag or a commit of it.

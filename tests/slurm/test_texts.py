@@ -70,7 +70,8 @@ def test_options_and_patterns() -> None:
     assert _directive("--partition=cpu") == "--partition=cpu"
     assert _directive("--exclusive") == "--exclusive"
     assert _directive('--comment=a "b"') == '--comment="a \\"b\\""'
-    assert _log_pattern(Path("/a%b/x{job}/slurm.%A-%a.%N")) == "/a%%b/x%A/slurm.%A-%a.%N"
+    path = Path("/a%b/x{job}/slurm.%A-%a.%N")
+    assert _log_pattern(path, job="%A") == "/a%%b/x%A/slurm.%A-%a.%N"
 
 
 def test_rows_of_accounting() -> None:

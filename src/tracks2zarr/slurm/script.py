@@ -39,7 +39,7 @@ def array_script(store: Path, logs: Path, numbers: Iterable[int], request: Reque
         "array.sh.j2",
         name=job_name(store),
         array=f"{ranges(numbers)}%{request.max_tasks}",
-        logs=_log_pattern(logs / LOG_NAME),
+        logs=_log_pattern(logs / LOG_NAME, job="%A"),
         request=request,
         command=_command("task", _in_shell(store)),
     )
@@ -150,9 +150,9 @@ def _in_shell(store: Path) -> str:
     return '"${SLURM_ARRAY_JOB_ID}"'.join(shlex.quote(part) for part in parts)
 
 
-def _log_pattern(path: Path) -> str:
+def _log_pattern(path: Path, job: str = JOB) -> str:
     """Return a path for ``--output``, in which SLURM fills in what stands behind a ``%``."""
-    folder = str(path.parent).replace("%", "%%").replace(JOB, "%A")
+    folder = str(path.parent).replace("%", "%%").replace(JOB, job)
     return f"{folder}/{path.name}"
 
 
