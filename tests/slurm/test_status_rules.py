@@ -113,8 +113,26 @@ CASES = [
     Case(
         rules.record_is_lost,
         {"record": record(end=End.LOST, process=0, cause="CANCELLED")},
-        State.MISSING,
+        State.CANCELLED,
         {"cause": "CANCELLED", "seconds": None},
+    ),
+    Case(
+        rules.record_is_lost,
+        {"record": record(end=End.LOST, why="It was cancelled.", cause="CANCELLED")},
+        State.CANCELLED,
+        {"cause": "CANCELLED", "seconds": 8.0},
+    ),
+    Case(
+        rules.record_is_lost,
+        {"record": record(end=End.LOST, process=0, why="No trace.")},
+        State.MISSING,
+        {"cause": None, "why": "No trace."},
+    ),
+    Case(
+        rules.record_is_lost,
+        {"record": record(end=End.LOST, process=0), "job_states": queue("CANCELLED")},
+        State.CANCELLED,
+        {"cause": "CANCELLED", "why": "It was cancelled."},
     ),
     Case(
         rules.slurm_ended_attempt,
@@ -137,6 +155,12 @@ CASES = [
         },
         State.FAILED,
         {"cause": "OUT_OF_MEMORY", "peak_memory": 95},
+    ),
+    Case(
+        rules.slurm_ended_attempt,
+        {"record": record(end=End.STOPPED, why="A signal."), "job_states": queue("CANCELLED")},
+        State.CANCELLED,
+        {"why": "It was cancelled.", "cause": "CANCELLED"},
     ),
     Case(
         rules.record_is_stopped,
@@ -173,7 +197,7 @@ CASES = [
     Case(
         rules.slurm_ended_unstarted_task,
         {"submitted_tasks": (TASK,), "job_states": queue("CANCELLED")},
-        State.MISSING,
+        State.CANCELLED,
         {"why": "It was cancelled before it began.", "cause": "CANCELLED", "task": 2},
     ),
     Case(

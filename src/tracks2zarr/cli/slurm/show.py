@@ -32,12 +32,14 @@ _STATES_IN_ORDER = (
     State.RUNNING,
     State.PENDING,
     State.FAILED,
+    State.CANCELLED,
     State.MISSING,
     State.UNKNOWN,
 )
 #: The order in which people want to see them.
 _STATES_BY_URGENCY = (
     State.FAILED,
+    State.CANCELLED,
     State.MISSING,
     State.UNKNOWN,
     State.RUNNING,
