@@ -1,5 +1,6 @@
 """What a person sees of array jobs; the programs of SLURM are played by scripts."""
 
+import io
 import json
 import os
 from collections.abc import Callable
@@ -144,6 +145,34 @@ def test_what_many_videos_share_is_said_once(inputs: Inputs, tmp_path: Path) -> 
     assert ended.stdout.count("Not submitted.") == 1
 
 
+def test_one_cause_is_said_once_though_logs_and_numbers_differ() -> None:
+    def failed(number: int, why: str, log: str, *problems: Problem) -> VideoStatus:
+        return VideoStatus(
+            video=name_of(number),
+            index=number,
+            state=State.FAILED,
+            why=why,
+            log=Path(log),
+            problems=problems,
+        )
+
+    def row(number: int) -> Problem:
+        return Problem(kind="row-fields", what="A row is broken.", file=f"/{number}.csv", row=7)
+
+    broken = [failed(n, "A row is broken.", f"/logs/{n}.err", row(n)) for n in range(5)]
+    killed = [failed(n, f"It was killed ({n} MiB).", f"/logs/{n}.err") for n in (5, 6)]
+    lines = show.status_lines(StoreStatus(store=Path("/out.zarr"), videos=(*broken, *killed)))
+    assert lines[:-1] == [
+        f"{name_of(0)}, {name_of(1)}, {name_of(2)} and 2 more: A row is broken.",
+        *(f"  in:  /{number}.csv, row 7" for number in range(5)),
+        "  log: /logs/0.err (and 4 others beside it)",
+        f"{name_of(5)}, {name_of(6)}: It was killed.",
+        "  log: /logs/5.err (and 1 other beside it)",
+        "7 videos: 7 failed",
+        "Fix the 5 files, then rerun:",
+    ]
+
+
 def test_a_store_without_a_plan(inputs: Inputs, play: Callable[..., None], tmp_path: Path) -> None:
     store = tmp_path / "out.zarr"
     assert tz.create(tz.plan(*inputs), store, workers=1).ok
@@ -228,7 +257,8 @@ def test_what_fits_is_watched_in_the_order_of_the_plan() -> None:
 
 
 def test_the_smallest_terminals_show_the_counts() -> None:
-    assert on_screen(standing(40, failed=20), height=3)[0] == "40 videos: 20 done, 20 failed"
+    seen = on_screen(standing(40, failed=20, running=5), height=3)
+    assert seen[0] == "40 videos: 15 done, 5 running, 20 failed"
 
 
 # Waiting, cancelling, submitting again.
@@ -271,6 +301,85 @@ def test_cancelling_says_what_was_cancelled(
     assert first == "Cancelled 3 tasks (job 1) and the last job"
     first, *_ = call("slurm", "cancel", store).stdout.splitlines()
     assert first == "Nothing runs or waits."
+
+
+@pytest.fixture
+def broken_store(inputs: Inputs, play: Callable[..., None], tmp_path: Path) -> Path:
+    """Return a store in which one video failed because of its input, and two were not tried."""
+    half_a_row(inputs, 1)
+    store = tmp_path / "out.zarr"
+    assert call("plan", *inputs, "--into", store).status == 0
+    assert call("slurm", "task", store, 1).status == 1
+    play(sbatch="echo 7", scontrol="", squeue="", scancel="")
+    return store
+
+
+def test_a_rerun_leaves_out_what_would_fail_again(broken_store: Path, inputs: Inputs) -> None:
+    said = call("slurm", "status", broken_store).stdout.splitlines()
+    assert said[-2:] == [
+        "Fix the file, then rerun:",
+        f"next:  tracks2zarr slurm rerun {broken_store}",
+    ]
+    ended = call("slurm", "rerun", broken_store)
+    assert ended.status == 1
+    assert "Submitted 2 tasks" in ended.stdout
+    assert f"{name_of(1)}-Loop00_tracks.csv, row " in ended.stderr
+    assert "A video failed because of its input, which has not changed since." in ended.stderr
+    assert "pass --anyway" in ended.stderr
+
+
+@pytest.mark.parametrize("change", ["file", "metadata", "--anyway"])
+def test_a_rerun_of_nothing_but_what_would_fail_again(
+    change: str, broken_store: Path, inputs: Inputs, play: Callable[..., None], tmp_path: Path
+) -> None:
+    for number in (0, 2):
+        assert call("slurm", "task", broken_store, number).status == 0
+    plan = (broken_store / ".tracks2zarr/plan.json").read_bytes()
+    play(sbatch=f"> {tmp_path}/called; echo 7")
+    ended = call("slurm", "rerun", broken_store)
+    assert (ended.status, ended.stdout) == (1, "")
+    assert not (tmp_path / "called").exists()
+    assert (broken_store / ".tracks2zarr/plan.json").read_bytes() == plan
+    options = []
+    if change == "file":
+        file = inputs[0] / f"{name_of(1)}-Loop00_tracks.csv"
+        file.write_bytes(file.read_bytes().removesuffix(b"half a row,"))
+    elif change == "metadata":
+        text = inputs[1].read_text()
+        inputs[1].write_text(text.replace(",1,20,9,triggered", ",1,20,8,triggered"))
+    else:
+        options = [change]
+    play(sbatch="echo 7")
+    ended = call("slurm", "rerun", broken_store, *options)
+    assert ended.status == 0
+    assert "Submitted 1 task (job 7)" in ended.stdout
+
+
+@pytest.mark.parametrize(("answer", "n_tasks"), [("y", 3), ("n", 2)])
+def test_a_rerun_asks_on_a_terminal(
+    answer: str, n_tasks: int, broken_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal(f"{answer}\n"))
+    ended = call("slurm", "rerun", broken_store)
+    assert f"{name_of(1)} failed because of the input, which has not changed" in ended.stderr
+    assert f"Submitted {n_tasks} tasks" in ended.stdout
+    assert ended.status == (0 if answer == "y" else 1)
+
+
+def test_a_file_mended_before_a_refused_rerun_counts_as_changed(
+    broken_store: Path, inputs: Inputs, play: Callable[..., None]
+) -> None:
+    """The store's plan has the mended file by then."""
+    file = inputs[0] / f"{name_of(1)}-Loop00_tracks.csv"
+    file.write_bytes(file.read_bytes().removesuffix(b"half a row,"))
+    play(sbatch="exit 1")
+    assert call("slurm", "rerun", broken_store).status == 1
+    play(sbatch="echo 7")
+    assert "Submitted 3 tasks" in call("slurm", "rerun", broken_store).stdout
 
 
 def test_a_rerun_that_keeps_going_says_what_it_left_out(

@@ -64,6 +64,13 @@ class VideoStatus:
         return self.state is State.RUNNING or (self.state is State.PENDING and self.job is not None)
 
     @property
+    def input_problems(self) -> tuple[Problem, ...]:
+        """The errors in its input that it failed with: the same input fails again."""
+        if self.state is not State.FAILED:
+            return ()
+        return tuple(problem for problem in self.problems if _is_of_input(problem))
+
+    @property
     def lacked_memory(self) -> bool:
         """Whether more memory would help."""
         return self.cause == OUT_OF_MEMORY
@@ -81,6 +88,11 @@ class VideoStatus:
             "log": str(self.log) if self.log else None,
             "problems": [problem.as_dict() for problem in self.problems],
         }
+
+
+def _is_of_input(problem: Problem) -> bool:
+    """Tell whether a problem is an error in what a file holds, whoever reads it and when."""
+    return problem.is_error and (problem.row is not None or problem.kind == "tracks-empty")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shlex
 import shutil
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tracks2zarr.cli import show
+from tracks2zarr.cli.slurm.reasons import fix_lines, reason_lines
 from tracks2zarr.cli.tables import UNLIMITED
 from tracks2zarr.common.files import make_folder, write_atomically
 from tracks2zarr.common.problems import comma_list
@@ -128,31 +129,7 @@ def _task(video: VideoStatus) -> str:
 
 def status_lines(status: StoreStatus) -> list[str]:
     """Return why videos are not done, how many there are of each state, and what to type next."""
-    return [*_reasons(status.videos), *_summary_lines(status)]
-
-
-def _reasons(videos: Iterable[VideoStatus]) -> Iterator[str]:
-    """Yield why videos are not done, and where that is seen; what many share is printed once."""
-    alike: dict[str, list[VideoStatus]] = defaultdict(list)
-    for video in videos:
-        if video.state not in {State.DONE, State.RUNNING} and not _only_waits(video):
-            alike["".join(_reason(video))].append(video)
-    for same in alike.values():
-        why, *where = _reason(same[0])
-        if why:
-            yield f"{comma_list([video.video for video in same], 3)}: {why}"
-            yield from where
-
-
-def _reason(video: VideoStatus) -> Iterator[str]:
-    """Yield why a video is not done, and where that is seen."""
-    yield video.why or ""
-    where = video.problems[0].where() if video.problems else ""
-    if where:
-        others = count_text(len(video.problems) - 1, "other problem")
-        yield f"  in:  {where}" + (f" (and {others})" if video.problems[1:] else "")
-    if video.log is not None:
-        yield f"  log: {video.log}"
+    return [*reason_lines(status.videos), *_summary_lines(status)]
 
 
 def _summary_lines(status: StoreStatus) -> list[str]:
@@ -176,15 +153,9 @@ def _counts(videos: Iterable[VideoStatus]) -> str:
     return ", ".join(f"{counts[state]} {state}" for state in _STATES_IN_ORDER if counts[state])
 
 
-def _only_waits(video: VideoStatus) -> bool:
-    """Tell whether a task waits in the queue, for no reason that needs attention."""
-    why = video.why or ""
-    needs_attention = "before:" in why or why.startswith("held")
-    return video.state is State.PENDING and video.job is not None and not needs_attention
-
-
 def _next_lines(status: StoreStatus) -> list[str]:
-    return [f"next:  tracks2zarr {_next(status)}"]
+    fix = [] if status.is_open else fix_lines(status.videos)
+    return [*fix, f"next:  tracks2zarr {_next(status)}"]
 
 
 def _next(status: StoreStatus) -> str:
@@ -273,7 +244,7 @@ def _fit_to_terminal(status: StoreStatus, console: Console) -> RenderableType:
     for count in range(min(len(videos), console.height), 0, -1):
         some, others = videos[:count], videos[count:]
         more = [f"... and {len(others)} more: {_counts(others)}"] if others else []
-        lines = [*more, *_reasons(some), *_summary_lines(status)]
+        lines = [*more, *reason_lines(some), *_summary_lines(status)]
         fitted = Group(_status_table(some), _folded(lines))
         if _height(fitted, console) < console.height:
             return fitted
