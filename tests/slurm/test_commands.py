@@ -15,6 +15,8 @@ from support.commands import call, files_below
 from tracks2zarr.cli.slurm import show
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.slurm import control
+from tracks2zarr.slurm.client import TaskState
+from tracks2zarr.slurm.pending_reasons import pending_text
 from tracks2zarr.slurm.status import status
 from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
 from tracks2zarr.store import store_mode
@@ -171,6 +173,30 @@ def test_one_cause_is_said_once_though_logs_and_numbers_differ() -> None:
         "7 videos: 7 failed",
         "Fix the 5 files, then rerun:",
     ]
+
+
+def test_what_many_tasks_wait_for_is_one_line() -> None:
+    def waiting(number: int, reason: str) -> VideoStatus:
+        return VideoStatus(
+            video=name_of(number),
+            index=number,
+            state=State.PENDING,
+            job="7",
+            why=pending_text(TaskState("PENDING", reason), None),
+            cause=reason,
+        )
+
+    videos = [waiting(number, "Resources") for number in range(200)]
+    lines = show.status_lines(StoreStatus(store=Path("/out.zarr"), videos=tuple(videos)))
+    assert lines == [
+        "200 pending: Resources (the cluster is busy; nothing to do)",
+        "200 videos: 200 pending",
+        "next:  tracks2zarr slurm wait /out.zarr",
+    ]
+    videos = [waiting(number, "PartitionTimeLimit") for number in range(2)]
+    lines = show.status_lines(StoreStatus(store=Path("/out.zarr"), videos=tuple(videos)))
+    assert lines[0].startswith("2 pending: PartitionTimeLimit (it requests more time than")
+    assert lines[-1] == "next:  tracks2zarr slurm cancel /out.zarr"
 
 
 def test_a_store_without_a_plan(inputs: Inputs, play: Callable[..., None], tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tracks2zarr.cli.slurm.options import SlurmMemory, SlurmTime
 from tracks2zarr.slurm.client import TaskState, _accounts
-from tracks2zarr.slurm.job_states import JobStates, cause_of, pending_text
+from tracks2zarr.slurm.job_states import JobStates, cause_of
+from tracks2zarr.slurm.pending_reasons import pending_text, stays_pending
 from tracks2zarr.slurm.queueing import JobOptions
 from tracks2zarr.slurm.script import _directive, _log_pattern, ranges, time_text
 from tracks2zarr.slurm.submission import Request
@@ -111,9 +112,61 @@ def test_accounts_that_lag_behind_the_queue() -> None:
 
 def test_what_a_task_waits_for() -> None:
     assert pending_text(TaskState("PENDING", "None"), None) == "queued"
-    assert pending_text(TaskState("PENDING", "Priority"), None) == "Priority"
+    assert pending_text(TaskState("PENDING", "Unheard"), None) == "Unheard"
     held = pending_text(TaskState("PENDING", "JobHeldUser"), "It was killed.")
-    assert held == "held: 'scontrol release' lets it go; before: It was killed."
+    release = "JobHeldUser (held by you; 'scontrol release JOB' lets it go)"
+    assert held == f"{release}; before: It was killed."
+
+
+@pytest.mark.parametrize(
+    ("reason", "meaning", "stays"),
+    [
+        ("Priority", "other jobs go first; nothing to do", False),
+        ("Resources", "the cluster is busy; nothing to do", False),
+        ("JobArrayTaskLimit", "as many tasks run as may", False),
+        ("BeginTime", "its time to begin has not come", False),
+        ("Dependency", "has not ended", False),
+        ("Cleaning", "cleaned up", False),
+        ("Licenses", "licences", False),
+        ("Reservation", "reservation", False),
+        ("ReqNodeNotAvail", "maintenance", False),
+        ("ReqNodeNotAvail, UnavailableNodes:node[1-3]", "maintenance", False),
+        ("ReqNodeNotAvail(Unavailable Nodes: node1)", "maintenance", False),
+        ("Nodes required for job are DOWN, DRAINED or reserved for jobs", "drained", False),
+        ("PartitionDown", "takes no jobs", False),
+        ("QOSMaxCpuPerUserLimit", "as much as your QOS allows", False),
+        ("QOSMaxJobsPerUserLimit", "as much as your QOS allows", False),
+        ("QOSGrpCpuLimit", "jobs of your QOS", False),
+        ("AssocGrpCpuLimit", "jobs of your account", False),
+        ("AssocGrpMemLimit", "jobs of your account", False),
+        ("AssocMaxJobsLimit", "as many jobs as your account allows", False),
+        ("AssocGrpCPURunMinutesLimit", "running jobs", False),
+        ("JobHeldUser", "'scontrol release JOB'", False),
+        ("PartitionTimeLimit", "shorter --time", True),
+        ("AssocMaxWallDurationPerJobLimit", "shorter --time", True),
+        ("QOSMaxWallDurationPerJobLimit", "shorter --time", True),
+        ("QOSMaxMemoryPerJob", "smaller --mem", True),
+        ("AssocMaxMemPerJob", "smaller --mem", True),
+        ("MaxMemPerLimit", "smaller --mem", True),
+        ("AssocMaxCpuPerJobLimit", "fewer --cpus", True),
+        ("PartitionNodeLimit", "another --partition", True),
+        ("AssocGrpCPUMinutesLimit", "budget", True),
+        ("QOSGrpBillingMinutes", "budget", True),
+        ("BadConstraints", "correct --sbatch=--constraint", True),
+        ("DependencyNeverSatisfied", "'slurm rerun'", True),
+        ("JobHeldAdmin", "ask the cluster's administrators", True),
+        ("launch failed requeued held", "could not be started", True),
+        ("launch_failed_requeued_held", "could not be started", True),
+        ("InvalidQOS", "may not be used", True),
+        ("InvalidAccount", "may not be used", True),
+    ],
+)
+def test_what_the_reasons_of_slurm_mean(reason: str, meaning: str, stays: bool) -> None:
+    text = pending_text(TaskState("PENDING", reason), None)
+    assert text.startswith(f"{reason} (")
+    assert meaning in text
+    assert text.endswith(")")
+    assert stays_pending(reason) is stays
 
 
 def test_options_of_a_rerun_are_added_to_older_ones() -> None:

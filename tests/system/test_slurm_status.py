@@ -75,6 +75,34 @@ def test_without_accounting(
     assert temporary(store) == []
 
 
+def test_what_pending_tasks_wait_for(commands: Commands, tmp_path: Path) -> None:
+    """A busy node, a hold, and more time than the partition gives: one line each."""
+    inputs, store = experiment(3).write(tmp_path / "input"), tmp_path / "out.zarr"
+    without_report(store)
+    go, prelude = tmp_path / "go", tmp_path / "prelude.sh"
+    waits = f"[ -n \"$SLURM_ARRAY_TASK_ID\" ] && [ ! -e '{go}' ]"
+    prelude.write_text(f"while {waits}; do sleep 0.02; done\n")
+    commands.run("submit", *inputs, store, "--cpus", "20", "--prelude", prelude)
+    job = job_of(store)
+
+    def waits_for(line: str) -> bool:
+        said = commands.run("status", store, status=1).stdout
+        return f"\n2 pending: {line}" in said and "3 videos: 1 running, 2 pending\n" in said
+
+    until(lambda: waits_for("Resources (the cluster is busy; nothing to do)\n"), pause=0.5)
+    commands.slurm("scontrol", "uhold", job)
+    until(lambda: waits_for("JobHeldUser (held by you; 'scontrol release JOB'"), pause=0.5)
+    commands.slurm("scontrol", "release", job)
+    partition = ("scontrol", "update", "PartitionName=main")
+    commands.slurm(*partition, "MaxTime=1")
+    try:
+        until(lambda: waits_for("PartitionTimeLimit (it requests more time than"), pause=0.5)
+    finally:
+        commands.slurm(*partition, "MaxTime=INFINITE")
+    go.touch()
+    commands.wait(store)
+
+
 def test_more_videos_than_an_array_may_have(
     commands: Commands, slurm_without_accounting: Cluster, tmp_path: Path
 ) -> None:

@@ -21,13 +21,6 @@ STATE_TEXTS = {
     "PREEMPTED": "It had to make room for another job.",
     TIMEOUT: "It ran into its time limit.",
 }
-#: What SLURM's reasons for pending tasks mean, for people.
-_REASON_TEXTS = {
-    "JobHeldUser": "held: 'scontrol release' lets it go",
-    "JobArrayTaskLimit": "as many tasks run as may",
-    "BeginTime": "its time to begin has not come",
-    "None": "",
-}
 #: The exit codes of tasks that SIGKILL ended, as the accounting has them.
 KILL_EXIT_CODES = {"exit 0:9", "exit 9:0", "exit 137:0"}
 #: A task that was killed with this share of its memory in use was most likely killed for it.
@@ -131,10 +124,3 @@ def cause_of(ended: TaskState, requested_memory: int | None) -> str:
     limit, peak = requested_memory, ended.peak_memory
     near = limit and peak and peak >= _MEMORY_LIMIT_SHARE * limit
     return OUT_OF_MEMORY if killed and near else ended.state
-
-
-def pending_text(pending: TaskState, earlier: str | None) -> str:
-    """Return what a task waits for, and what went wrong with an earlier attempt."""
-    reason = _REASON_TEXTS.get(pending.reason, pending.reason)
-    before = f"before: {earlier}" if earlier else None
-    return "; ".join(filter(None, [reason, before])) or "queued"

@@ -14,8 +14,8 @@ from tracks2zarr.slurm.job_states import (
     OUT_OF_MEMORY,
     STATE_TEXTS,
     cause_of,
-    pending_text,
 )
+from tracks2zarr.slurm.pending_reasons import pending_text
 from tracks2zarr.slurm.status_values import VideoStatus
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.task_record import AttemptRecord, End
@@ -59,6 +59,7 @@ def queue_has_task(evidence: Evidence) -> VideoStatus | None:
         node=found.node or None,
         attempt=last.number if last else 0,
         why=None if found.is_running else pending_text(found, last.why if last else None),
+        cause=found.reason if found.is_pending and found.reason not in {"", "None"} else None,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.slurm.client import TaskState
 from tracks2zarr.slurm.job_states import OUT_OF_MEMORY, TIMEOUT
+from tracks2zarr.slurm.pending_reasons import stays_pending
 from tracks2zarr.store.video_state import State
 
 
@@ -37,7 +38,7 @@ class VideoStatus:
     why
         What went wrong, or what it waits for, in one line.
     cause
-        SLURM's word for how it ended, where it was SLURM that ended it.
+        SLURM's word for how it ended, where it was SLURM that ended it, or for why it waits.
     log
         The log with its errors.
     problems
@@ -62,6 +63,11 @@ class VideoStatus:
     def is_open(self) -> bool:
         """Whether a task is at work on it, or will be."""
         return self.state is State.RUNNING or (self.state is State.PENDING and self.job is not None)
+
+    @property
+    def stays_pending(self) -> bool:
+        """Whether its task waits until somebody acts."""
+        return self.state is State.PENDING and stays_pending(self.cause or "")
 
     @property
     def input_problems(self) -> tuple[Problem, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ _VIDEOS_NAMED, _PLACES_NAMED = 3, 10
 _DETAIL = re.compile(r" \([^()]*\)(?=\.$)")
 
 
-def reason_lines(videos: Iterable[VideoStatus]) -> Iterator[str]:
+def reason_lines(videos: Sequence[VideoStatus]) -> Iterator[str]:
     """Yield why videos are not done, and where that is seen."""
     alike: dict[str, list[VideoStatus]] = defaultdict(list)
     for video in videos:
@@ -28,6 +28,8 @@ def reason_lines(videos: Iterable[VideoStatus]) -> Iterator[str]:
             alike[_DETAIL.sub("", video.why)].append(video)
     for shared, same in alike.items():
         yield from _lines_of_cause(shared, same)
+    waiting = Counter(video.why for video in videos if _only_waits(video))
+    yield from (f"{count:,} {State.PENDING}: {why}" for why, count in waiting.items())
 
 
 def fix_lines(videos: Iterable[VideoStatus]) -> Iterator[str]:
@@ -58,7 +60,6 @@ def _place(video: VideoStatus) -> str:
 
 
 def _only_waits(video: VideoStatus) -> bool:
-    """Tell whether a task waits in the queue, for no reason that needs attention."""
-    why = video.why or ""
-    needs_attention = "before:" in why or why.startswith("held")
-    return video.state is State.PENDING and video.job is not None and not needs_attention
+    """Tell whether a task waits in the queue, and nothing went wrong with an earlier attempt."""
+    waits = video.state is State.PENDING and video.job is not None
+    return waits and "before:" not in (video.why or "")

@@ -166,7 +166,10 @@ def _next(status: StoreStatus) -> str:
         command = "slurm submit" if here else "create"
         return f"{command} TRACKS_DIR METADATA_CSV {name} --store-mode a"
     if status.is_open:
-        return f"slurm wait {name}"
+        waits_in_vain = any(video.stays_pending for video in status.videos) and all(
+            video.stays_pending for video in status.videos if video.is_open
+        )
+        return f"slurm {'cancel' if waits_in_vain else 'wait'} {name}"
     if status.ok:
         return f"verify {name}"
     if status.counts.get(State.UNKNOWN):
