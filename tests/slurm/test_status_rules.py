@@ -164,6 +164,29 @@ CASES = [
     ),
     Case(
         rules.slurm_ended_attempt,
+        {
+            "record": record(),
+            "job_states": queue("OUT_OF_MEMORY", peak_memory=61 * 2**20),
+            "requested_memory": 64 * 2**20,
+        },
+        State.FAILED,
+        {
+            "why": "It needed more memory than the 64 MiB that it requested (it had used 61 MiB"
+            " when it was killed)."
+        },
+    ),
+    Case(
+        rules.slurm_ended_attempt,
+        {
+            "record": record(),
+            "job_states": queue("TIMEOUT", elapsed="00:11:25"),
+            "requested_minutes": 11,
+        },
+        State.FAILED,
+        {"why": "It ran into its time limit of 11 minutes.", "cause": "TIMEOUT"},
+    ),
+    Case(
+        rules.slurm_ended_attempt,
         {"record": record(end=End.STOPPED, why="A signal."), "job_states": queue("CANCELLED")},
         State.CANCELLED,
         {"why": "It was cancelled.", "cause": "CANCELLED"},

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tracks2zarr.cli.slurm.options import SlurmMemory, SlurmTime
 from tracks2zarr.slurm.client import TaskState, _accounts
-from tracks2zarr.slurm.job_states import JobStates, cause_of
+from tracks2zarr.slurm.job_states import JobStates, cause_of, memory_text, time_limit_text
 from tracks2zarr.slurm.pending_reasons import pending_text, stays_pending
 from tracks2zarr.slurm.queueing import JobOptions
 from tracks2zarr.slurm.script import _directive, _log_pattern, ranges, time_text
@@ -167,6 +167,22 @@ def test_what_the_reasons_of_slurm_mean(reason: str, meaning: str, stays: bool) 
     assert meaning in text
     assert text.endswith(")")
     assert stays_pending(reason) is stays
+
+
+def test_limits_are_named_where_they_are_known() -> None:
+    mib = 2**20
+    assert memory_text(None, None) == "It needed more memory than it requested."
+    assert memory_text(64 * mib, None) == "It needed more memory than the 64 MiB that it requested."
+    used = "It needed more memory than it requested (it had used 61 MiB when it was killed)."
+    assert memory_text(None, 61 * mib) == used
+    unnamed = "It ran into its time limit."
+    assert time_limit_text(None, "11:20") == unnamed
+    assert time_limit_text(11, "") == unnamed
+    assert time_limit_text(60, "00:11:20") == unnamed, "it was shortened"
+    assert time_limit_text(11, "01:00:20") == unnamed, "it was prolonged"
+    assert time_limit_text(1, "1:20") == "It ran into its time limit of 1 minute."
+    assert time_limit_text(11, "11:20") == "It ran into its time limit of 11 minutes."
+    assert time_limit_text(1563, "1-02:03:29") == "It ran into its time limit of 26 h 3 min."
 
 
 def test_options_of_a_rerun_are_added_to_older_ones() -> None:

@@ -13,7 +13,10 @@ from tracks2zarr.slurm.job_states import (
     KILL_EXIT_CODES,
     OUT_OF_MEMORY,
     STATE_TEXTS,
+    TIMEOUT,
     cause_of,
+    memory_text,
+    time_limit_text,
 )
 from tracks2zarr.slurm.pending_reasons import pending_text
 from tracks2zarr.slurm.status_values import VideoStatus
@@ -113,8 +116,8 @@ def slurm_ended_attempt(evidence: Evidence) -> VideoStatus | None:
     if last is None or ended is None:
         return None
     cause = cause_of(ended, evidence.requested_memory)
-    why = STATE_TEXTS.get(cause) or last.why or _end_text(ended)
     peak = last.peak_memory or ended.peak_memory
+    why = _cause_text(evidence, cause, ended, peak) or last.why or _end_text(ended)
     return _status(evidence, _state_after(cause), last, why=why, cause=cause, peak_memory=peak)
 
 
@@ -267,6 +270,15 @@ def _status(
             "attempt": recorded.number,
         } | fields
     return VideoStatus(video=evidence.video, index=evidence.index, state=state, **fields)
+
+
+def _cause_text(evidence: Evidence, cause: str, ended: TaskState, peak: int | None) -> str | None:
+    """Return what SLURM's word for an end means, with the numbers that are known."""
+    if cause == OUT_OF_MEMORY:
+        return memory_text(evidence.requested_memory, peak)
+    if cause == TIMEOUT:
+        return time_limit_text(evidence.requested_minutes, ended.elapsed)
+    return STATE_TEXTS.get(cause)
 
 
 def _end_text(ended: TaskState) -> str:
