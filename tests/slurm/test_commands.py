@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import re
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -262,6 +264,76 @@ def on_screen(known: StoreStatus, height: int = 24) -> list[str]:
         lines = console.render_lines(show._fit_to_terminal(known, console), pad=False)
     assert len(lines) < height
     return ["".join(segment.text for segment in line).rstrip() for line in lines]
+
+
+def printed(known: StoreStatus, *states: State, **options: bool) -> list[str]:
+    """Return the lines of a status on stdout."""
+    with redirect_stdout(io.StringIO()) as stdout:
+        show.print_status(known, states, **options)
+    return stdout.getvalue().splitlines()
+
+
+def test_a_status_of_many_videos_is_a_summary() -> None:
+    seen = printed(standing(500, failed=30, cancelled=5, pending=65))
+    rows = [line.split()[1] for line in seen if re.match("Video[0-9]+ ", line)]
+    assert rows == ["failed"] * 20
+    assert seen[21:-1] == [
+        "... and 15 more: see --failed",
+        f"{name_of(400)}, {name_of(401)}, {name_of(402)} and 27 more: A row is broken.",
+        f"  in:  {LONG_PATH}, row 7",
+        "500 videos: 400 done, 65 pending, 30 failed, 5 cancelled",
+        "Fix the file, then rerun:",
+    ]
+    assert printed(standing(500))[:-1] == ["500 videos: 500 done"]
+    assert len(printed(standing(50))) == 1 + 50 + 2
+
+
+def test_which_videos_a_status_shows() -> None:
+    known = standing(500, failed=30, cancelled=5, pending=65)
+
+    def count(*states: State, **options: bool) -> int:
+        rows = re.compile("Video[0-9]+ ").match
+        return len([line for line in printed(known, *states, **options) if rows(line)])
+
+    assert count(shows_all=True) == 500
+    assert count(*show.FAILED_STATES) == 35
+    assert count(State.CANCELLED) == 5
+    assert len(known.as_dict([State.PENDING])["videos"]) == 65
+    assert len(known.as_dict()["videos"]) == 500
+
+
+def test_options_choose_what_a_status_shows(broken_store: Path) -> None:
+    for options, numbers in (
+        ([], [0, 1, 2]),
+        (["--all"], [0, 1, 2]),
+        (["--failed"], [1]),
+        (["--state", "pending"], [0, 2]),
+        (["--state", "pending", "--failed"], [0, 1, 2]),
+        (["--state", "done"], []),
+    ):
+        said = call("slurm", "status", broken_store, *options).stdout
+        assert re.findall("^(Video[0-9]+) ", said, re.MULTILINE) == [name_of(n) for n in numbers]
+        assert "3 videos: 2 pending, 1 failed" in said
+        document = json.loads(call("slurm", "status", broken_store, "--json", *options).stdout)
+        assert [video["video"] for video in document["videos"]] == [name_of(n) for n in numbers]
+    assert call("slurm", "status", broken_store, "--all", "--failed").status == 2
+
+
+def test_a_job_in_place_of_the_store(
+    broken_store: Path, play: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where SLURM has forgotten it, the stores of this folder are searched."""
+    assert call("slurm", "rerun", broken_store, "--anyway").status == 0
+    play(scontrol="echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+    monkeypatch.chdir(tmp_path)
+    assert f"slurm rerun {broken_store}\n" in call("slurm", "status", "7").stdout
+    assert f"slurm rerun {broken_store}\n" in call("slurm", "status", "7_1").stdout
+    ended = call("slurm", "status", "8")
+    assert (ended.status, ended.stdout) == (1, "")
+    assert "job 8, which SLURM does not know any more" in ended.stderr
+    assert "Pass the folder of the store" in ended.stderr
+    (tmp_path / "7").mkdir()
+    assert "There is no Zarr store." in call("slurm", "status", "7").stderr
 
 
 def test_what_is_watched_fits_the_terminal() -> None:

@@ -23,6 +23,8 @@ from support.slurm_cluster import Cluster
 from support.tree import snapshot
 from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.status import status
+from tracks2zarr.slurm.submission import read_submissions
+from tracks2zarr.store.store import Store
 
 pytestmark = [
     pytest.mark.system,
@@ -77,7 +79,8 @@ def test_without_accounting(
 
 def test_what_pending_tasks_wait_for(commands: Commands, tmp_path: Path) -> None:
     """A busy node, a hold, and more time than the partition gives: one line each."""
-    inputs, store = experiment(3).write(tmp_path / "input"), tmp_path / "out.zarr"
+    inputs, store = experiment(3).write(tmp_path / "input"), tmp_path / "my results/100%.zarr"
+    store.parent.mkdir()
     without_report(store)
     go, prelude = tmp_path / "go", tmp_path / "prelude.sh"
     waits = f"[ -n \"$SLURM_ARRAY_TASK_ID\" ] && [ ! -e '{go}' ]"
@@ -90,6 +93,12 @@ def test_what_pending_tasks_wait_for(commands: Commands, tmp_path: Path) -> None
         return f"\n2 pending: {line}" in said and "3 videos: 1 running, 2 pending\n" in said
 
     until(lambda: waits_for("Resources (the cluster is busy; nothing to do)\n"), pause=0.5)
+    (submission,) = read_submissions(Store.at(store))
+    for given in (job, f"{job}_1", str(submission.last_job)):
+        assert (
+            f"next:  tracks2zarr slurm wait '{store}'"
+            in commands.run("status", given, status=1).stdout
+        )
     commands.slurm("scontrol", "uhold", job)
     until(lambda: waits_for("JobHeldUser (held by you; 'scontrol release JOB'"), pause=0.5)
     commands.slurm("scontrol", "release", job)
@@ -99,6 +108,12 @@ def test_what_pending_tasks_wait_for(commands: Commands, tmp_path: Path) -> None
         until(lambda: waits_for("PartitionTimeLimit (it requests more time than"), pause=0.5)
     finally:
         commands.slurm(*partition, "MaxTime=INFINITE")
+    other = commands.slurm("sbatch", "--parsable", "--wrap", "true", "--output", "/dev/null")
+    refused = commands.run("status", other, status=1).stderr
+    assert f"job {other}, which is not one of tracks2zarr" in refused
+    refused = commands.run("status", "987654321", status=1).stderr
+    assert "job 987654321, which SLURM does not know any more" in refused
+    assert "Pass the folder of the store" in refused
     go.touch()
     commands.wait(store)
 

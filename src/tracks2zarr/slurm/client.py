@@ -169,6 +169,22 @@ class Slurm:
             raise UnansweredError(_message_of(done))
         return _accounts(done.stdout.splitlines())
 
+    def details(self, job: str) -> Mapping[str, str]:
+        """Return what SLURM has in its memory of a job, by name; empty for one it does not know.
+
+        Raises
+        ------
+        UnansweredError
+            If SLURM cannot be asked.
+        """
+        done = self._run(["scontrol", "show", "job", job])
+        if done.returncode and _NO_SUCH_JOB not in done.stderr:
+            raise UnansweredError(_message_of(done))
+        first, *_ = done.stdout.split("\n\n")  # an array job has a record for each task
+        ids = dict(re.findall(r"\b(JobId|ArrayJobId)=([0-9]+)", first))
+        # paths may have blanks in them, and stand on lines of their own
+        return ids | dict(re.findall(r"^ *(StdOut|WorkDir)=(.*)$", first, re.MULTILINE))
+
     def submit(self, script: str, *options: str) -> str:
         """Submit a script, and return the job's id.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,13 +159,17 @@ class StoreStatus:
         """Whether SLURM did not answer, and may answer later."""
         return self.unanswered is not None and not self.is_absent
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the document of ``slurm status --json``."""
+    def of_states(self, states: Collection[State]) -> tuple[VideoStatus, ...]:
+        """Return the videos of some states; all videos where none is named."""
+        return tuple(video for video in self.videos if not states or video.state in states)
+
+    def as_dict(self, states: Collection[State] = ()) -> dict[str, Any]:
+        """Return the document of ``slurm status --json``, with the videos of some states."""
         return {
             "store": str(self.store),
             "ok": self.ok,
             "listed": self.is_listed,
             "last_job": self.finalising_job.state if self.finalising_job else None,
             "unanswered": self.unanswered,
-            "videos": [video.as_dict() for video in self.videos],
+            "videos": [video.as_dict() for video in self.of_states(states)],
         }

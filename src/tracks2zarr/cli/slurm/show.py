@@ -6,7 +6,7 @@ import io
 import shlex
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +37,10 @@ _STATES_IN_ORDER = (
     State.MISSING,
     State.UNKNOWN,
 )
+#: The states of videos that need attention.
+FAILED_STATES = (State.FAILED, State.CANCELLED, State.MISSING, State.UNKNOWN)
+#: A store with more videos than this is summed up: a row for some of those that failed.
+_MOST_ROWS, _MOST_FAILED_ROWS = 50, 20
 #: The order in which people want to see them.
 _STATES_BY_URGENCY = (
     State.FAILED,
@@ -99,11 +103,29 @@ def print_interrupted(store: Path) -> int:
     return interrupted_status()
 
 
-def print_status(status: StoreStatus) -> None:
-    """Print a row a video, what went wrong, counts, and what to type next."""
-    if status.videos:
-        show.stdout().print(_status_table(status.videos))
-    for line in status_lines(status):
+def print_status(
+    status: StoreStatus, states: Collection[State] = (), *, shows_all: bool = False
+) -> None:
+    """Print a row per video, what went wrong, counts, and what to type next.
+
+    Parameters
+    ----------
+    status
+        The status of a store.
+    states
+        The states whose videos are shown; all by default.
+    shows_all
+        Whether to show a row for each video of a large store, too, not only for some that failed.
+    """
+    shown, hidden = status.of_states(states), 0
+    if not (states or shows_all) and len(shown) > _MOST_ROWS:
+        failed = status.of_states(FAILED_STATES)
+        shown, hidden = failed[:_MOST_FAILED_ROWS], len(failed[_MOST_FAILED_ROWS:])
+    if shown:
+        show.stdout().print(_status_table(shown))
+    more = [f"... and {hidden:,} more: see --failed"] if hidden else []
+    lines = [*reason_lines(status.of_states(states)), *_summary_lines(status)]
+    for line in [*more, *lines]:
         show.stdout().print(line, markup=False, soft_wrap=True)
 
 
@@ -240,9 +262,10 @@ def live_status() -> Iterator[Callable[[StoreStatus], None]]:
 
 def _fit_to_terminal(status: StoreStatus, console: Console) -> RenderableType:
     """Return as much of a status as a terminal shows at once, what matters most first."""
-    whole = Group(_status_table(status.videos), _folded(status_lines(status)))
-    if _height(whole, console) < console.height:
-        return whole
+    if len(status.videos) < console.height:
+        whole = Group(_status_table(status.videos), _folded(status_lines(status)))
+        if _height(whole, console) < console.height:
+            return whole
     videos = sorted(status.videos, key=lambda video: _STATES_BY_URGENCY.index(video.state))
     for count in range(min(len(videos), console.height), 0, -1):
         some, others = videos[:count], videos[count:]
