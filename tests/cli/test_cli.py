@@ -22,7 +22,7 @@ from tracks2zarr.cli import app, guide
 TRACKS, METADATA = SAMPLE / "tracks", SAMPLE / "loop-frames-ffmpeg.csv"
 VIDEOS = ["04.09.2023-01-Right", "06.09.2023-02-Left"]
 COMMANDS = ["plan", "create", "verify", "info", "report", "plot", "finalise"]
-STATES = {"done", "failed", "running", "pending", "missing", "unknown"}
+STATES = {"done", "failed", "running", "pending", "cancelled", "missing", "unknown"}
 
 _PLAN = ["--pattern", "--frames", "--frame-regexp", "--require-all"]
 OPTIONS = {

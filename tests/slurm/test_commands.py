@@ -1,8 +1,11 @@
 """What a person sees of array jobs; the programs of SLURM are played by scripts."""
 
+import io
 import json
 import os
+import re
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,8 @@ from support.commands import call, files_below
 from tracks2zarr.cli.slurm import show
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.slurm import control
+from tracks2zarr.slurm.client import TaskState
+from tracks2zarr.slurm.pending_reasons import pending_text
 from tracks2zarr.slurm.status import status
 from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
 from tracks2zarr.store import store_mode
@@ -144,6 +149,58 @@ def test_what_many_videos_share_is_said_once(inputs: Inputs, tmp_path: Path) -> 
     assert ended.stdout.count("Not submitted.") == 1
 
 
+def test_one_cause_is_said_once_though_logs_and_numbers_differ() -> None:
+    def failed(number: int, why: str, log: str, *problems: Problem) -> VideoStatus:
+        return VideoStatus(
+            video=name_of(number),
+            index=number,
+            state=State.FAILED,
+            why=why,
+            log=Path(log),
+            problems=problems,
+        )
+
+    def row(number: int) -> Problem:
+        return Problem(kind="row-fields", what="A row is broken.", file=f"/{number}.csv", row=7)
+
+    broken = [failed(n, "A row is broken.", f"/logs/{n}.err", row(n)) for n in range(5)]
+    killed = [failed(n, f"It was killed ({n} MiB).", f"/logs/{n}.err") for n in (5, 6)]
+    lines = show.status_lines(StoreStatus(store=Path("/out.zarr"), videos=(*broken, *killed)))
+    assert lines[:-1] == [
+        f"{name_of(0)}, {name_of(1)}, {name_of(2)} and 2 more: A row is broken.",
+        *(f"  in:  /{number}.csv, row 7" for number in range(5)),
+        "  log: /logs/0.err (and 4 others beside it)",
+        f"{name_of(5)}, {name_of(6)}: It was killed.",
+        "  log: /logs/5.err (and 1 other beside it)",
+        "7 videos: 7 failed",
+        "Fix the 5 files, then rerun:",
+    ]
+
+
+def test_what_many_tasks_wait_for_is_one_line() -> None:
+    def waiting(number: int, reason: str) -> VideoStatus:
+        return VideoStatus(
+            video=name_of(number),
+            index=number,
+            state=State.PENDING,
+            job="7",
+            why=pending_text(TaskState("PENDING", reason), None),
+            cause=reason,
+        )
+
+    videos = [waiting(number, "Resources") for number in range(200)]
+    lines = show.status_lines(StoreStatus(store=Path("/out.zarr"), videos=tuple(videos)))
+    assert lines == [
+        "200 pending: Resources (the cluster is busy; nothing to do)",
+        "200 videos: 200 pending",
+        "next:  tracks2zarr slurm wait /out.zarr",
+    ]
+    videos = [waiting(number, "PartitionTimeLimit") for number in range(2)]
+    lines = show.status_lines(StoreStatus(store=Path("/out.zarr"), videos=tuple(videos)))
+    assert lines[0].startswith("2 pending: PartitionTimeLimit (it requests more time than")
+    assert lines[-1] == "next:  tracks2zarr slurm cancel /out.zarr"
+
+
 def test_a_store_without_a_plan(inputs: Inputs, play: Callable[..., None], tmp_path: Path) -> None:
     store = tmp_path / "out.zarr"
     assert tz.create(tz.plan(*inputs), store, workers=1).ok
@@ -209,6 +266,76 @@ def on_screen(known: StoreStatus, height: int = 24) -> list[str]:
     return ["".join(segment.text for segment in line).rstrip() for line in lines]
 
 
+def printed(known: StoreStatus, *states: State, **options: bool) -> list[str]:
+    """Return the lines of a status on stdout."""
+    with redirect_stdout(io.StringIO()) as stdout:
+        show.print_status(known, states, **options)
+    return stdout.getvalue().splitlines()
+
+
+def test_a_status_of_many_videos_is_a_summary() -> None:
+    seen = printed(standing(500, failed=30, cancelled=5, pending=65))
+    rows = [line.split()[1] for line in seen if re.match("Video[0-9]+ ", line)]
+    assert rows == ["failed"] * 20
+    assert seen[21:-1] == [
+        "... and 15 more: see --failed",
+        f"{name_of(400)}, {name_of(401)}, {name_of(402)} and 27 more: A row is broken.",
+        f"  in:  {LONG_PATH}, row 7",
+        "500 videos: 400 done, 65 pending, 30 failed, 5 cancelled",
+        "Fix the file, then rerun:",
+    ]
+    assert printed(standing(500))[:-1] == ["500 videos: 500 done"]
+    assert len(printed(standing(50))) == 1 + 50 + 2
+
+
+def test_which_videos_a_status_shows() -> None:
+    known = standing(500, failed=30, cancelled=5, pending=65)
+
+    def count(*states: State, **options: bool) -> int:
+        rows = re.compile("Video[0-9]+ ").match
+        return len([line for line in printed(known, *states, **options) if rows(line)])
+
+    assert count(shows_all=True) == 500
+    assert count(*show.FAILED_STATES) == 35
+    assert count(State.CANCELLED) == 5
+    assert len(known.as_dict([State.PENDING])["videos"]) == 65
+    assert len(known.as_dict()["videos"]) == 500
+
+
+def test_options_choose_what_a_status_shows(broken_store: Path) -> None:
+    for options, numbers in (
+        ([], [0, 1, 2]),
+        (["--all"], [0, 1, 2]),
+        (["--failed"], [1]),
+        (["--state", "pending"], [0, 2]),
+        (["--state", "pending", "--failed"], [0, 1, 2]),
+        (["--state", "done"], []),
+    ):
+        said = call("slurm", "status", broken_store, *options).stdout
+        assert re.findall("^(Video[0-9]+) ", said, re.MULTILINE) == [name_of(n) for n in numbers]
+        assert "3 videos: 2 pending, 1 failed" in said
+        document = json.loads(call("slurm", "status", broken_store, "--json", *options).stdout)
+        assert [video["video"] for video in document["videos"]] == [name_of(n) for n in numbers]
+    assert call("slurm", "status", broken_store, "--all", "--failed").status == 2
+
+
+def test_a_job_in_place_of_the_store(
+    broken_store: Path, play: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where SLURM has forgotten it, the stores of this folder are searched."""
+    assert call("slurm", "rerun", broken_store, "--anyway").status == 0
+    play(scontrol="echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1")
+    monkeypatch.chdir(tmp_path)
+    assert f"slurm rerun {broken_store}\n" in call("slurm", "status", "7").stdout
+    assert f"slurm rerun {broken_store}\n" in call("slurm", "status", "7_1").stdout
+    ended = call("slurm", "status", "8")
+    assert (ended.status, ended.stdout) == (1, "")
+    assert "job 8, which SLURM does not know any more" in ended.stderr
+    assert "Pass the folder of the store" in ended.stderr
+    (tmp_path / "7").mkdir()
+    assert "There is no Zarr store." in call("slurm", "status", "7").stderr
+
+
 def test_what_is_watched_fits_the_terminal() -> None:
     seen = on_screen(standing(40, failed=2, running=3, pending=5))
     states = [line.split()[1] for line in seen if line.startswith("Video") and ":" not in line]
@@ -228,7 +355,8 @@ def test_what_fits_is_watched_in_the_order_of_the_plan() -> None:
 
 
 def test_the_smallest_terminals_show_the_counts() -> None:
-    assert on_screen(standing(40, failed=20), height=3)[0] == "40 videos: 20 done, 20 failed"
+    seen = on_screen(standing(40, failed=20, running=5), height=3)
+    assert seen[0] == "40 videos: 15 done, 5 running, 20 failed"
 
 
 # Waiting, cancelling, submitting again.
@@ -271,6 +399,85 @@ def test_cancelling_says_what_was_cancelled(
     assert first == "Cancelled 3 tasks (job 1) and the finalising job"
     first, *_ = call("slurm", "cancel", store).stdout.splitlines()
     assert first == "Nothing runs or waits."
+
+
+@pytest.fixture
+def broken_store(inputs: Inputs, play: Callable[..., None], tmp_path: Path) -> Path:
+    """Return a store in which one video failed because of its input, and two were not tried."""
+    half_a_row(inputs, 1)
+    store = tmp_path / "out.zarr"
+    assert call("plan", *inputs, "--into", store).status == 0
+    assert call("slurm", "task", store, 1).status == 1
+    play(sbatch="echo 7", scontrol="", squeue="", scancel="")
+    return store
+
+
+def test_a_rerun_leaves_out_what_would_fail_again(broken_store: Path, inputs: Inputs) -> None:
+    said = call("slurm", "status", broken_store).stdout.splitlines()
+    assert said[-2:] == [
+        "Fix the file, then rerun:",
+        f"next:  tracks2zarr slurm rerun {broken_store}",
+    ]
+    ended = call("slurm", "rerun", broken_store)
+    assert ended.status == 1
+    assert "Submitted 2 tasks" in ended.stdout
+    assert f"{name_of(1)}-Loop00_tracks.csv, row " in ended.stderr
+    assert "A video failed because of its input, which has not changed since." in ended.stderr
+    assert "pass --anyway" in ended.stderr
+
+
+@pytest.mark.parametrize("change", ["file", "metadata", "--anyway"])
+def test_a_rerun_of_nothing_but_what_would_fail_again(
+    change: str, broken_store: Path, inputs: Inputs, play: Callable[..., None], tmp_path: Path
+) -> None:
+    for number in (0, 2):
+        assert call("slurm", "task", broken_store, number).status == 0
+    plan = (broken_store / ".tracks2zarr/plan.json").read_bytes()
+    play(sbatch=f"> {tmp_path}/called; echo 7")
+    ended = call("slurm", "rerun", broken_store)
+    assert (ended.status, ended.stdout) == (1, "")
+    assert not (tmp_path / "called").exists()
+    assert (broken_store / ".tracks2zarr/plan.json").read_bytes() == plan
+    options = []
+    if change == "file":
+        file = inputs[0] / f"{name_of(1)}-Loop00_tracks.csv"
+        file.write_bytes(file.read_bytes().removesuffix(b"half a row,"))
+    elif change == "metadata":
+        text = inputs[1].read_text()
+        inputs[1].write_text(text.replace(",1,20,9,triggered", ",1,20,8,triggered"))
+    else:
+        options = [change]
+    play(sbatch="echo 7")
+    ended = call("slurm", "rerun", broken_store, *options)
+    assert ended.status == 0
+    assert "Submitted 1 task (job 7)" in ended.stdout
+
+
+@pytest.mark.parametrize(("answer", "n_tasks"), [("y", 3), ("n", 2)])
+def test_a_rerun_asks_on_a_terminal(
+    answer: str, n_tasks: int, broken_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal(f"{answer}\n"))
+    ended = call("slurm", "rerun", broken_store)
+    assert f"{name_of(1)} failed because of the input, which has not changed" in ended.stderr
+    assert f"Submitted {n_tasks} tasks" in ended.stdout
+    assert ended.status == (0 if answer == "y" else 1)
+
+
+def test_a_file_mended_before_a_refused_rerun_counts_as_changed(
+    broken_store: Path, inputs: Inputs, play: Callable[..., None]
+) -> None:
+    """The store's plan has the mended file by then."""
+    file = inputs[0] / f"{name_of(1)}-Loop00_tracks.csv"
+    file.write_bytes(file.read_bytes().removesuffix(b"half a row,"))
+    play(sbatch="exit 1")
+    assert call("slurm", "rerun", broken_store).status == 1
+    play(sbatch="echo 7")
+    assert "Submitted 3 tasks" in call("slurm", "rerun", broken_store).stdout
 
 
 def test_a_rerun_that_keeps_going_says_what_it_left_out(

@@ -77,7 +77,13 @@ CASES = [
         rules.queue_has_task,
         {"record": record(end=End.LOST, why="It was killed."), "job_states": queue("PENDING")},
         State.PENDING,
-        {"why": "before: It was killed.", "attempt": 3},
+        {"why": "before: It was killed.", "attempt": 3, "cause": None},
+    ),
+    Case(
+        rules.queue_has_task,
+        {"submitted_tasks": (TASK,), "job_states": queue("PENDING", "Resources")},
+        State.PENDING,
+        {"why": "Resources (the cluster is busy; nothing to do)", "cause": "Resources"},
     ),
     Case(rules.lock_is_held, {"is_locked": True}, State.RUNNING, {"job": None}),
     Case(rules.lock_is_held, {"is_locked": True, "record": record()}, State.RUNNING, {"job": "7"}),
@@ -113,8 +119,26 @@ CASES = [
     Case(
         rules.record_is_lost,
         {"record": record(end=End.LOST, process=0, cause="CANCELLED")},
-        State.MISSING,
+        State.CANCELLED,
         {"cause": "CANCELLED", "seconds": None},
+    ),
+    Case(
+        rules.record_is_lost,
+        {"record": record(end=End.LOST, why="It was cancelled.", cause="CANCELLED")},
+        State.CANCELLED,
+        {"cause": "CANCELLED", "seconds": 8.0},
+    ),
+    Case(
+        rules.record_is_lost,
+        {"record": record(end=End.LOST, process=0, why="No trace.")},
+        State.MISSING,
+        {"cause": None, "why": "No trace."},
+    ),
+    Case(
+        rules.record_is_lost,
+        {"record": record(end=End.LOST, process=0), "job_states": queue("CANCELLED")},
+        State.CANCELLED,
+        {"cause": "CANCELLED", "why": "It was cancelled."},
     ),
     Case(
         rules.slurm_ended_attempt,
@@ -137,6 +161,35 @@ CASES = [
         },
         State.FAILED,
         {"cause": "OUT_OF_MEMORY", "peak_memory": 95},
+    ),
+    Case(
+        rules.slurm_ended_attempt,
+        {
+            "record": record(),
+            "job_states": queue("OUT_OF_MEMORY", peak_memory=61 * 2**20),
+            "requested_memory": 64 * 2**20,
+        },
+        State.FAILED,
+        {
+            "why": "It needed more memory than the 64 MiB that it requested (it had used 61 MiB"
+            " when it was killed)."
+        },
+    ),
+    Case(
+        rules.slurm_ended_attempt,
+        {
+            "record": record(),
+            "job_states": queue("TIMEOUT", elapsed="00:11:25"),
+            "requested_minutes": 11,
+        },
+        State.FAILED,
+        {"why": "It ran into its time limit of 11 minutes.", "cause": "TIMEOUT"},
+    ),
+    Case(
+        rules.slurm_ended_attempt,
+        {"record": record(end=End.STOPPED, why="A signal."), "job_states": queue("CANCELLED")},
+        State.CANCELLED,
+        {"why": "It was cancelled.", "cause": "CANCELLED"},
     ),
     Case(
         rules.record_is_stopped,
@@ -173,7 +226,7 @@ CASES = [
     Case(
         rules.slurm_ended_unstarted_task,
         {"submitted_tasks": (TASK,), "job_states": queue("CANCELLED")},
-        State.MISSING,
+        State.CANCELLED,
         {"why": "It was cancelled before it began.", "cause": "CANCELLED", "task": 2},
     ),
     Case(

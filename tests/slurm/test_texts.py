@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tracks2zarr.cli.slurm.options import SlurmMemory, SlurmTime
 from tracks2zarr.slurm.client import TaskState, _accounts
-from tracks2zarr.slurm.job_states import JobStates, cause_of, pending_text
+from tracks2zarr.slurm.job_states import JobStates, cause_of, memory_text, time_limit_text
+from tracks2zarr.slurm.pending_reasons import pending_text, stays_pending
 from tracks2zarr.slurm.queueing import JobOptions
 from tracks2zarr.slurm.script import _directive, _log_pattern, ranges, time_text
 from tracks2zarr.slurm.submission import Request
@@ -112,9 +113,77 @@ def test_accounts_that_lag_behind_the_queue() -> None:
 
 def test_what_a_task_waits_for() -> None:
     assert pending_text(TaskState("PENDING", "None"), None) == "queued"
-    assert pending_text(TaskState("PENDING", "Priority"), None) == "Priority"
+    assert pending_text(TaskState("PENDING", "Unheard"), None) == "Unheard"
     held = pending_text(TaskState("PENDING", "JobHeldUser"), "It was killed.")
-    assert held == "held: 'scontrol release' lets it go; before: It was killed."
+    release = "JobHeldUser (held by you; 'scontrol release JOB' lets it go)"
+    assert held == f"{release}; before: It was killed."
+
+
+@pytest.mark.parametrize(
+    ("reason", "meaning", "stays"),
+    [
+        ("Priority", "other jobs go first; nothing to do", False),
+        ("Resources", "the cluster is busy; nothing to do", False),
+        ("JobArrayTaskLimit", "as many tasks run as may", False),
+        ("BeginTime", "its time to begin has not come", False),
+        ("Dependency", "has not ended", False),
+        ("Cleaning", "cleaned up", False),
+        ("Licenses", "licences", False),
+        ("Reservation", "reservation", False),
+        ("ReqNodeNotAvail", "maintenance", False),
+        ("ReqNodeNotAvail, UnavailableNodes:node[1-3]", "maintenance", False),
+        ("ReqNodeNotAvail(Unavailable Nodes: node1)", "maintenance", False),
+        ("Nodes required for job are DOWN, DRAINED or reserved for jobs", "drained", False),
+        ("PartitionDown", "takes no jobs", False),
+        ("QOSMaxCpuPerUserLimit", "as much as your QOS allows", False),
+        ("QOSMaxJobsPerUserLimit", "as much as your QOS allows", False),
+        ("QOSGrpCpuLimit", "jobs of your QOS", False),
+        ("AssocGrpCpuLimit", "jobs of your account", False),
+        ("AssocGrpMemLimit", "jobs of your account", False),
+        ("AssocMaxJobsLimit", "as many jobs as your account allows", False),
+        ("AssocGrpCPURunMinutesLimit", "running jobs", False),
+        ("JobHeldUser", "'scontrol release JOB'", False),
+        ("PartitionTimeLimit", "shorter --time", True),
+        ("AssocMaxWallDurationPerJobLimit", "shorter --time", True),
+        ("QOSMaxWallDurationPerJobLimit", "shorter --time", True),
+        ("QOSMaxMemoryPerJob", "smaller --mem", True),
+        ("AssocMaxMemPerJob", "smaller --mem", True),
+        ("MaxMemPerLimit", "smaller --mem", True),
+        ("AssocMaxCpuPerJobLimit", "fewer --cpus", True),
+        ("PartitionNodeLimit", "another --partition", True),
+        ("AssocGrpCPUMinutesLimit", "budget", True),
+        ("QOSGrpBillingMinutes", "budget", True),
+        ("BadConstraints", "correct --sbatch=--constraint", True),
+        ("DependencyNeverSatisfied", "'slurm rerun'", True),
+        ("JobHeldAdmin", "ask the cluster's administrators", True),
+        ("launch failed requeued held", "could not be started", True),
+        ("launch_failed_requeued_held", "could not be started", True),
+        ("InvalidQOS", "may not be used", True),
+        ("InvalidAccount", "may not be used", True),
+    ],
+)
+def test_what_the_reasons_of_slurm_mean(reason: str, meaning: str, stays: bool) -> None:
+    text = pending_text(TaskState("PENDING", reason), None)
+    assert text.startswith(f"{reason} (")
+    assert meaning in text
+    assert text.endswith(")")
+    assert stays_pending(reason) is stays
+
+
+def test_limits_are_named_where_they_are_known() -> None:
+    mib = 2**20
+    assert memory_text(None, None) == "It needed more memory than it requested."
+    assert memory_text(64 * mib, None) == "It needed more memory than the 64 MiB that it requested."
+    used = "It needed more memory than it requested (it had used 61 MiB when it was killed)."
+    assert memory_text(None, 61 * mib) == used
+    unnamed = "It ran into its time limit."
+    assert time_limit_text(None, "11:20") == unnamed
+    assert time_limit_text(11, "") == unnamed
+    assert time_limit_text(60, "00:11:20") == unnamed, "it was shortened"
+    assert time_limit_text(11, "01:00:20") == unnamed, "it was prolonged"
+    assert time_limit_text(1, "1:20") == "It ran into its time limit of 1 minute."
+    assert time_limit_text(11, "11:20") == "It ran into its time limit of 11 minutes."
+    assert time_limit_text(1563, "1-02:03:29") == "It ran into its time limit of 26 h 3 min."
 
 
 def test_options_of_a_rerun_are_added_to_older_ones() -> None:

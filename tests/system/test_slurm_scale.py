@@ -59,7 +59,7 @@ def test_a_thousand_videos_in_the_queue(slurm: Cluster, tmp_path: Path) -> None:
         note.unlink()
         assert list(commands.states(store).values()) == ["pending"] * n_videos
         commands.run("cancel", store)
-        assert list(commands.states(store).values()) == ["missing"] * n_videos
+        assert list(commands.states(store).values()) == ["cancelled"] * n_videos
         note.unlink()
     few, many = seconds
     assert calls[1] == calls[0]

@@ -26,6 +26,8 @@ from support.tree import snapshot
 from tracks2zarr.slurm import control
 from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.status import status
+from tracks2zarr.slurm.submission import read_submissions
+from tracks2zarr.store.store import Store
 
 pytestmark = [
     pytest.mark.system,
@@ -76,6 +78,47 @@ def test_without_accounting(
     assert tz.create(tz.plan(*inputs), tmp_path / "local.zarr").ok
     assert snapshot(store) == snapshot(tmp_path / "local.zarr")
     assert temporary(store) == []
+
+
+def test_what_pending_tasks_wait_for(commands: Commands, tmp_path: Path) -> None:
+    """A busy node, a hold, and more time than the partition gives: one line each."""
+    inputs, store = experiment(3).write(tmp_path / "input"), tmp_path / "my results/100%.zarr"
+    store.parent.mkdir()
+    without_report(store)
+    go, prelude = tmp_path / "go", tmp_path / "prelude.sh"
+    waits = f"[ -n \"$SLURM_ARRAY_TASK_ID\" ] && [ ! -e '{go}' ]"
+    prelude.write_text(f"while {waits}; do sleep 0.02; done\n")
+    commands.run("submit", *inputs, store, "--cpus", "20", "--prelude", prelude)
+    job = job_of(store)
+
+    def waits_for(line: str) -> bool:
+        said = commands.run("status", store, status=1).stdout
+        return f"\n2 pending: {line}" in said and "3 videos: 1 running, 2 pending\n" in said
+
+    until(lambda: waits_for("Resources (the cluster is busy; nothing to do)\n"), pause=0.5)
+    (submission,) = read_submissions(Store.at(store))
+    for given in (job, f"{job}_1", str(submission.finalising_job)):
+        assert (
+            f"next:  tracks2zarr slurm wait '{store}'"
+            in commands.run("status", given, status=1).stdout
+        )
+    commands.slurm("scontrol", "uhold", job)
+    until(lambda: waits_for("JobHeldUser (held by you; 'scontrol release JOB'"), pause=0.5)
+    commands.slurm("scontrol", "release", job)
+    partition = ("scontrol", "update", "PartitionName=main")
+    commands.slurm(*partition, "MaxTime=1")
+    try:
+        until(lambda: waits_for("PartitionTimeLimit (it requests more time than"), pause=0.5)
+    finally:
+        commands.slurm(*partition, "MaxTime=INFINITE")
+    other = commands.slurm("sbatch", "--parsable", "--wrap", "true", "--output", "/dev/null")
+    refused = commands.run("status", other, status=1).stderr
+    assert f"job {other}, which is not one of tracks2zarr" in refused
+    refused = commands.run("status", "987654321", status=1).stderr
+    assert "job 987654321, which SLURM does not know any more" in refused
+    assert "Pass the folder of the store" in refused
+    go.touch()
+    commands.wait(store)
 
 
 def test_more_videos_than_an_array_may_have(

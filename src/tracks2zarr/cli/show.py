@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 #: The names of options in the command that runs, where they differ from ``tracks2zarr create``.
 _option_names: dict[str, str] = {}
-_STYLES = {"done": "green", "failed": "red", "missing": "red", "running": "cyan"}
+_STYLES = {
+    **{"done": "green", "running": "cyan"},
+    **{"failed": "red", "missing": "red", "cancelled": "yellow"},
+}
 
 
 def rename_options(names: dict[str, str]) -> None:

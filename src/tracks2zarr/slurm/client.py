@@ -170,18 +170,22 @@ class Slurm:
         return _accounts(done.stdout.splitlines())
 
     def job_details(self, job: str) -> Mapping[str, str]:
-        """Return the fields of ``scontrol show job``; those of any task of an array job.
+        """Return what SLURM has in its memory of a job, by name; empty for one it does not know.
+
+        Of an array job, it is that of one of its tasks.
 
         Raises
         ------
         UnansweredError
-            If SLURM cannot be asked, or does not know the job.
+            If SLURM cannot be asked.
         """
-        done = self._run(["scontrol", "--oneliner", "show", "job", job])
-        if done.returncode:
+        done = self._run(["scontrol", "show", "job", job])
+        if done.returncode and _NO_SUCH_JOB not in done.stderr:
             raise UnansweredError(_message_of(done))
-        first, _, _ = done.stdout.partition("\n")
-        return dict(re.findall(r"(\S+?)=(\S*)", first))
+        first, *_ = done.stdout.split("\n\n")  # an array job has a record for each task
+        # paths may have blanks in them, and stand on lines of their own
+        paths = re.findall(r"^ *(StdOut|WorkDir)=(.*)$", first, re.MULTILINE)
+        return dict(re.findall(r"(\S+?)=(\S*)", first)) | dict(paths)
 
     def batch_script(self, job: str) -> str:
         """Return the script of a job; empty where SLURM does not show it.

@@ -22,6 +22,8 @@ from tracks2zarr.store.task_record import (
 )
 from tracks2zarr.store.video_state import State
 
+#: The states of videos whose task has ended without success.
+_ENDED = frozenset({State.FAILED, State.CANCELLED, State.MISSING})
 #: How often, and how many seconds apart, to try for a video's lock.
 _LOCK_TRIES, _LOCK_TRY_PAUSE = 5, 0.1
 
@@ -37,7 +39,7 @@ def record_ended_tasks(store: Store, status: StoreStatus) -> None:
         The status of its videos.
     """
     for video in status.videos:
-        if video.state in {State.FAILED, State.MISSING} and video.job is not None:
+        if video.state in _ENDED and video.job is not None:
             for _ in range(_LOCK_TRIES):
                 try:
                     with store.video_lock(video.video):

@@ -43,8 +43,8 @@ class Evidence:
         The attempts that tasks recorded.
     submitted_tasks
         The tasks that were submitted for it, the latest last.
-    requested_memory
-        The memory that the task of the last attempt requested, in bytes.
+    requested_memory, requested_minutes
+        The memory that the task of the last attempt requested, in bytes, and its time limit.
     failure
         The problems of a run of ``create`` that failed.
     hostname, time
@@ -61,6 +61,7 @@ class Evidence:
     record: Record | None = None
     submitted_tasks: tuple[TaskId, ...] = ()
     requested_memory: int | None = None
+    requested_minutes: int | None = None
     failure: tuple[Problem, ...] = ()
     hostname: str = ""
     time: str = ""
@@ -132,13 +133,16 @@ def gather_evidence(
         The receipt that was found, and not superseded, before SLURM was asked.
     """
     record = read_record(store, plan.video)
+    array = tasks.array(record.last.place.job or "") if record else None
+    request = array.request if array else None
     evidence = Evidence(
         video=plan.video,
         index=index,
         job_states=job_states,
         record=record,
         submitted_tasks=tuple(tasks.of_video(plan.video)),
-        requested_memory=_requested_memory(tasks, record),
+        requested_memory=request.memory * 2**20 if request and request.memory else None,
+        requested_minutes=request.minutes if request else None,
         hostname=socket.gethostname(),
         time=now(),
     )
@@ -168,10 +172,3 @@ def _is_locked(store: Store, video: str, record: Record | None) -> bool:
             return False
         time.sleep(_LOCK_CHECK_PAUSE)
     return True
-
-
-def _requested_memory(tasks: SubmittedTasks, record: Record | None) -> int | None:
-    array = tasks.array(record.last.place.job or "") if record else None
-    if array is None or array.request is None or array.request.memory is None:
-        return None
-    return array.request.memory * 2**20

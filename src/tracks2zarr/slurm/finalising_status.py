@@ -7,8 +7,15 @@ from typing import Any
 
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.slurm.finish_record import FinishRecord
-from tracks2zarr.slurm.job_states import CANCELLED, STATE_TEXTS, JobStates, cause_of, pending_text
-from tracks2zarr.slurm.submission import SubmittedTasks
+from tracks2zarr.slurm.job_states import (
+    CANCELLED,
+    JobStates,
+    cause_of,
+    cause_text,
+    end_text,
+)
+from tracks2zarr.slurm.pending_reasons import pending_text
+from tracks2zarr.slurm.submission import Request, SubmittedTasks
 from tracks2zarr.store.task_record import End
 from tracks2zarr.store.video_state import State
 
@@ -81,19 +88,25 @@ def finalising_status(
         return FinalisingStatus(
             state=state, job=record.job, why=record.why, problems=record.problems
         )
-    return None if job is None else _without_end(job, record, job_states)
+    if job is None:
+        return None
+    return _without_end(job, tasks.submissions[-1].finalising_request, record, job_states)
 
 
-def _without_end(job: str, record: FinishRecord | None, job_states: JobStates) -> FinalisingStatus:
+def _without_end(
+    job: str, request: Request | None, record: FinishRecord | None, job_states: JobStates
+) -> FinalisingStatus:
     """Return the status of a finalising job that has ended, and did not record how."""
     ended = job_states.end_of((job, None))
     if ended is not None and ended.state == _COMPLETED:
         return FinalisingStatus(state=State.DONE, job=job)
     if ended is not None:
-        cause = cause_of(ended, None)
-        began = record is not None or cause != CANCELLED
-        why = STATE_TEXTS.get(cause) or f"It was killed ({ended.reason or ended.state})."
-        state = State.FAILED if began else State.MISSING
+        memory = request.memory * 2**20 if request and request.memory else None
+        cause = cause_of(ended, memory)
+        minutes = request.minutes if request else None
+        why = cause_text(cause, memory, minutes, ended.peak_memory, ended.elapsed)
+        why = why or end_text(ended)
+        state = State.CANCELLED if cause == CANCELLED else State.FAILED
         return FinalisingStatus(state=state, job=job, why=why, cause=cause)
     if record is not None and record.end is not None:
         return FinalisingStatus(state=State.FAILED, job=job, why=record.why)

@@ -70,7 +70,8 @@ def request_of_job(slurm: Slurm, job: str) -> Request | None:
         where SLURM cannot be asked.
     """
     try:
-        return request_from(slurm.job_details(job), slurm.batch_script(job))
+        details = slurm.job_details(job)
+        return request_from(details, slurm.batch_script(job)) if details else None
     except UnansweredError:
         return None
 

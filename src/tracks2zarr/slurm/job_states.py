@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tracks2zarr.common.words import count_text, time_text
 from tracks2zarr.slurm.client import Slurm, TaskId, TaskState, UnansweredError
 
 CANCELLED = "CANCELLED"
@@ -17,21 +19,19 @@ STATE_TEXTS = {
     CANCELLED: "It was cancelled.",
     "DEADLINE": "It ran into its deadline.",
     "NODE_FAIL": "Its node failed.",
-    OUT_OF_MEMORY: "It needed more memory than it had asked for.",
+    OUT_OF_MEMORY: "It needed more memory than it requested.",
     "PREEMPTED": "It had to make room for another job.",
     TIMEOUT: "It ran into its time limit.",
 }
-#: What SLURM's reasons for pending tasks mean, for people.
-_REASON_TEXTS = {
-    "JobHeldUser": "held: 'scontrol release' lets it go",
-    "JobArrayTaskLimit": "as many tasks run as may",
-    "BeginTime": "its time to begin has not come",
-    "None": "",
-}
 #: The exit codes of tasks that SIGKILL ended, as the accounting has them.
 KILL_EXIT_CODES = {"exit 0:9", "exit 9:0", "exit 137:0"}
+#: That of a task whose logs could not be opened, or that could not be started otherwise.
+_NOT_STARTED = "exit 0:53"
 #: A task that was killed with this share of its memory in use was most likely killed for it.
 _MEMORY_LIMIT_SHARE = 0.9
+#: SLURM looks at time limits now and then, so tasks run longer by minutes, or by a share of them.
+_MINUTES_LATE, _SHARE_LATE = 5, 0.1
+_ELAPSED = re.compile(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +132,70 @@ def cause_of(ended: TaskState, requested_memory: int | None) -> str:
     return OUT_OF_MEMORY if killed and near else ended.state
 
 
-def pending_text(pending: TaskState, earlier: str | None) -> str:
-    """Return what a task waits for, and what went wrong with an earlier attempt."""
-    reason = _REASON_TEXTS.get(pending.reason, pending.reason)
-    before = f"before: {earlier}" if earlier else None
-    return "; ".join(filter(None, [reason, before])) or "queued"
+def cause_text(
+    cause: str, memory: int | None, minutes: int | None, peak: int | None, elapsed: str
+) -> str | None:
+    """Return what SLURM's word for an end means, with the numbers that are known.
+
+    Parameters
+    ----------
+    cause
+        SLURM's word.
+    memory, minutes
+        What was requested, the memory in bytes.
+    peak
+        The memory that was used, in bytes.
+    elapsed
+        How long it ran, as SLURM writes it.
+    """
+    if cause == OUT_OF_MEMORY:
+        return memory_text(memory, peak)
+    if cause == TIMEOUT:
+        return time_limit_text(minutes, elapsed)
+    return STATE_TEXTS.get(cause)
+
+
+def end_text(ended: TaskState) -> str:
+    """Return how a task ended that recorded no reason, and whose state says none either."""
+    if ended.reason == _NOT_STARTED:
+        return "SLURM could not start it, usually because it could not write its logs."
+    if ended.reason.startswith("exit ") and ended.reason not in KILL_EXIT_CODES:
+        return f"It ended with {ended.reason.replace('exit', 'exit status')}; see its log."
+    return f"It was killed ({ended.reason or ended.state})."
+
+
+def memory_text(requested: int | None, peak: int | None) -> str:
+    """Return that a task ran out of memory: what it requested, and what it had used, in bytes."""
+    than = f"the {_mib_text(requested)} that it requested" if requested else "it requested"
+    used = f" (it had used {_mib_text(peak)} when it was killed)" if peak else ""
+    return f"It needed more memory than {than}{used}."
+
+
+def time_limit_text(minutes: int | None, elapsed: str) -> str:
+    """Return that a task ran into its time limit, which is named where that is certain.
+
+    Parameters
+    ----------
+    minutes
+        What was requested; SLURM's limit may have been changed since.
+    elapsed
+        How long it ran, as SLURM writes it.
+    """
+    ran = _minutes_of(elapsed)
+    latest = (1 + _SHARE_LATE) * minutes + _MINUTES_LATE if minutes else 0
+    if minutes is None or ran is None or not minutes <= ran <= latest:
+        return STATE_TEXTS[TIMEOUT]
+    limit = count_text(minutes, "minute") if minutes < 120 else time_text(60 * minutes)
+    return f"It ran into its time limit of {limit}."
+
+
+def _mib_text(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
+
+
+def _minutes_of(elapsed: str) -> float | None:
+    match = _ELAPSED.fullmatch(elapsed)
+    if match is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return (days * 24 + hours) * 60 + minutes + seconds / 60

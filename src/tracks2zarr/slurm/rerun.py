@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tracks2zarr.common.files import make_folder
-from tracks2zarr.common.problems import Tracks2ZarrError, errors_of
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of
 from tracks2zarr.planning.matching import drafted_again
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.ended_tasks import clean_up_ended_tasks, record_ended_tasks
 from tracks2zarr.slurm.job_states import OUT_OF_MEMORY, TIMEOUT
 from tracks2zarr.slurm.queueing import JobOptions, held_jobs, submit_finalising_job
-from tracks2zarr.slurm.status import status_with_accounting
+from tracks2zarr.slurm.status import status, status_with_accounting
 from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
 from tracks2zarr.slurm.submission import Request, SubmittedTasks
 from tracks2zarr.slurm.submit import Submitted, submitted_videos
+from tracks2zarr.slurm.unchanged_input import unchanged_input
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.store import Store
@@ -33,6 +34,7 @@ def rerun(
     *,
     options: JobOptions | None = None,
     keep_going: bool = False,
+    anyway: bool = False,
     slurm: Slurm | None = None,
 ) -> Submitted:
     """Submit the videos that are not finished, into the same store, with a new finalising job.
@@ -51,6 +53,9 @@ def rerun(
         of memory or time twice as much of it.
     keep_going
         Whether to submit the videos without problems although others have some.
+    anyway
+        Whether to submit also the videos that failed because of their input, where that is
+        unchanged. Else they are left out, and named by the problems.
     slurm
         The cluster.
 
@@ -61,7 +66,8 @@ def rerun(
     Raises
     ------
     Tracks2ZarrError
-        If there is no store, the input has problems, or SLURM refuses; then nothing is queued.
+        If there is no store, the input has problems, all videos that are not finished are left
+        out, or SLURM refuses; then nothing is queued.
     """
     options, slurm = options or JobOptions(), slurm or Slurm()
     there = existing_store(store)
@@ -70,7 +76,7 @@ def rerun(
         if before.unanswered:
             raise UnansweredError(before.unanswered).as_error()
         unfinished = [v for v in before.videos if v.state is not State.DONE and not v.is_open]
-        again = _plan_again(there, {v.video for v in unfinished}, keep_going=keep_going)
+        again = _plan_again(there, unfinished, keep_going=keep_going, anyway=anyway)
         sound = {video.video for video in again.videos}
         unfinished = [video for video in unfinished if video.video in sound]
         record_ended_tasks(there, before)
@@ -98,17 +104,49 @@ def rerun(
     )
 
 
-def _plan_again(store: Store, videos: set[str], *, keep_going: bool) -> Plan:
-    """Plan unfinished videos again, as their input is now; return those without errors."""
+def left_out(store: str | os.PathLike[str], slurm: Slurm | None = None) -> list[Problem]:
+    """Return why `rerun` would leave out videos: each failed because of its unchanged input.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no store, or its plan cannot be read.
+    """
+    there = existing_store(store)
+    failed = [video for video in status(there.path, slurm).videos if video.input_problems]
+    plan = there.read_plan()
+    return unchanged_input(there, failed, plan, _drafted_again(plan, failed))
+
+
+def _plan_again(
+    store: Store, unfinished: Sequence[VideoStatus], *, keep_going: bool, anyway: bool
+) -> Plan:
+    """Plan unfinished videos again, as their input is now; return those that can be submitted."""
     with store.root_lock():
         plan = store.read_plan()
-        again = drafted_again(video for video in plan.videos if video.video in videos)
+        again = _drafted_again(plan, unfinished)
         errors = errors_of(again.problems)
-        if errors and not (keep_going and again.videos):
+        if errors and not keep_going:
             raise Tracks2ZarrError(errors)
+        if not anyway:
+            again = _without(again, unchanged_input(store, unfinished, plan, again))
         if again.videos:
             store.write_plan(plan.joined(Plan(again.videos)))
+        elif errors := errors_of(again.problems):
+            raise Tracks2ZarrError(errors)
     return again
+
+
+def _drafted_again(plan: Plan, videos: Iterable[VideoStatus]) -> Plan:
+    names = {video.video for video in videos}
+    return drafted_again(video for video in plan.videos if video.video in names)
+
+
+def _without(plan: Plan, problems: Sequence[Problem]) -> Plan:
+    """Return a plan without the videos that some problems concern, and with these problems."""
+    names = {problem.video for problem in problems}
+    videos = (video for video in plan.videos if video.video not in names)
+    return Plan(tuple(videos), (*plan.problems, *problems))
 
 
 def _group_mode(tasks: SubmittedTasks) -> Mode:

@@ -10,12 +10,13 @@ from tracks2zarr.slurm.client import TaskState
 from tracks2zarr.slurm.evidence import Evidence, task_of
 from tracks2zarr.slurm.job_states import (
     CANCELLED,
-    KILL_EXIT_CODES,
     OUT_OF_MEMORY,
     STATE_TEXTS,
     cause_of,
-    pending_text,
+    cause_text,
+    end_text,
 )
+from tracks2zarr.slurm.pending_reasons import pending_text
 from tracks2zarr.slurm.status_values import VideoStatus
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.task_record import AttemptRecord, End
@@ -59,6 +60,7 @@ def queue_has_task(evidence: Evidence) -> VideoStatus | None:
         node=found.node or None,
         attempt=last.number if last else 0,
         why=None if found.is_running else pending_text(found, last.why if last else None),
+        cause=found.reason if found.is_pending and found.reason not in {"", "None"} else None,
     )
 
 
@@ -99,8 +101,10 @@ def record_is_lost(evidence: Evidence) -> VideoStatus | None:
     last, ended = _last_and_end(evidence)
     if last is None or not (last.end is End.LOST or ended) or (ended and last.process):
         return None
-    never_began = not last.process and last.cause in {None, CANCELLED}
-    state = State.MISSING if never_began else State.FAILED
+    if last.cause is None and ended and ended.state == CANCELLED:  # SLURM knew nothing of it then
+        return _status(evidence, State.CANCELLED, last, why=STATE_TEXTS[CANCELLED], cause=CANCELLED)
+    has_no_trace = not last.process and last.cause is None
+    state = State.MISSING if has_no_trace else _state_after(last.cause)
     return _status(evidence, state, last, why=last.why, cause=last.cause)
 
 
@@ -110,9 +114,10 @@ def slurm_ended_attempt(evidence: Evidence) -> VideoStatus | None:
     if last is None or ended is None:
         return None
     cause = cause_of(ended, evidence.requested_memory)
-    why = STATE_TEXTS.get(cause) or last.why or _end_text(ended)
     peak = last.peak_memory or ended.peak_memory
-    return _status(evidence, State.FAILED, last, why=why, cause=cause, peak_memory=peak)
+    request = evidence.requested_memory, evidence.requested_minutes
+    why = cause_text(cause, *request, peak, ended.elapsed) or last.why or end_text(ended)
+    return _status(evidence, _state_after(cause), last, why=why, cause=cause, peak_memory=peak)
 
 
 def record_is_stopped(evidence: Evidence) -> VideoStatus | None:
@@ -167,12 +172,11 @@ def slurm_ended_unstarted_task(evidence: Evidence) -> VideoStatus | None:
     ended = evidence.job_states.end_of(evidence.submitted_tasks[-1])
     if ended is None:
         return None
-    cancelled = ended.state == CANCELLED
     unstarted = f"It ended before it began its work ({ended.reason or ended.state})."
     return _unrecorded(
         evidence,
-        State.MISSING if cancelled else State.FAILED,
-        why="It was cancelled before it began." if cancelled else unstarted,
+        _state_after(ended.state),
+        why="It was cancelled before it began." if ended.state == CANCELLED else unstarted,
         cause=ended.state,
         node=ended.node or None,
     )
@@ -182,7 +186,7 @@ def slurm_has_no_task(evidence: Evidence) -> VideoStatus | None:
     """Apply where SLURM answered, and knows nothing of the latest task, which has no record."""
     if evidence.job_states.unanswered is not None:
         return None
-    why = "SLURM has no such task, and it left no word: cancelled before it began."
+    why = "SLURM has no such task, and it left no word; it was probably cancelled before it began."
     return _unrecorded(evidence, State.MISSING, why=why)
 
 
@@ -224,6 +228,11 @@ def _last_and_end(evidence: Evidence) -> tuple[AttemptRecord | None, TaskState |
     return last, evidence.job_states.end_of(task_of(last)) if last else None
 
 
+def _state_after(cause: str | None) -> State:
+    """Return the state of a video whose task ended without success, by SLURM's word for it."""
+    return State.CANCELLED if cause == CANCELLED else State.FAILED
+
+
 def _done(evidence: Evidence, receipt: Receipt) -> VideoStatus:
     attempts = reversed(evidence.attempts)
     last = next((attempt for attempt in attempts if attempt.end is End.DONE), None)
@@ -260,13 +269,6 @@ def _status(
             "attempt": recorded.number,
         } | fields
     return VideoStatus(video=evidence.video, index=evidence.index, state=state, **fields)
-
-
-def _end_text(ended: TaskState) -> str:
-    """Return how a task ended that recorded no reason, and whose state says none either."""
-    if ended.reason.startswith("exit ") and ended.reason not in KILL_EXIT_CODES:
-        return f"It ended with {ended.reason.replace('exit', 'exit status')}; see its log."
-    return f"It was killed ({ended.reason or ended.state})."
 
 
 def _seconds_between(start: str, end: str) -> float:

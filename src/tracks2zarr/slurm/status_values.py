@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.slurm.finalising_status import FinalisingStatus
 from tracks2zarr.slurm.job_states import OUT_OF_MEMORY, TIMEOUT
+from tracks2zarr.slurm.pending_reasons import stays_pending
 from tracks2zarr.store.video_state import State
 
 
@@ -37,7 +38,7 @@ class VideoStatus:
     why
         What went wrong, or what it waits for, in one line.
     cause
-        SLURM's word for how it ended, where it was SLURM that ended it.
+        SLURM's word for how it ended, where it was SLURM that ended it, or for why it waits.
     log
         The log with its errors.
     problems
@@ -64,6 +65,18 @@ class VideoStatus:
         return self.state is State.RUNNING or (self.state is State.PENDING and self.job is not None)
 
     @property
+    def stays_pending(self) -> bool:
+        """Whether its task waits until somebody acts."""
+        return self.state is State.PENDING and stays_pending(self.cause or "")
+
+    @property
+    def input_problems(self) -> tuple[Problem, ...]:
+        """The errors in its input that it failed with: the same input fails again."""
+        if self.state is not State.FAILED:
+            return ()
+        return tuple(problem for problem in self.problems if _is_of_input(problem))
+
+    @property
     def lacked_memory(self) -> bool:
         """Whether more memory would help."""
         return self.cause == OUT_OF_MEMORY
@@ -81,6 +94,11 @@ class VideoStatus:
             "log": str(self.log) if self.log else None,
             "problems": [problem.as_dict() for problem in self.problems],
         }
+
+
+def _is_of_input(problem: Problem) -> bool:
+    """Tell whether a problem is an error in what a file holds, whoever reads it and when."""
+    return problem.is_error and (problem.row is not None or problem.kind == "tracks-empty")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,13 +172,17 @@ class StoreStatus:
         """Whether SLURM did not answer, and may answer later."""
         return self.unanswered is not None and not self.is_absent
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the document of ``slurm status --json``."""
+    def of_states(self, states: Collection[State]) -> tuple[VideoStatus, ...]:
+        """Return the videos of some states; all videos where none is named."""
+        return tuple(video for video in self.videos if not states or video.state in states)
+
+    def as_dict(self, states: Collection[State] = ()) -> dict[str, Any]:
+        """Return the document of ``slurm status --json``, with the videos of some states."""
         return {
             "store": str(self.store),
             "ok": self.ok,
             "listed": self.is_listed,
             "finalising_job": self.finalising.as_dict() if self.finalising else None,
             "unanswered": self.unanswered,
-            "videos": [video.as_dict() for video in self.videos],
+            "videos": [video.as_dict() for video in self.of_states(states)],
         }

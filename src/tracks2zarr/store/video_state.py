@@ -15,12 +15,13 @@ from tracks2zarr.store.unverified import Unverified
 
 
 class State(StrEnum):
-    """How far a video is."""
+    """How far a video is; only what SLURM knows tells that one is ``cancelled``."""
 
     DONE = "done"
     FAILED = "failed"
     RUNNING = "running"
     PENDING = "pending"
+    CANCELLED = "cancelled"
     MISSING = "missing"
     UNKNOWN = "unknown"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,51 @@ from tracks2zarr.cli.slurm.options import finalising_options, job_options_from, 
 @sbatch_options("as before, or twice that if it ran out", "as before", "as before")
 @finalising_options("as before, or twice that if it ran out", verify=None)
 @keep_going_option
+@click.option(
+    "--anyway",
+    is_flag=True,
+    help="Also submit the videos that failed because of their input, although it is unchanged.",
+)
 @debug_option
-def command(store: Path, *, keep_going: bool, **options: Any) -> int:
+def command(store: Path, *, keep_going: bool, anyway: bool, **options: Any) -> int:
     """Submit what is not finished, and nothing else.
 
     Jobs request what they requested before, unless you pass something else; those that ran out of
     memory or time request twice as much of it. Running and waiting tasks are left alone. The logs
     of failed attempts are moved to logs_failed. If only the finalising job failed, it is
     submitted alone.
+
+    A video that failed because of a broken input file is left out until the file is fixed. On a
+    terminal you are asked.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.slurm.show import print_submitted
     from tracks2zarr.slurm.rerun import rerun
 
-    submitted = rerun(store, options=job_options_from(options), keep_going=keep_going)
+    job_options = job_options_from(options)
+    anyway = anyway or _confirm(store)
+    submitted = rerun(store, options=job_options, keep_going=keep_going, anyway=anyway)
     show.print_problems(submitted.problems)
     print_submitted(submitted)
     return show.print_skipped_input(submitted.problems)
+
+
+def _confirm(store: Path) -> bool:
+    """Ask on a terminal whether to submit the videos that would fail again, where there are any."""
+    if not sys.stdin.isatty():
+        return False
+    from tracks2zarr.common.problems import comma_list
+    from tracks2zarr.slurm.rerun import left_out
+
+    videos = [problem.video for problem in left_out(store)]
+    if not videos:
+        return False
+    question = (
+        f"{comma_list(videos, 3)} failed because of the input, which has not changed since."
+        " Submit all the same?"
+    )
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)  # the terminal has written ^C
+        raise

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import shlex
 import shutil
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from tracks2zarr.cli import show
+from tracks2zarr.cli.slurm.reasons import fix_lines, reason_lines
 from tracks2zarr.cli.tables import UNLIMITED
 from tracks2zarr.common.files import make_folder, write_atomically
 from tracks2zarr.common.problems import comma_list
@@ -33,12 +34,18 @@ _STATES_IN_ORDER = (
     State.RUNNING,
     State.PENDING,
     State.FAILED,
+    State.CANCELLED,
     State.MISSING,
     State.UNKNOWN,
 )
+#: The states of videos that need attention.
+FAILED_STATES = (State.FAILED, State.CANCELLED, State.MISSING, State.UNKNOWN)
+#: A store with more videos than this is summed up: a row for some of those that failed.
+_MOST_ROWS, _MOST_FAILED_ROWS = 50, 20
 #: The order in which people want to see them.
 _STATES_BY_URGENCY = (
     State.FAILED,
+    State.CANCELLED,
     State.MISSING,
     State.UNKNOWN,
     State.RUNNING,
@@ -132,15 +139,33 @@ def print_gave_up() -> None:
 
 def print_failures(status: StoreStatus) -> None:
     """Print why videos are not done, and what is wrong with the finalising job, to stderr."""
-    for line in [] if status.ok else [*_reasons(status.videos), *_finalising_lines(status)]:
+    for line in [] if status.ok else [*reason_lines(status.videos), *_finalising_lines(status)]:
         show.stderr().print(line, markup=False, soft_wrap=True)
 
 
-def print_status(status: StoreStatus) -> None:
-    """Print a row a video, what went wrong, counts, and what to type next."""
-    if status.videos:
-        show.stdout().print(_status_table(status.videos))
-    for line in status_lines(status):
+def print_status(
+    status: StoreStatus, states: Collection[State] = (), *, shows_all: bool = False
+) -> None:
+    """Print a row per video, what went wrong, counts, and what to type next.
+
+    Parameters
+    ----------
+    status
+        The status of a store.
+    states
+        The states whose videos are shown; all by default.
+    shows_all
+        Whether to show a row for each video of a large store, too, not only for some that failed.
+    """
+    shown, hidden = status.of_states(states), 0
+    if not (states or shows_all) and len(shown) > _MOST_ROWS:
+        failed = status.of_states(FAILED_STATES)
+        shown, hidden = failed[:_MOST_FAILED_ROWS], len(failed[_MOST_FAILED_ROWS:])
+    if shown:
+        show.stdout().print(_status_table(shown))
+    more = [f"... and {hidden:,} more: see --failed"] if hidden else []
+    lines = [*reason_lines(status.of_states(states)), *_summary_lines(status)]
+    for line in [*more, *lines]:
         show.stdout().print(line, markup=False, soft_wrap=True)
 
 
@@ -166,31 +191,7 @@ def _task(video: VideoStatus) -> str:
 
 def status_lines(status: StoreStatus) -> list[str]:
     """Return why videos are not done, how many there are of each state, and what to type next."""
-    return [*_reasons(status.videos), *_summary_lines(status)]
-
-
-def _reasons(videos: Iterable[VideoStatus]) -> Iterator[str]:
-    """Yield why videos are not done, and where that is seen; what many share is printed once."""
-    alike: dict[str, list[VideoStatus]] = defaultdict(list)
-    for video in videos:
-        if video.state not in {State.DONE, State.RUNNING} and not _only_waits(video):
-            alike["".join(_reason(video))].append(video)
-    for same in alike.values():
-        why, *where = _reason(same[0])
-        if why:
-            yield f"{comma_list([video.video for video in same], 3)}: {why}"
-            yield from where
-
-
-def _reason(video: VideoStatus) -> Iterator[str]:
-    """Yield why a video is not done, and where that is seen."""
-    yield video.why or ""
-    where = video.problems[0].where() if video.problems else ""
-    if where:
-        others = count_text(len(video.problems) - 1, "other problem")
-        yield f"  in:  {where}" + (f" (and {others})" if video.problems[1:] else "")
-    if video.log is not None:
-        yield f"  log: {video.log}"
+    return [*reason_lines(status.videos), *_summary_lines(status)]
 
 
 def _summary_lines(status: StoreStatus) -> list[str]:
@@ -221,15 +222,9 @@ def _counts(videos: Iterable[VideoStatus]) -> str:
     return ", ".join(f"{counts[state]} {state}" for state in _STATES_IN_ORDER if counts[state])
 
 
-def _only_waits(video: VideoStatus) -> bool:
-    """Tell whether a task waits in the queue, for no reason that needs attention."""
-    why = video.why or ""
-    needs_attention = "before:" in why or why.startswith("held")
-    return video.state is State.PENDING and video.job is not None and not needs_attention
-
-
 def _next_lines(status: StoreStatus) -> list[str]:
-    return [f"next:  tracks2zarr {_next(status)}"]
+    fix = [] if status.is_open else fix_lines(status.videos)
+    return [*fix, f"next:  tracks2zarr {_next(status)}"]
 
 
 def _next(status: StoreStatus) -> str:
@@ -239,8 +234,13 @@ def _next(status: StoreStatus) -> str:
     if not status.videos:
         command = "slurm submit" if here else "create"
         return f"{command} TRACKS_DIR METADATA_CSV {name} --store-mode a"
-    if status.is_open or status.is_unreachable:
+    if status.is_unreachable:
         return f"slurm wait {name}"
+    if status.is_open:
+        waits_in_vain = any(video.stays_pending for video in status.videos) and all(
+            video.stays_pending for video in status.videos if video.is_open
+        )
+        return f"slurm {'cancel' if waits_in_vain else 'wait'} {name}"
     if status.ok:
         return f"verify {name}"
     if status.counts.get(State.UNKNOWN):
@@ -313,14 +313,15 @@ def live_status() -> Iterator[Callable[[StoreStatus], None]]:
 
 def _fit_to_terminal(status: StoreStatus, console: Console) -> RenderableType:
     """Return as much of a status as a terminal shows at once, what matters most first."""
-    whole = Group(_status_table(status.videos), _folded(status_lines(status)))
-    if _height(whole, console) < console.height:
-        return whole
+    if len(status.videos) < console.height:
+        whole = Group(_status_table(status.videos), _folded(status_lines(status)))
+        if _height(whole, console) < console.height:
+            return whole
     videos = sorted(status.videos, key=lambda video: _STATES_BY_URGENCY.index(video.state))
     for count in range(min(len(videos), console.height), 0, -1):
         some, others = videos[:count], videos[count:]
         more = [f"... and {len(others)} more: {_counts(others)}"] if others else []
-        lines = [*more, *_reasons(some), *_summary_lines(status)]
+        lines = [*more, *reason_lines(some), *_summary_lines(status)]
         fitted = Group(_status_table(some), _folded(lines))
         if _height(fitted, console) < console.height:
             return fitted

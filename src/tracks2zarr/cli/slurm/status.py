@@ -9,6 +9,7 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import FOLDER, json_option
+from tracks2zarr.store.video_state import State
 
 
 @click.command("status")
@@ -24,21 +25,58 @@ from tracks2zarr.cli.options import FOLDER, json_option
     metavar="SECONDS",
     help="With --watch: how long to wait before it is shown again.",
 )
+@click.option(
+    "--failed",
+    is_flag=True,
+    help="Show only videos that need attention: failed, cancelled, missing, unknown.",
+)
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice([str(state) for state in State]),
+    multiple=True,
+    help="Show only videos in this state; may be repeated.",
+)
+@click.option(
+    "--all",
+    "shows_all",
+    is_flag=True,
+    help="Show a row for each video, also if there are more than 50.",
+)
 @json_option
 @debug_option
-def command(store: Path, *, watch: bool, every: float, as_json: bool) -> int:
-    """Show how far each video is, and what to type next.
+def command(
+    store: Path,
+    *,
+    watch: bool,
+    every: float,
+    failed: bool,
+    states: tuple[str, ...],
+    shows_all: bool,
+    as_json: bool,
+) -> int:
+    """Show how far each video is, why, and what to type next.
 
-    What went wrong is said, too.
+    STORE is the folder of the store, or the id of one of its jobs, such as 64 or 64_3. Of more
+    than 50 videos, only the counts, the reasons, and some of those that failed are shown.
 
     The exit status is 0 if every planned video is done and listed.
     """
     from tracks2zarr.cli import show
-    from tracks2zarr.cli.slurm.show import live_status, print_interrupted, print_status
+    from tracks2zarr.cli.slurm.show import (
+        FAILED_STATES,
+        live_status,
+        print_interrupted,
+        print_status,
+    )
     from tracks2zarr.slurm.status import status
 
     if as_json and watch:
         raise click.UsageError("--json and --watch do not go together.")
+    if shows_all and (failed or states):
+        raise click.UsageError("--all does not go with --failed or --state.")
+    wanted = {*map(State, states), *(FAILED_STATES if failed else ())}
+    store = _store_at(store)
     if watch:
         try:
             with live_status() as show_status:
@@ -49,7 +87,15 @@ def command(store: Path, *, watch: bool, every: float, as_json: bool) -> int:
             return print_interrupted(store)
     found = status(store)
     if as_json:
-        show.print_json(found.as_dict())
+        show.print_json(found.as_dict(wanted))
     else:
-        print_status(found)
+        print_status(found, wanted, shows_all=shows_all)
     return 0 if found.ok else 1
+
+
+def _store_at(given: Path) -> Path:
+    """Return the store at a path, or that of the job whose id was given."""
+    from tracks2zarr.slurm.store_of_job import job_in, store_of_job
+
+    job = None if given.exists() else job_in(str(given))
+    return given if job is None else store_of_job(job)
