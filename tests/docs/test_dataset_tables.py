@@ -11,6 +11,7 @@ from support.pages import DOCS, ROOT, blocks_of, sections_of, spans, table_in
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import VARIABLES
 from tracks2zarr.store.unverified import Unverified
+from tracks2zarr.store.video_state import State
 
 
 def test_the_picture_in_the_readme(sample_store: Path) -> None:
@@ -37,6 +38,18 @@ def test_the_table_of_variables(sample_store: Path) -> None:
         assert unit == array.attrs.get("units", "")
         assert meaning == array.attrs["long_name"]
         assert (kind == "data") == ("coordinates" in array.attrs)
+
+
+def test_the_tables_of_states() -> None:
+    """Every state is in them, and every remedy is a command that exists."""
+    cluster = (DOCS / "howto/cluster.md").read_text(encoding="utf-8")
+    rows = table_in(cluster, "state", "meaning", "what to do")
+    assert {spans(row[0]).pop() for row in rows} == {*State}
+    remedies = {command for row in rows for command in spans(row[2])}
+    assert remedies == {"slurm wait", "slurm rerun", "slurm status"}
+    commands = (DOCS / "reference/commands.md").read_text(encoding="utf-8")
+    rows = table_in(commands, "state", "of a video in a store", "from `verify`")
+    assert {spans(row[0]).pop() for row in rows} == {*State}
 
 
 def fields_in(section: str, header: str) -> set[str]:
