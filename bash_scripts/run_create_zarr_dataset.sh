@@ -35,7 +35,7 @@ GIT_BRANCH=main
 
 # ---- What you may set
 
-# Which files in the folder are tracks files.
+# Which files in the folder are tracks files; several patterns stand in brackets: ('A*.csv' 'B*.csv').
 VIA_TRACKS_GLOB_PATTERN='*.csv'
 # What frame numbers in these files count from: clip, or video.
 FRAMES=clip
@@ -135,7 +135,7 @@ fi
 command -v "$TRACKS2ZARR" >/dev/null || stop "TRACKS2ZARR is no command: $TRACKS2ZARR" "Correct it in this script."
 
 exec "$TRACKS2ZARR" slurm task "$ZARR_STORE_OUTPUT" \
-    --tracks-dir "$VIA_TRACKS_DIR" --metadata "$METADATA_CSV" --pattern "$VIA_TRACKS_GLOB_PATTERN" \
+    --tracks-dir "$VIA_TRACKS_DIR" --metadata "$METADATA_CSV" "${VIA_TRACKS_GLOB_PATTERN[@]/#/--pattern=}" \
     --frames "$FRAMES" ${FRAME_REGEXP:+--frame-regexp "$FRAME_REGEXP"} --individual-dim "$INDIVIDUAL_DIM" \
     --store-mode "$ZARR_STORE_MODE" --group-mode "$ZARR_MODE_GROUP" \
     --log-dir "${SLURM_SUBMIT_DIR:-$PWD}"

@@ -990,6 +990,36 @@ def test_require_all_names_every_video(given: Given) -> None:
     assert missing == {("A", 3), ("C", 5)}
 
 
+# Several patterns.
+
+
+def test_files_that_match_any_of_several_patterns(given: Given) -> None:
+    several = given.plan(pattern=["A*.csv", "./A-Loop00*", "[AB]-Loop00*.csv"])
+    assert several.videos == given.plan().videos
+    assert {problem.kind for problem in several.problems} == set()
+    args = ["--pattern", "A-Loop01*", "--pattern", "B*"]
+    document = json.loads(call("plan", given.tracks, given.metadata, *args, "--json").stdout)
+    clips = [clip["source"] for video in document["videos"] for clip in video["clips"]]
+    assert clips == ["A-Loop01_tracks.csv", "B-Loop00_tracks.csv"]
+
+
+def test_a_pattern_of_several_that_matches_nothing(given: Given) -> None:
+    plan = given.plan(pattern=["*.csv", "*.tsv"])
+    (warning,) = plan.problems
+    assert (warning.kind, warning.severity) == ("no-tracks", "warning")
+    assert warning.expected == "files that match '*.tsv'"
+    for patterns, kind, said in (
+        (["*.tsv", "*.txt"], "no-tracks", "'*.tsv' or '*.txt'"),
+        (["*.csv", "../*.csv"], "pattern", "relative to the folder"),
+        ([], "pattern", "relative to the folder"),
+    ):
+        with pytest.raises(tz.Tracks2ZarrError) as raised:
+            given.plan(pattern=patterns)
+        (problem,) = raised.value.problems
+        assert problem.kind == kind
+        assert said in (problem.expected or "")
+
+
 # Going on in spite of errors.
 
 

@@ -2,14 +2,18 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import tracks2zarr as tz
+from support.array_jobs import experiment, name_of
 from support.commands import call
 from support.sample import SAMPLE
+from support.tree import cli_environment
 from tracks2zarr.slurm.script import guide_script
 
 ROOT = Path(__file__).parents[2]
@@ -70,3 +74,25 @@ def test_the_script_is_written_with_values(tmp_path: Path, monkeypatch: pytest.M
     assert "GIT_REPOSITORY=ssh://x/y\n" in text
     assert "TRACKS2ZARR=''\n" in text
     assert "#SBATCH --partition=a\n" in text
+
+
+def test_a_task_of_a_script_with_several_patterns(tmp_path: Path) -> None:
+    """The script is run as SLURM runs it, once a pattern was set by hand, too."""
+    inputs = experiment(3).write(tmp_path / "input")
+    patterns = ["--pattern", "Video000*", "--pattern", "Video002*"]
+    store, script = tmp_path / "out.zarr", tmp_path / NAME
+    assert call("slurm", "script", *inputs, store, *patterns, "-o", script).status == 0
+    assert "#SBATCH --array=0-1%9\n" in script.read_text()
+    by_hand = script.read_text().replace("('Video000*' 'Video002*')", "'Video001*'")
+    for text, index, videos in ((script.read_text(), 1, (0, 2)), (by_hand, 0, (1,))):
+        script.write_text(text)
+        env = {
+            **cli_environment(),
+            "SLURM_ARRAY_TASK_ID": str(index),
+            "SLURM_SUBMIT_DIR": str(tmp_path),
+        }
+        subprocess.run(["bash", script], env=env, check=True, capture_output=True)
+        known = {video.video: str(video.state) for video in tz.info(store).videos}
+        assert [*known] == [name_of(number) for number in videos]
+        assert known[name_of(videos[index])] == "done"
+        shutil.rmtree(store)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from tracks2zarr.cli.app import app, debug_option
+from tracks2zarr.cli.app import Command, app, debug_option
 
 if TYPE_CHECKING:
     from tracks2zarr.planning.plan import VideoPlan
@@ -22,7 +22,7 @@ To have it in every new terminal, type once the line of your shell:
 """
 
 
-@click.command("completion", epilog=_SET_UP)
+@click.command("completion", cls=Command, epilog=_SET_UP)
 @click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 @debug_option
 def command(shell: str) -> int:

@@ -12,6 +12,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from tracks2zarr.common.names import DEFAULT_PATTERNS
+
 #: Adds an option or argument to a command.
 type Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -78,7 +80,9 @@ class FrameRegexp(click.ParamType[str]):
         return str(value)
 
 
-def pattern_option(name: str = "--pattern", folder: str = "TRACKS_DIR") -> Decorator:
+def pattern_option(
+    name: str = "--pattern", folder: str = "TRACKS_DIR", *, multiple: bool = True
+) -> Decorator:
     """Return the option for the names of tracks files.
 
     Parameters
@@ -87,14 +91,18 @@ def pattern_option(name: str = "--pattern", folder: str = "TRACKS_DIR") -> Decor
         What the command calls it.
     folder
         What its help calls the folder of the tracks files.
+    multiple
+        Whether it may be repeated.
     """
     return click.option(
         name,
         "pattern",
-        default="*.csv",
+        multiple=multiple,
+        default=DEFAULT_PATTERNS if multiple else DEFAULT_PATTERNS[0],
         show_default=True,
         metavar="GLOB",
-        help=f"Names of the tracks files in {folder}; put it in quotes.",
+        help=f"Names of the tracks files in {folder}; put it in quotes."
+        + (" May be repeated." if multiple else ""),
     )
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER, individual_dim_option, json_option, plan_options
 from tracks2zarr.common.words import count_text, size_text
 
 
-@click.command("plan")
+@click.command("plan", cls=Command)
 @plan_options
 @individual_dim_option
 @click.option(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
+from tracks2zarr.common.names import DEFAULT_PATTERNS
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
@@ -29,7 +30,7 @@ def plan(
     tracks_dir: str | Path,
     metadata_csv: str | Path,
     *,
-    pattern: str = "*.csv",
+    pattern: str | Sequence[str] = DEFAULT_PATTERNS,
     frames: CountsFrom = "clip",
     frame_regexp: str | None = None,
     require_all: bool = False,
@@ -47,7 +48,8 @@ def plan(
     metadata_csv
         CSV with one row a clip.
     pattern
-        Glob pattern of the tracks files, relative to `tracks_dir`.
+        Glob pattern of the tracks files, relative to `tracks_dir`; or several patterns, of
+        which a file matches any.
     frames
         ``clip`` where the files count frames from the clip's first, ``video`` where they
         count from the video's.
@@ -102,7 +104,7 @@ def draft(
     tracks_dir: str | Path,
     metadata_csv: str | Path,
     *,
-    pattern: str,
+    pattern: str | Sequence[str],
     settings: Settings,
     require_all: bool,
 ) -> Plan:
@@ -115,9 +117,16 @@ def draft(
         return Plan((), tuple(problems))
     folder, metadata_path = Path(tracks_dir).absolute(), Path(metadata_csv).absolute()
     metadata = read_metadata(metadata_path)
-    files, file_problems = list_tracks(folder, pattern, metadata_path, format_named(DEFAULT_FORMAT))
+    patterns = _each(pattern)
+    tracks_format = format_named(DEFAULT_FORMAT)
+    files, file_problems = list_tracks(folder, patterns, metadata_path, tracks_format)
     match = _Match(folder, metadata_path, settings, metadata, files)
     return _drafted(match, file_problems, require_all=require_all)
+
+
+def _each(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Return texts of which one may be given alone."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def drafted_again(videos: Iterable[VideoPlan]) -> Plan:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import (
     FOLDER,
     confirm_replacing,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tracks2zarr.slurm.queueing import JobOptions
 
 
-@click.command("submit")
+@click.command("submit", cls=Command)
 @plan_options
 @click.argument("store", type=FOLDER, required=False)
 @sbatch_options()
