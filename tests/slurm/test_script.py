@@ -76,14 +76,23 @@ def test_the_script_is_written_with_values(tmp_path: Path, monkeypatch: pytest.M
     assert "#SBATCH --partition=a\n" in text
 
 
-def test_a_task_of_a_script_with_several_patterns(tmp_path: Path) -> None:
-    """The script is run as SLURM runs it, once a pattern was set by hand, too."""
+@pytest.mark.parametrize(
+    ("options", "written", "edited"),
+    [
+        (["--pattern", "Video000*", "--pattern", "Video002*"],
+         "('Video000*' 'Video002*')", "'Video001*'"),
+        (["--video", "Video000", "--video", "Video002"], "(Video000 Video002)", "Video001"),
+    ],
+)  # fmt: skip
+def test_a_task_of_a_script_for_some_videos(
+    options: list[str], written: str, edited: str, tmp_path: Path
+) -> None:
+    """The script is run as SLURM runs it: as it was written, and after a person edited it."""
     inputs = experiment(3).write(tmp_path / "input")
-    patterns = ["--pattern", "Video000*", "--pattern", "Video002*"]
     store, script = tmp_path / "out.zarr", tmp_path / NAME
-    assert call("slurm", "script", *inputs, store, *patterns, "-o", script).status == 0
+    assert call("slurm", "script", *inputs, store, *options, "-o", script).status == 0
     assert "#SBATCH --array=0-1%9\n" in script.read_text()
-    by_hand = script.read_text().replace("('Video000*' 'Video002*')", "'Video001*'")
+    by_hand = script.read_text().replace(f"={written}\n", f"={edited}\n")
     for text, index, videos in ((script.read_text(), 1, (0, 2)), (by_hand, 0, (1,))):
         script.write_text(text)
         env = {

@@ -47,6 +47,19 @@ def videos(
     return _offered((video.video for video in _planned(context)), incomplete)
 
 
+def videos_in_metadata(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offer the ids of the videos in the metadata CSV that the command line names."""
+    from tracks2zarr.planning.metadata_csv import read_metadata
+
+    path = context.params.get("metadata_csv") or context.params.get("metadata")
+    if path is None and len(context.args) > 1:  # no argument is parsed: --video has no value yet
+        path = context.args[1]
+    names = read_metadata(Path(path).expanduser()).names.values() if path else ()
+    return _offered(sorted({name.video for name in names}), incomplete)
+
+
 def clips(
     context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:

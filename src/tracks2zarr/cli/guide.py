@@ -56,7 +56,7 @@ def command(
     from tracks2zarr.cli.create import convert
     from tracks2zarr.planning.matching import plan as make_plan
 
-    show.rename_options(NAMES)
+    show.rename_options({**NAMES, "--video": "'tracks2zarr create' and --video"})
     plan = make_plan(via_tracks_dir, metadata_csv, pattern=pattern)
     return convert(
         plan,

@@ -43,11 +43,11 @@ def command(
     from tracks2zarr.planning.matching import draft
     from tracks2zarr.planning.plan import Settings
 
-    pattern = settings.pop("pattern")
     plan = draft(
         tracks_dir,
         metadata_csv,
-        pattern=pattern,
+        pattern=settings.pop("pattern"),
+        videos=settings.pop("videos"),
         settings=Settings(**settings),
         require_all=require_all,
     )

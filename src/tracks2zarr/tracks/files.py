@@ -6,7 +6,7 @@ import glob
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -30,7 +30,12 @@ class TracksFile:
 
 
 def list_tracks(
-    tracks_dir: Path, patterns: Sequence[str], metadata_csv: Path, tracks_format: TracksFormat
+    tracks_dir: Path,
+    patterns: Sequence[str],
+    metadata_csv: Path,
+    tracks_format: TracksFormat,
+    *,
+    is_wanted: Callable[[str], bool] | None = None,
 ) -> tuple[list[TracksFile], list[Problem]]:
     """List the tracks files that match any of some glob patterns, sorted by path, and check each.
 
@@ -47,6 +52,8 @@ def list_tracks(
         The metadata CSV.
     tracks_format
         The format that the files must have.
+    is_wanted
+        Tells by a clip's stem whether its file is looked at; by default, all are.
 
     Returns
     -------
@@ -64,6 +71,8 @@ def list_tracks(
     if tuple(patterns) != DEFAULT_PATTERNS:
         idle = [pattern for pattern, found in matching.items() if not found]
         problems += [_nothing_matches(tracks_dir, [one]).as_warning() for one in idle]
+    if is_wanted is not None:
+        names = [name for name in names if is_wanted(tracks_format.clip_stem_of(Path(name).name))]
     files, of_files = check_tracks(tracks_dir, names, tracks_format)
     return files, [*problems, *of_files, *_twice(tracks_dir, files)]
 

@@ -18,6 +18,7 @@ from tracks2zarr.cli.options import (
     individual_dim_option,
     mode_options,
     pattern_option,
+    videos_options,
 )
 
 if TYPE_CHECKING:
@@ -152,7 +153,13 @@ def sbatch_options(
 
 def script_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of ``slurm task`` that the script of ``slurm script`` sets."""
-    options = pattern_option(), frames_options, individual_dim_option, mode_options("a")
+    options = (
+        pattern_option(),
+        videos_options,
+        frames_options,
+        individual_dim_option,
+        mode_options("a"),
+    )
     return add_options(options, command)
 
 
@@ -187,6 +194,11 @@ def job_options_from(options: dict[str, Any]) -> JobOptions:
 
 def _sbatch_option(text: str) -> str:
     name = text.partition("=")[0]
+    if name in {"--array", "-a"}:
+        raise click.UsageError(
+            f"--sbatch {name} would break what tracks2zarr submits. To submit some of the videos"
+            " only, name them with --video or --videos-from."
+        )
     if name in _RESERVED:
         raise click.UsageError(f"--sbatch {name} would break what tracks2zarr submits.")
     if not text.startswith("-") or "\n" in text:

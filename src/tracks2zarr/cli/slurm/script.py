@@ -55,6 +55,7 @@ def command(
     The values given are filled in; edit it, and submit it with sbatch. 'slurm submit' does
     all that it does, and more.
     """
+    from tracks2zarr.cli import show
     from tracks2zarr.common.words import count_text
     from tracks2zarr.planning.matching import plan as make_plan
     from tracks2zarr.slurm.script import guide_script
@@ -64,8 +65,9 @@ def command(
     if output.exists() and not force:
         raise Tracks2ZarrError(_exists(output))
     job_options = job_options_from(options)
-    names = ("pattern", "frames", "frame_regexp", "individual_dim")
+    names = ("pattern", "videos", "frames", "frame_regexp", "individual_dim")
     plan = make_plan(tracks_dir, metadata_csv, **{name: options[name] for name in names})
+    show.print_problems(plan.problems)
     text = guide_script(
         job_options.request(plan.videos),
         n_videos=len(plan.videos),

@@ -75,6 +75,8 @@ def command(
     number = _number(index, index_from)
     if (tracks_dir is None) != (metadata is None):
         raise click.UsageError("--tracks-dir and --metadata go together.")
+    if settings["videos"] and tracks_dir is None:
+        raise click.UsageError("--video and --videos-from need --tracks-dir.")
     if store_mode == "w" and not os.environ.get(JOB_VARIABLE):
         raise click.UsageError(
             "--store-mode w replaces the store once an array job of SLURM; here, each task would."
