@@ -85,6 +85,14 @@ def test_some_of_the_videos(commands: Commands, inputs: tuple[Path, Path], tmp_p
     assert "1 video done already\nSubmitted 1 task (" in rest.stdout
     commands.wait(store)
     assert commands.states(store) == {name_of(0): "done", name_of(2): "done"}
+    changed = inputs[0] / f"{name_of(2)}-Loop01_tracks.csv"
+    changed.write_bytes(changed.read_bytes().replace(b'height"":1', b'height"":2'))
+    modes = ("--store-mode", "a", "--group-mode", "a")
+    kept = commands.run("submit", *inputs, store, *modes)
+    assert "2 videos done already\nNothing was submitted." in kept.stdout
+    assert "warning: Clips that the store holds are kept" in kept.stderr
+    created = run_cli("create", *inputs, store, *modes, "--quiet")
+    assert (created.returncode, created.stderr) == (0, kept.stderr)
 
 
 def test_a_copy_of_a_store_has_no_jobs(

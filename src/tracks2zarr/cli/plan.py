@@ -62,7 +62,7 @@ def command(
     if into is not None and not errors:
         from tracks2zarr.converting.creation import prepare
 
-        prepare(plan, into)
+        show.print_problems(prepare(plan, into))
     return 1 if errors else 0
 
 

@@ -82,6 +82,7 @@ def command(
         group_mode=group_mode,
         rehash=rehash,
     )
+    show.print_problems(done.problems)
     print_submitted(done)
     return show.print_skipped_input(plan.problems)
 
