@@ -65,7 +65,8 @@ def test_the_script_is_written_with_values(tmp_path: Path, monkeypatch: pytest.M
     assert "INDIVIDUAL_DIM=individual\n" in text
     how = ["--frames", "video", "--frame-regexp", r"_(\d+)\.png$"]
     how += ["--individual-dim", "individuals", "--force", "--partition=a"]
-    how += ["--git-repository", "ssh://x/y"]
+    how += ["--git-repository", "ssh://x/y", "--qos=b", "--reservation=c", "--nodelist=d[1-2]"]
+    how += ["--exclude=e1", "--gres=tmp:1G"]
     assert call("slurm", "script", *inputs, *how).status == 0
     text = (tmp_path / NAME).read_text()
     assert "FRAMES=video\n" in text
@@ -73,7 +74,9 @@ def test_the_script_is_written_with_values(tmp_path: Path, monkeypatch: pytest.M
     assert "INDIVIDUAL_DIM=individuals\n" in text
     assert "GIT_REPOSITORY=ssh://x/y\n" in text
     assert "TRACKS2ZARR=''\n" in text
-    assert "#SBATCH --partition=a\n" in text
+    for option in ("partition=a", "qos=b", "reservation=c", "exclude=e1", "gres=tmp:1G"):
+        assert f"#SBATCH --{option}\n" in text
+    assert '#SBATCH --nodelist="d[1-2]"\n' in text
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,9 @@ def test_some_of_the_videos(commands: Commands, inputs: tuple[Path, Path], tmp_p
     assert "name them with --video" in refused.stderr
     assert not store.exists()
     without_report(store)
-    chosen = commands.run("submit", *inputs, store, "--videos-from", listed)
+    nodes = ["--nodelist", commands.slurm("sinfo", "-ho", "%N"), "--exclude", "no-such-node"]
+    assert "SLURM refused." in commands.run("submit", *inputs, store, *nodes, status=1).stderr
+    chosen = commands.run("submit", *inputs, store, "--videos-from", listed, *nodes[:2])
     assert "Submitted 1 task (" in chosen.stdout
     commands.wait(store)
     assert commands.states(store) == {name_of(2): "done"}

@@ -7,12 +7,17 @@ from typing import Any
 
 import click
 
-from tracks2zarr.cli.app import Command, debug_option
+from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import FOLDER, keep_going_option
-from tracks2zarr.cli.slurm.options import job_options_from, sbatch_options, verify_option
+from tracks2zarr.cli.slurm.options import (
+    SbatchCommand,
+    job_options_from,
+    sbatch_options,
+    verify_option,
+)
 
 
-@click.command("rerun", cls=Command)
+@click.command("rerun", cls=SbatchCommand)
 @click.argument("store", type=FOLDER)
 @sbatch_options("as before, or twice that if it ran out", "as before", "as before")
 @verify_option

@@ -8,15 +8,20 @@ from typing import Any
 
 import click
 
-from tracks2zarr.cli.app import Command, debug_option
+from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import FOLDER, PATH
-from tracks2zarr.cli.slurm.options import job_options_from, sbatch_options, script_options
+from tracks2zarr.cli.slurm.options import (
+    SbatchCommand,
+    job_options_from,
+    sbatch_options,
+    script_options,
+)
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 
 _NAME = Path("run_create_zarr_dataset.sh")
 
 
-@click.command("script", cls=Command)
+@click.command("script", cls=SbatchCommand)
 @click.argument("tracks_dir", type=FOLDER)
 @click.argument("metadata_csv", type=PATH)
 @click.argument("store", type=FOLDER, required=False)

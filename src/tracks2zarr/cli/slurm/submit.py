@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracks2zarr.cli.app import Command, debug_option
+from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import (
     FOLDER,
     confirm_replacing,
@@ -18,14 +18,19 @@ from tracks2zarr.cli.options import (
     rehash_option,
     yes_option,
 )
-from tracks2zarr.cli.slurm.options import job_options_from, sbatch_options, verify_option
+from tracks2zarr.cli.slurm.options import (
+    SbatchCommand,
+    job_options_from,
+    sbatch_options,
+    verify_option,
+)
 
 if TYPE_CHECKING:
     from tracks2zarr.planning.plan import Plan
     from tracks2zarr.slurm.queueing import JobOptions
 
 
-@click.command("submit", cls=Command)
+@click.command("submit", cls=SbatchCommand)
 @plan_options
 @click.argument("store", type=FOLDER, required=False)
 @sbatch_options()
