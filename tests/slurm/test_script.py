@@ -77,6 +77,9 @@ def test_the_script_is_written_with_values(tmp_path: Path, monkeypatch: pytest.M
     for option in ("partition=a", "qos=b", "reservation=c", "exclude=e1", "gres=tmp:1G"):
         assert f"#SBATCH --{option}\n" in text
     assert '#SBATCH --nodelist="d[1-2]"\n' in text
+    low = call("slurm", "script", *inputs, "--mem", "20M", "--force")
+    assert low.status == 0
+    assert "warning: Each task gets 20 MiB, and " in low.stderr
 
 
 @pytest.mark.parametrize(

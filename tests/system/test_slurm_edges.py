@@ -97,6 +97,21 @@ def test_some_of_the_videos(commands: Commands, inputs: tuple[Path, Path], tmp_p
     assert (created.returncode, created.stderr) == (0, kept.stderr)
 
 
+def test_less_memory_than_is_predicted(
+    commands: Commands, inputs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    store = tmp_path / "out.zarr"
+    for command, mem, said in (
+        (["submit", *inputs], "20M", "warning: Each task gets 20 MiB, and "),
+        (["rerun"], "30M", "warning: Each task gets 30 MiB, and "),
+        (["rerun"], "4G", ""),
+    ):
+        ended = commands.run(*command, store, "--mem", mem, LATER)
+        assert (said in ended.stderr) if said else ended.stderr == ""
+        assert "Submitted 3 tasks" in ended.stdout
+        commands.run("cancel", store)
+
+
 def test_a_copy_of_a_store_has_no_jobs(
     commands: Commands, inputs: tuple[Path, Path], tmp_path: Path
 ) -> None:

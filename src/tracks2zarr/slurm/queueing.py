@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from tracks2zarr.common.problems import Problem, one_line
 from tracks2zarr.common.provenance import now
 from tracks2zarr.planning import cost
 from tracks2zarr.planning.plan import VideoPlan
@@ -91,6 +92,38 @@ class JobOptions:
             memory=self.memory or needed * request.cpus,
             minutes=self.minutes or cost.requested_minutes(size) + report_minutes,
         )
+
+
+def memory_problem(request: Request, videos: Sequence[VideoPlan]) -> Problem | None:
+    """Return the warning that tasks for some videos get less memory than is predicted, or None."""
+    largest = max(videos, key=lambda video: video.memory_with(request.cpus))
+    needed = -(-largest.memory_with(request.cpus) // 2**20)
+    if request.memory is None or request.memory >= needed:
+        return None
+    return Problem(
+        kind="memory-low",
+        what=f"Each task gets {request.memory} MiB, and {needed} MiB are predicted for the largest"
+        " video: it may be killed.",
+        found=f"{request.memory} MiB for {one_line(largest.video)}",
+        expected=f"{needed} MiB or more",
+        remedy="Leave --mem out to request what is predicted; or, if the task is killed, pass a"
+        " larger one to 'tracks2zarr slurm rerun'.",
+        severity="warning",
+        video=largest.video,
+    )
+
+
+def memory_problems(
+    submission: Submission | None, planned: Sequence[VideoPlan]
+) -> tuple[Problem, ...]:
+    """Return the warnings of array jobs whose tasks get less memory than is predicted."""
+    arrays = submission.arrays if submission else ()
+    found = (
+        memory_problem(array.request, [planned[index] for index in array.indices])
+        for array in arrays
+        if array.request
+    )
+    return tuple(dict.fromkeys(problem for problem in found if problem))
 
 
 @dataclass(slots=True)

@@ -14,7 +14,13 @@ from tracks2zarr.common.provenance import now
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.slurm import script
 from tracks2zarr.slurm.client import Slurm, UnansweredError
-from tracks2zarr.slurm.queueing import HeldJobs, JobOptions, held_jobs, submit_finalising_job
+from tracks2zarr.slurm.queueing import (
+    HeldJobs,
+    JobOptions,
+    held_jobs,
+    memory_problems,
+    submit_finalising_job,
+)
 from tracks2zarr.slurm.status import status_with_accounting
 from tracks2zarr.slurm.submission import Submission
 from tracks2zarr.store.group_mode import Action, Mode, problems_of
@@ -131,7 +137,7 @@ def submit(
         videos=videos,
         done=tuple(sorted(done)),
         open=tuple(sorted(busy)),
-        problems=problems_of(decisions.values()),
+        problems=(*problems_of(decisions.values()), *memory_problems(submission, planned)),
     )
 
 

@@ -63,6 +63,7 @@ def command(
     from tracks2zarr.cli import show
     from tracks2zarr.common.words import count_text
     from tracks2zarr.planning.matching import plan as make_plan
+    from tracks2zarr.slurm.queueing import memory_problem
     from tracks2zarr.slurm.script import guide_script
 
     if git_branch and not options["git_repository"]:
@@ -72,9 +73,11 @@ def command(
     job_options = job_options_from(options)
     names = ("pattern", "videos", "frames", "frame_regexp", "individual_dim")
     plan = make_plan(tracks_dir, metadata_csv, **{name: options[name] for name in names})
-    show.print_problems(plan.problems)
+    request = job_options.request(plan.videos)
+    low = memory_problem(request, plan.videos)
+    show.print_problems([*plan.problems, *([low] if low else [])])
     text = guide_script(
-        job_options.request(plan.videos),
+        request,
         n_videos=len(plan.videos),
         values={
             "tracks_dir": tracks_dir.absolute(),
