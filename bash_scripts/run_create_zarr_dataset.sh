@@ -35,8 +35,10 @@ GIT_BRANCH=main
 
 # ---- What you may set
 
-# Which files in the folder are tracks files.
+# Which files in the folder are tracks files; several patterns stand in brackets: ('A*.csv' 'B*.csv').
 VIA_TRACKS_GLOB_PATTERN='*.csv'
+# The videos to convert, such as ('VideoA' 'VideoB'); if there are none here: all with tracks files.
+VIDEOS=()
 # What frame numbers in these files count from: clip, or video.
 FRAMES=clip
 # A regular expression whose group 1 is the frame in an image's file name; empty for the usual names.
@@ -135,7 +137,7 @@ fi
 command -v "$TRACKS2ZARR" >/dev/null || stop "TRACKS2ZARR is no command: $TRACKS2ZARR" "Correct it in this script."
 
 exec "$TRACKS2ZARR" slurm task "$ZARR_STORE_OUTPUT" \
-    --tracks-dir "$VIA_TRACKS_DIR" --metadata "$METADATA_CSV" --pattern "$VIA_TRACKS_GLOB_PATTERN" \
-    --frames "$FRAMES" ${FRAME_REGEXP:+--frame-regexp "$FRAME_REGEXP"} --individual-dim "$INDIVIDUAL_DIM" \
+    --tracks-dir "$VIA_TRACKS_DIR" --metadata "$METADATA_CSV" "${VIA_TRACKS_GLOB_PATTERN[@]/#/--pattern=}" \
+    ${VIDEOS:+"${VIDEOS[@]/#/--video=}"} --frames "$FRAMES" ${FRAME_REGEXP:+--frame-regexp "$FRAME_REGEXP"} --individual-dim "$INDIVIDUAL_DIM" \
     --store-mode "$ZARR_STORE_MODE" --group-mode "$ZARR_MODE_GROUP" \
     --log-dir "${SLURM_SUBMIT_DIR:-$PWD}"

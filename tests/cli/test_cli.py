@@ -161,6 +161,45 @@ def test_mistyped_options(args: list[str], meant: str) -> None:
     assert ended.stdout == ""
 
 
+def all_commands(group: click.Group = app.app) -> Iterator[click.Command]:
+    """Yield every command, those of groups too."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield from all_commands(command) if isinstance(command, click.Group) else [command]
+
+
+def test_every_command_looks_for_options_given_twice() -> None:
+    commands = [*all_commands(), guide.command]
+    assert len(commands) > 15
+    assert {command.name for command in commands if not isinstance(command, app.Command)} == set()
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["create", "a", "b", "c", "--workers", "1", "--workers=2"],
+         "--workers is given twice: 1 and 2."),
+        (["plan", "a", "--frames", "clip", "b", "--frames", "clip"],
+         "--frames is given twice: clip and clip."),
+        (["report", "a", "-o", "b", "--output", "c", "-od"],
+         "--output is given 3 times: b, c and d."),
+        (["slurm", "submit", "a", "b", "--mem", "1G", "--mem", "2G"],
+         "--mem is given twice: 1G and 2G."),
+    ],
+)  # fmt: skip
+def test_options_given_twice(args: list[str], said: str) -> None:
+    ended = call(*args)
+    assert (ended.status, ended.stdout) == (2, "")
+    assert ended.stderr.endswith(f"Error: {said}\n")
+
+
+def test_flags_given_twice() -> None:
+    assert call("plan", TRACKS, METADATA, "--json", "--json").status == 0
+    assert call("plan", "--frames", "clip", "--frames", "video", "--help").status == 0
+
+
 WRONG = [
     *(["create", "a", "b", "c", "--workers", value] for value in ("0", "-1", "two", "1.5", "")),
     *(["create", "a", "b", "c", "--memory", value]

@@ -109,9 +109,8 @@ def test_what_the_finalising_job_takes(tmp_path: Path, check: str) -> None:
     (video,) = plan(made.tracks_dir, made.metadata_csv).videos
     create = "create", made.tracks_dir, made.metadata_csv, store
     subprocess.run([TRACKS2ZARR, *create], check=True, capture_output=True)
-    predicted = cost.predicted_finish_memory(1)
-    if check == "full":
-        predicted += video.predicted_verify_memory
+    verify = video.predicted_verify_memory if check == "full" else 0
+    predicted = cost.predicted_finish_memory(1, verify=verify)
     used = peak_memory(
         log, TRACKS2ZARR, "slurm", "finish", store, "--verify", check, malloc=GIVING_BACK
     )

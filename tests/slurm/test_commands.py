@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shlex
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -114,11 +115,50 @@ def test_a_store_that_others_use_is_not_withdrawn(
         assert not store.path.exists()
 
 
-@pytest.mark.parametrize("option", ["--array=0", "--output=x", "--wait", "--test-only", "-H"])
+@pytest.mark.parametrize(
+    "option", ["--array=0", "--arr=0", "-a0", "--output=x", "--wait", "--test-only", "-H", "-o x"]
+)
 def test_options_that_would_break_it(inputs: Inputs, option: str) -> None:
     ended = call("slurm", "submit", *inputs, f"--sbatch={option}")
     assert ended.status == 2
     assert "would break what tracks2zarr submits" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (
+            "--licenses=foo",
+            "No such option '--licenses'. Pass it on to sbatch: --sbatch=--licenses=foo",
+        ),
+        ("--licenses foo --mem 3G", "Pass it on to sbatch: --sbatch=--licenses=foo"),
+        ("--licenses --mem 3G", "Pass it on to sbatch: --sbatch=--licenses=..."),
+        ("--comment='a word'", "Pass it on to sbatch: '--sbatch=--comment=a word'"),
+        ("-L foo", "No such option '-L'. Pass it on to sbatch: --sbatch=--licenses=foo"),
+        ("-Lfoo", "Pass it on to sbatch: --sbatch=--licenses=foo"),
+        ("--nice", "Pass it on to sbatch: --sbatch=--nice"),
+        ("--nice=9", "Pass it on to sbatch: --sbatch=--nice=9"),
+        ("--requeue", "Pass it on to sbatch: --sbatch=--requeue"),
+        ("-p main", "No such option '-p'. Did you mean '--partition'?"),
+        ("--cpus-per-task=2", "Did you mean '--cpus'?"),
+        ("--array=0-3", "would break what tracks2zarr submits."),
+        ("--licences=foo", "No such option '--licences'."),
+        ("--sbatch=--mem=3G", "Use --mem in place of --sbatch=--mem=3G."),
+        ("--sbatch=-t3", "Use --time in place of --sbatch=-t3."),
+        ("--qos a --sbatch=-qb", "--qos is given twice: '--qos=a' and '-qb'."),
+        (
+            "--sbatch=-La --sbatch=--licenses=b",
+            "--licenses is given twice: '-La' and '--licenses=b'.",
+        ),
+    ],
+)
+def test_options_of_sbatch(typed: str, said: str) -> None:
+    for command in (["submit", "a", "b"], ["script", "a", "b"], ["rerun", "a"]):
+        ended = call("slurm", *command, *shlex.split(typed))
+        assert (ended.status, ended.stdout) == (2, "")
+        last = ended.stderr.splitlines()[-1]
+        assert last.startswith("Error: ")
+        assert last.endswith(said) or "array" in typed
 
 
 # Status.

@@ -2,14 +2,18 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import tracks2zarr as tz
+from support.array_jobs import experiment, name_of
 from support.commands import call
 from support.sample import SAMPLE
+from support.tree import cli_environment
 from tracks2zarr.slurm.script import guide_script
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +65,8 @@ def test_the_script_is_written_with_values(tmp_path: Path, monkeypatch: pytest.M
     assert "INDIVIDUAL_DIM=individual\n" in text
     how = ["--frames", "video", "--frame-regexp", r"_(\d+)\.png$"]
     how += ["--individual-dim", "individuals", "--force", "--partition=a"]
-    how += ["--git-repository", "ssh://x/y"]
+    how += ["--git-repository", "ssh://x/y", "--qos=b", "--reservation=c", "--nodelist=d[1-2]"]
+    how += ["--exclude=e1", "--gres=tmp:1G"]
     assert call("slurm", "script", *inputs, *how).status == 0
     text = (tmp_path / NAME).read_text()
     assert "FRAMES=video\n" in text
@@ -69,4 +74,40 @@ def test_the_script_is_written_with_values(tmp_path: Path, monkeypatch: pytest.M
     assert "INDIVIDUAL_DIM=individuals\n" in text
     assert "GIT_REPOSITORY=ssh://x/y\n" in text
     assert "TRACKS2ZARR=''\n" in text
-    assert "#SBATCH --partition=a\n" in text
+    for option in ("partition=a", "qos=b", "reservation=c", "exclude=e1", "gres=tmp:1G"):
+        assert f"#SBATCH --{option}\n" in text
+    assert '#SBATCH --nodelist="d[1-2]"\n' in text
+    low = call("slurm", "script", *inputs, "--mem", "20M", "--force")
+    assert low.status == 0
+    assert "warning: Each task gets 20 MiB, and " in low.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "written", "edited"),
+    [
+        (["--pattern", "Video000*", "--pattern", "Video002*"],
+         "('Video000*' 'Video002*')", "'Video001*'"),
+        (["--video", "Video000", "--video", "Video002"], "(Video000 Video002)", "Video001"),
+    ],
+)  # fmt: skip
+def test_a_task_of_a_script_for_some_videos(
+    options: list[str], written: str, edited: str, tmp_path: Path
+) -> None:
+    """The script is run as SLURM runs it: as it was written, and after a person edited it."""
+    inputs = experiment(3).write(tmp_path / "input")
+    store, script = tmp_path / "out.zarr", tmp_path / NAME
+    assert call("slurm", "script", *inputs, store, *options, "-o", script).status == 0
+    assert "#SBATCH --array=0-1%9\n" in script.read_text()
+    by_hand = script.read_text().replace(f"={written}\n", f"={edited}\n")
+    for text, index, videos in ((script.read_text(), 1, (0, 2)), (by_hand, 0, (1,))):
+        script.write_text(text)
+        env = {
+            **cli_environment(),
+            "SLURM_ARRAY_TASK_ID": str(index),
+            "SLURM_SUBMIT_DIR": str(tmp_path),
+        }
+        subprocess.run(["bash", script], env=env, check=True, capture_output=True)
+        known = {video.video: str(video.state) for video in tz.info(store).videos}
+        assert [*known] == [name_of(number) for number in videos]
+        assert known[name_of(videos[index])] == "done"
+        shutil.rmtree(store)

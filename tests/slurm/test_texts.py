@@ -1,5 +1,8 @@
 """What is said to SLURM, and how its answers are read; no SLURM is needed."""
 
+import re
+import subprocess
+
 import click
 import pytest
 from hypothesis import given
@@ -10,6 +13,7 @@ from tracks2zarr.slurm.client import TaskState, _accounts
 from tracks2zarr.slurm.job_states import JobStates, cause_of, memory_text, time_limit_text
 from tracks2zarr.slurm.pending_reasons import pending_text, stays_pending
 from tracks2zarr.slurm.queueing import JobOptions
+from tracks2zarr.slurm.sbatch_names import long_name, needs_value
 from tracks2zarr.slurm.script import _directive, _log_pattern, ranges, time_text
 from tracks2zarr.slurm.submission import Request
 
@@ -48,6 +52,21 @@ def test_time_is_read_as_sbatch_does(text: str, minutes: int) -> None:
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(click.BadParameter):
         SlurmTime().convert(text, None, None)
+
+
+def test_what_sbatch_calls_its_options() -> None:
+    """SLURM's own manual is the witness, where it is installed."""
+    manual = subprocess.run(["man", "sbatch"], capture_output=True, text=True, check=False).stdout
+    heading = re.compile(r"^ {7}(?:-(\w)(?:, | ?\S*, ))?--([a-z-]+)(\[?)(=?)", re.MULTILINE)
+    found = heading.findall(manual)
+    if len(found) < 50:
+        pytest.skip("there is no manual of sbatch")
+    for letter, name, optional, equals in found:
+        if name in {"help", "usage", "version"}:
+            continue
+        assert long_name(f"--{name}") == name
+        assert needs_value(name) == bool(equals and not optional), name
+        assert not letter or long_name(f"-{letter}") == name
 
 
 @given(st.integers(min_value=1, max_value=10**5))

@@ -295,7 +295,7 @@ def test_what_replacing_would_remove_is_said(store: Path, tmp_path: Path) -> Non
     with pytest.raises(tz.Tracks2ZarrError) as error:
         run(experiment(**{"A[1]": (clip(1),)}), tmp_path / "less", store, store_mode="a")
     (problem,) = error.value.problems
-    for said in ("which removes Loop00", "--group-mode a to keep it", "--pattern 'A[[]1]-*'"):
+    for said in ("which removes Loop00", "--group-mode a to keep it", "--video 'A[1]'"):
         assert said in str(problem.remedy)
 
 

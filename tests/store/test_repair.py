@@ -177,3 +177,14 @@ def test_a_receipt_of_a_newer_version_is_left_alone(store: Path, inputs: Inputs)
     assert {str(video.state) for video in tz.info(store).videos} == {"unknown", "done"}
     assert snapshot(store) == whole
     assert receipt.read_text() == text
+
+
+def test_a_plan_that_is_written_into_a_store_warns_as_create_does(
+    inputs: Inputs, store: Path
+) -> None:
+    empty(store / ".tracks2zarr/receipts/A.json")
+    planned = call("plan", *inputs, "--into", store)
+    assert planned.status == 0
+    assert "warning: The receipt of a video is broken" in planned.stderr
+    created = call("create", *inputs, store, "--store-mode", "a", "--quiet", "--workers", 1)
+    assert (created.status, created.stderr) == (0, planned.stderr)

@@ -10,6 +10,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from support.commands import call
+from support.sample import SAMPLE
 from support.tree import cli_environment
 from tracks2zarr.cli import app, completion, guide
 
@@ -39,6 +40,14 @@ def test_ids_of_videos(sample_store: Path) -> None:
     assert names("info", sample_store, "06") == VIDEOS[1:]
     assert names("info", sample_store, "zzz") == []
     assert names("slurm", "task", sample_store, "") == ["0", "1"]
+
+
+def test_ids_of_videos_in_a_metadata_csv() -> None:
+    metadata = SAMPLE / "loop-frames-ffmpeg.csv"
+    assert names("create", "tracks", metadata, "--video", "") == VIDEOS
+    assert names("slurm", "submit", "tracks", metadata, "a.zarr", "--video", "06") == VIDEOS[1:]
+    assert names("slurm", "task", "a.zarr", "--metadata", metadata, "--video", "") == VIDEOS
+    assert names("plan", "tracks", "no-such.csv", "--video", "") == []
 
 
 def test_ids_of_clips(sample_store: Path) -> None:

@@ -1,15 +1,19 @@
 """The SLURM of the tests itself: it does what other clusters do, and leaves nothing behind."""
 
 import os
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from support.array_jobs import Commands, until
+import tracks2zarr as tz
+from support.array_jobs import Commands, experiment, until
 from support.slurm_cluster import Cluster, cluster
 from support.slurm_daemons import Settings
+from tracks2zarr.slurm.client import Slurm
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("slurm")]
 
@@ -67,6 +71,32 @@ def test_a_task_is_held_to_its_memory(slurm: Cluster, tmp_path: Path) -> None:
     job = submit(slurm, tmp_path, "--array=0", "--mem=50M", wrap=TOO_MUCH)
     expected = "OUT_OF_MEMORY" if slurm.settings.with_cgroups else "FAILED"
     assert until_ended(slurm, job) == {"0": expected}
+
+
+@pytest.mark.slow
+def test_a_controller_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot be asked, and no option is to blame: each program has other words for it."""
+    inputs = experiment(1).write(tmp_path / "input")
+    with cluster(Settings(accounting=False)) as running, ThreadPoolExecutor() as pool:
+        job = submit(running, tmp_path, "--hold", wrap="true")
+        conf = Path(running.env["SLURM_CONF"])
+        controller = conf.with_name("run") / "slurmctld.pid"
+        impatient = tmp_path / "slurm.conf"  # the programs try for ten seconds otherwise
+        impatient.write_text(f"{conf.read_text()}\nMessageTimeout=1\n")
+        monkeypatch.setenv("SLURM_CONF", str(impatient))
+        commands = Commands({"SLURM_CONF": str(impatient)}, tmp_path)
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            os.kill(int(controller.read_text()), number)
+            store = tmp_path / f"{number.name}.zarr"
+            submitted = pool.submit(commands.run, "submit", *inputs, store, status=1)
+            changes = [pool.submit(change, [job]) for change in (Slurm().release, Slurm().cancel)]
+            said = [str(change.exception()) for change in changes] + [submitted.result().stderr]
+            for text in said:
+                assert "error: SLURM cannot be asked." in text
+                assert "Try again when 'sinfo' answers." in text
+            assert not store.exists()
+        with pytest.raises(tz.Tracks2ZarrError, match="SLURM cannot be asked"):
+            Slurm(timeout=0.01).submit("#!/bin/sh\n")
 
 
 def test_it_ends_with_its_jobs(tmp_path: Path) -> None:

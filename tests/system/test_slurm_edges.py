@@ -20,6 +20,7 @@ from support.array_jobs import (
     name_of,
     stop_in_mid_write,
     until,
+    without_report,
 )
 from support.slurm_cluster import Cluster
 from support.tree import cli_environment, run_cli
@@ -60,6 +61,55 @@ def test_two_submissions_at_once(
     assert n_queued(commands) == 3
     commands.run("cancel", store)
     assert n_queued(commands) == 0
+
+
+def test_some_of_the_videos(commands: Commands, inputs: tuple[Path, Path], tmp_path: Path) -> None:
+    """Videos that are named, then all: the index of a task counts in the plan of the store."""
+    store, listed = tmp_path / "out.zarr", tmp_path / "videos.txt"
+    listed.write_text(f"# the last\n{name_of(2)}\n")
+    unknown = commands.run("submit", *inputs, store, "--video", "Video01", status=1)
+    assert f"Did you mean '{name_of(1)}'?" in unknown.stderr
+    refused = commands.run("submit", *inputs, store, "--sbatch=--array=1", status=2)
+    assert "name them with --video" in refused.stderr
+    assert not store.exists()
+    without_report(store)
+    nodes = ["--nodelist", commands.slurm("sinfo", "-ho", "%N"), "--exclude", "no-such-node"]
+    assert "SLURM refused." in commands.run("submit", *inputs, store, *nodes, status=1).stderr
+    chosen = commands.run("submit", *inputs, store, "--videos-from", listed, *nodes[:2])
+    assert "Submitted 1 task (" in chosen.stdout
+    commands.wait(store)
+    assert commands.states(store) == {name_of(2): "done"}
+    (inputs[0] / f"{name_of(1)}-Loop00_tracks.csv").unlink()
+    (inputs[0] / f"{name_of(1)}-Loop01_tracks.csv").unlink()
+    rest = commands.run("submit", *inputs, store, "--store-mode", "a")
+    warning = f"warning: 1 of 3 videos in the metadata CSV has no tracks file: {name_of(1)}."
+    assert warning in rest.stderr
+    assert "1 video done already\nSubmitted 1 task (" in rest.stdout
+    commands.wait(store)
+    assert commands.states(store) == {name_of(0): "done", name_of(2): "done"}
+    changed = inputs[0] / f"{name_of(2)}-Loop01_tracks.csv"
+    changed.write_bytes(changed.read_bytes().replace(b'height"":1', b'height"":2'))
+    modes = ("--store-mode", "a", "--group-mode", "a")
+    kept = commands.run("submit", *inputs, store, *modes)
+    assert "2 videos done already\nNothing was submitted." in kept.stdout
+    assert "warning: Clips that the store holds are kept" in kept.stderr
+    created = run_cli("create", *inputs, store, *modes, "--quiet")
+    assert (created.returncode, created.stderr) == (0, kept.stderr)
+
+
+def test_less_memory_than_is_predicted(
+    commands: Commands, inputs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    store = tmp_path / "out.zarr"
+    for command, mem, said in (
+        (["submit", *inputs], "20M", "warning: Each task gets 20 MiB, and "),
+        (["rerun"], "30M", "warning: Each task gets 30 MiB, and "),
+        (["rerun"], "4G", ""),
+    ):
+        ended = commands.run(*command, store, "--mem", mem, LATER)
+        assert (said in ended.stderr) if said else ended.stderr == ""
+        assert "Submitted 3 tasks" in ended.stdout
+        commands.run("cancel", store)
 
 
 def test_a_copy_of_a_store_has_no_jobs(

@@ -134,7 +134,8 @@ def test_a_task_that_runs_out_of_memory_gets_more(memory_cluster: Cluster, tmp_p
     inputs = experiment(2, long=(1,)).write(tmp_path / "input")
     store = tmp_path / "out.zarr"
     asked = 80 if is_held else 100  # what programs share with others is not counted by cgroups
-    commands.run("submit", *inputs, store, "--mem", str(asked))
+    submitted = commands.run("submit", *inputs, store, "--mem", str(asked))
+    assert not is_held or f"for {name_of(1)}\n" in submitted.stderr, "it is warned of"
     if not is_held:
         stop_above(100 * 2**20, store, name_of(1))
     commands.wait(store, status=1)

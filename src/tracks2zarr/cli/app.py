@@ -42,6 +42,32 @@ def debug_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+class Command(click.Command):
+    """A command that refuses an option that is given twice, unless it is one to repeat."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line."""
+        given = list(args)  # parsing takes them away
+        rest = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:  # as where the Tab key asks
+            self._check_repeated(ctx, given)
+        return rest
+
+    def _check_repeated(self, ctx: click.Context, args: list[str]) -> None:
+        parser = self.make_parser(ctx)
+        options = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
+        single = [one for one in options if not (one.multiple or one.is_flag or one.count)]
+        for option in single:  # in place of the parser's own, of which the last value counts
+            parser.add_option(option, option.opts, option.name, action="append")
+        values, _, _ = parser.parse_args(args)
+        for option in single:
+            given = values.get(option.name)
+            if isinstance(given, list) and len(given) > 1:
+                times = "twice" if len(given) == 2 else f"{len(given)} times"
+                listed = f"{', '.join(given[:-1])} and {given[-1]}"
+                ctx.fail(f"{max(option.opts, key=len)} is given {times}: {listed}.")
+
+
 class SuggestingGroup(click.Group):
     """A group of commands that suggests the nearest one for a mistyped name.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from tracks2zarr.cli.app import app, debug_option
+from tracks2zarr.cli.app import Command, app, debug_option
 
 if TYPE_CHECKING:
     from tracks2zarr.planning.plan import VideoPlan
@@ -22,7 +22,7 @@ To have it in every new terminal, type once the line of your shell:
 """
 
 
-@click.command("completion", epilog=_SET_UP)
+@click.command("completion", cls=Command, epilog=_SET_UP)
 @click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 @debug_option
 def command(shell: str) -> int:
@@ -45,6 +45,19 @@ def videos(
 ) -> list[CompletionItem]:
     """Offer the ids of the videos in the store that the command line names."""
     return _offered((video.video for video in _planned(context)), incomplete)
+
+
+def videos_in_metadata(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offer the ids of the videos in the metadata CSV that the command line names."""
+    from tracks2zarr.planning.metadata_csv import read_metadata
+
+    path = context.params.get("metadata_csv") or context.params.get("metadata")
+    if path is None and len(context.args) > 1:  # no argument is parsed: --video has no value yet
+        path = context.args[1]
+    names = read_metadata(Path(path).expanduser()).names.values() if path else ()
+    return _offered(sorted({name.video for name in names}), incomplete)
 
 
 def clips(

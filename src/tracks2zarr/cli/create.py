@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracks2zarr.cli.app import debug_option, interrupted_status
+from tracks2zarr.cli.app import Command, debug_option, interrupted_status
 from tracks2zarr.cli.options import (
     FOLDER,
     Size,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tracks2zarr.store.group_mode import Mode
 
 
-@click.command("create")
+@click.command("create", cls=Command)
 @plan_options
 @click.argument("store", type=FOLDER)
 @mode_options()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER
 
 
-@click.command("finalise")
+@click.command("finalise", cls=Command)
 @click.argument("store", type=FOLDER)
 @debug_option
 def command(store: Path) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from tracks2zarr.cli.app import CONTEXT_SETTINGS, debug_option, run
+from tracks2zarr.cli.app import CONTEXT_SETTINGS, Command, debug_option, run
 from tracks2zarr.cli.options import FOLDER, PATH, mode_options, pattern_option
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ NAMES = {
 }
 
 
-@click.command("create-zarr-dataset", context_settings=CONTEXT_SETTINGS)
+@click.command("create-zarr-dataset", cls=Command, context_settings=CONTEXT_SETTINGS)
 @click.option(
     "--via_tracks_dir",
     type=FOLDER,
@@ -34,7 +34,7 @@ NAMES = {
     "--temp_zarr_store", type=FOLDER, help="Folder for work in progress.  [default: <store>.temp]"
 )
 @mode_options(names=(NAMES["--store-mode"], NAMES["--group-mode"]), store="the store")
-@pattern_option(NAMES["--pattern"], "the folder")
+@pattern_option(NAMES["--pattern"], "the folder", multiple=False)
 @click.version_option(package_name="tracks2zarr", prog_name="create-zarr-dataset")
 @debug_option
 def command(
@@ -56,7 +56,7 @@ def command(
     from tracks2zarr.cli.create import convert
     from tracks2zarr.planning.matching import plan as make_plan
 
-    show.rename_options(NAMES)
+    show.rename_options({**NAMES, "--video": "'tracks2zarr create' and --video"})
     plan = make_plan(via_tracks_dir, metadata_csv, pattern=pattern)
     return convert(
         plan,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import videos
 from tracks2zarr.cli.options import FOLDER, json_option
 from tracks2zarr.common.words import count_text, size_text
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tracks2zarr.store.overview import StoreInfo, VideoInfo
 
 
-@click.command("info")
+@click.command("info", cls=Command)
 @click.argument("store", type=FOLDER)
 @click.argument("video", required=False, shell_complete=videos)
 @json_option

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER
 from tracks2zarr.common.problems import one_line
 from tracks2zarr.common.words import count_text
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tracks2zarr.merging.one_video import MergedVideo
 
 
-@click.command("merge")
+@click.command("merge", cls=Command)
 @click.argument("target", type=FOLDER)
 @click.argument("sources", metavar="SOURCE...", type=FOLDER, nargs=-1, required=True)
 @click.option("--copy", is_flag=True, help="Leave the sources as they are.")

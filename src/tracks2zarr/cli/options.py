@@ -12,6 +12,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from tracks2zarr.common.names import DEFAULT_PATTERNS
+
 #: Adds an option or argument to a command.
 type Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -78,7 +80,9 @@ class FrameRegexp(click.ParamType[str]):
         return str(value)
 
 
-def pattern_option(name: str = "--pattern", folder: str = "TRACKS_DIR") -> Decorator:
+def pattern_option(
+    name: str = "--pattern", folder: str = "TRACKS_DIR", *, multiple: bool = True
+) -> Decorator:
     """Return the option for the names of tracks files.
 
     Parameters
@@ -87,14 +91,83 @@ def pattern_option(name: str = "--pattern", folder: str = "TRACKS_DIR") -> Decor
         What the command calls it.
     folder
         What its help calls the folder of the tracks files.
+    multiple
+        Whether it may be repeated.
     """
     return click.option(
         name,
         "pattern",
-        default="*.csv",
+        multiple=multiple,
+        default=DEFAULT_PATTERNS if multiple else DEFAULT_PATTERNS[0],
         show_default=True,
         metavar="GLOB",
-        help=f"Names of the tracks files in {folder}; put it in quotes.",
+        help=f"Names of the tracks files in {folder}; put it in quotes."
+        + (" May be repeated." if multiple else ""),
+    )
+
+
+def videos_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name videos; the command gets ``videos``, which is None for all."""
+
+    @functools.wraps(command)
+    def with_videos(
+        *args: Any, videos: Sequence[str], videos_from: Path | None, **rest: Any
+    ) -> Any:
+        listed = [] if videos_from is None else _listed_videos(videos_from)
+        named = tuple(dict.fromkeys([*videos, *listed]))
+        return command(*args, videos=named or None, **rest)
+
+    options = (
+        click.option(
+            "--video",
+            "videos",
+            multiple=True,
+            metavar="ID",
+            shell_complete=_complete_video,
+            help="Take this video only. May be repeated.",
+        ),
+        click.option(
+            "--videos-from",
+            type=PATH,
+            metavar="FILE",
+            help="Take only the videos whose ids are in FILE, one per line; lines that start with"
+            " # are ignored.",
+        ),
+    )
+    return add_options(options, with_videos)
+
+
+def _complete_video(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    from tracks2zarr.cli.completion import videos_in_metadata
+
+    return videos_in_metadata(context, parameter, incomplete)
+
+
+def _listed_videos(path: Path) -> list[str]:
+    """Return the ids in a file with one per line."""
+    from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+    from tracks2zarr.common.system_problems import found_instead
+
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        ids = [line for line in lines if line and not line.startswith("#")]
+        found = "no id"
+    except (OSError, UnicodeDecodeError) as error:
+        ids = []
+        found = found_instead(error) if isinstance(error, OSError) else "a file that is not UTF-8"
+    if ids:
+        return ids
+    raise Tracks2ZarrError(
+        Problem(
+            kind="videos-from",
+            what="The file with ids of videos names no video.",
+            file=str(path),
+            found=found,
+            expected="a text file with one id per line",
+            remedy="Correct --videos-from.",
+        )
     )
 
 
@@ -126,6 +199,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.argument("tracks_dir", type=FOLDER),
         click.argument("metadata_csv", type=PATH),
         pattern_option(),
+        videos_options,
         frames_options,
         click.option(
             "--require-all",

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER, individual_dim_option, json_option, plan_options
 from tracks2zarr.common.words import count_text, size_text
 
 
-@click.command("plan")
+@click.command("plan", cls=Command)
 @plan_options
 @individual_dim_option
 @click.option(
@@ -43,11 +43,11 @@ def command(
     from tracks2zarr.planning.matching import draft
     from tracks2zarr.planning.plan import Settings
 
-    pattern = settings.pop("pattern")
     plan = draft(
         tracks_dir,
         metadata_csv,
-        pattern=pattern,
+        pattern=settings.pop("pattern"),
+        videos=settings.pop("videos"),
         settings=Settings(**settings),
         require_all=require_all,
     )
@@ -62,7 +62,7 @@ def command(
     if into is not None and not errors:
         from tracks2zarr.converting.creation import prepare
 
-        prepare(plan, into)
+        show.print_problems(prepare(plan, into))
     return 1 if errors else 0
 
 

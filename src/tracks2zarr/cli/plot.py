@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import clips, videos
 from tracks2zarr.cli.options import FOLDER, PATH
 from tracks2zarr.reporting import PANEL_NAMES
 
 
-@click.command("plot")
+@click.command("plot", cls=Command)
 @click.argument("store", type=FOLDER)
 @click.argument("video", shell_complete=videos)
 @click.argument("clip", shell_complete=clips)

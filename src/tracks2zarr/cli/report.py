@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER, PATH, quiet_option
 from tracks2zarr.common.words import size_text
 
 
-@click.command("report")
+@click.command("report", cls=Command)
 @click.argument("store", type=FOLDER)
 @click.option(
     "--output",

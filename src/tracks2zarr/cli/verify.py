@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER, PATH, json_option
 
 
-@click.command("verify")
+@click.command("verify", cls=Command)
 @click.argument("store", type=FOLDER)
 @click.option(
     "--quick",

@@ -23,7 +23,7 @@ from tracks2zarr.converting.all_videos import (
 from tracks2zarr.converting.one_video import Outcome, Result
 from tracks2zarr.parallel.cores import available_cores
 from tracks2zarr.planning.plan import Plan
-from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.group_mode import Mode, problems_of
 from tracks2zarr.store.join import join
 from tracks2zarr.store.root import finalise_store
 from tracks2zarr.store.store import Store
@@ -185,7 +185,9 @@ def create(
     return summary
 
 
-def prepare(plan: Plan, store: str | os.PathLike[str], *, group_mode: Mode = "w-") -> None:
+def prepare(
+    plan: Plan, store: str | os.PathLike[str], *, group_mode: Mode = "w-"
+) -> tuple[Problem, ...]:
     """Write a plan into a store, which is made where it is missing; convert nothing.
 
     Tasks convert the videos one by one then, in any order and on any machine.
@@ -199,6 +201,11 @@ def prepare(plan: Plan, store: str | os.PathLike[str], *, group_mode: Mode = "w-
     group_mode
         What to do where a video is there, as that of `create`.
 
+    Returns
+    -------
+    tuple
+        Warnings.
+
     Raises
     ------
     Tracks2ZarrError
@@ -209,7 +216,7 @@ def prepare(plan: Plan, store: str | os.PathLike[str], *, group_mode: Mode = "w-
     _check_arguments(plan, "a", group_mode, None)
     target = Store.at(store)
     with open_for_writing(target, plan, "a"), target.holding() as target:
-        join(target, plan, group_mode, since=now())
+        return problems_of(join(target, plan, group_mode, since=now()).values())
 
 
 def _finish(store: Store, work_root: Path) -> tuple[Mapping[str, State], tuple[Problem, ...]]:

@@ -22,7 +22,7 @@ from tracks2zarr.parallel.processes import Stopped, report_bytes
 from tracks2zarr.parallel.threads import importing_in_background
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commit import Attempt, recover
-from tracks2zarr.store.group_mode import Action, Decision, Mode, decide
+from tracks2zarr.store.group_mode import Action, Decision, Mode, decide, problems_of
 from tracks2zarr.store.held_folder import FolderId, StoreMovedError
 from tracks2zarr.store.moved_sources import note_places
 from tracks2zarr.store.planned import agree_on_plan
@@ -139,16 +139,16 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
             rehash=task.rehash,
         )
         if decision.action is Action.REFUSE:
-            raise Tracks2ZarrError(_problems_of(decision))
+            raise Tracks2ZarrError(problems_of([decision]))
         if decision.action in {Action.SKIP, Action.NOTE_PLACES}:
             receipt = store.read_receipt(video)
             if receipt is not None and decision.action is Action.NOTE_PLACES:
                 receipt = note_places(store, receipt, decision.plan)
-            return Outcome(video, Result.SKIPPED, receipt, _problems_of(decision))
+            return Outcome(video, Result.SKIPPED, receipt, problems_of([decision]))
         joined = task.decision.plan if task.decision else task.plan
         agree_on_plan(store, decision.plan, joined)
         receipt = _attempt(store, task, decision)
-        return Outcome(video, Result.DONE, receipt, (*_problems_of(decision), *receipt.warnings))
+        return Outcome(video, Result.DONE, receipt, (*problems_of([decision]), *receipt.warnings))
     except StoreMovedError:
         raise
     except Tracks2ZarrError as error:
@@ -167,10 +167,6 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
     problems = tuple(replace(p, video=p.video or video) for p in problems)
     record_failure(store, video, list(problems), about)
     return Outcome(video, Result.FAILED, problems=problems)
-
-
-def _problems_of(decision: Decision) -> tuple[Problem, ...]:
-    return (decision.problem,) if decision.problem else ()
 
 
 def _attempt(store: Store, task: VideoTask, decision: Decision) -> Receipt:

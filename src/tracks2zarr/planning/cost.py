@@ -122,20 +122,26 @@ def predicted_verify_memory(
 _FINISH, _FINISH_VIDEO = 230 * 10**6, 100 * 10**3
 
 
-def predicted_finish_memory(n_videos: int) -> int:
-    """Return the memory that a process needs at its peak to list, check and draw a store.
+def predicted_finish_memory(n_videos: int, *, verify: int = 0, workers: int = 1) -> int:
+    """Return the memory that is needed at the peak to list, verify and draw a store.
 
     Parameters
     ----------
     n_videos
         The videos of the store.
+    verify
+        What verifying a video against its sources needs, in bytes; 0 where only digests are
+        compared.
+    workers
+        How many processes verify; one is the process itself.
 
     Returns
     -------
     int
-        Bytes; verifying against the sources takes `predicted_verify_memory` a process beside it.
+        Bytes.
     """
-    return _FINISH + _FINISH_VIDEO * n_videos
+    finish = _FINISH + _FINISH_VIDEO * n_videos
+    return max(finish, verify) if workers == 1 else finish + workers * verify
 
 
 #: A core of a busy cluster reads at least so many bytes of tracks files a second.

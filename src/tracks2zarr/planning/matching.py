@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
+from tracks2zarr.common.names import DEFAULT_PATTERNS
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
@@ -21,6 +22,7 @@ from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import IndividualDim
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, VideoPlan
+from tracks2zarr.planning.selection import Selection, without_file
 from tracks2zarr.tracks.files import TracksFile, check_tracks, list_tracks
 from tracks2zarr.tracks.formats import DEFAULT_FORMAT, format_named
 
@@ -29,7 +31,8 @@ def plan(
     tracks_dir: str | Path,
     metadata_csv: str | Path,
     *,
-    pattern: str = "*.csv",
+    pattern: str | Sequence[str] = DEFAULT_PATTERNS,
+    videos: str | Iterable[str] | None = None,
     frames: CountsFrom = "clip",
     frame_regexp: str | None = None,
     require_all: bool = False,
@@ -47,7 +50,10 @@ def plan(
     metadata_csv
         CSV with one row a clip.
     pattern
-        Glob pattern of the tracks files, relative to `tracks_dir`.
+        Glob pattern of the tracks files, relative to `tracks_dir`; or several patterns, of
+        which a file matches any.
+    videos
+        Ids of the videos to plan; by default all that have tracks files.
     frames
         ``clip`` where the files count frames from the clip's first, ``video`` where they
         count from the video's.
@@ -76,6 +82,7 @@ def plan(
         tracks_dir,
         metadata_csv,
         pattern=pattern,
+        videos=videos,
         settings=Settings(frames=frames, frame_regexp=frame_regexp, individual_dim=individual_dim),
         require_all=require_all,
     )
@@ -102,7 +109,8 @@ def draft(
     tracks_dir: str | Path,
     metadata_csv: str | Path,
     *,
-    pattern: str,
+    pattern: str | Sequence[str],
+    videos: str | Iterable[str] | None = None,
     settings: Settings,
     require_all: bool,
 ) -> Plan:
@@ -115,9 +123,26 @@ def draft(
         return Plan((), tuple(problems))
     folder, metadata_path = Path(tracks_dir).absolute(), Path(metadata_csv).absolute()
     metadata = read_metadata(metadata_path)
-    files, file_problems = list_tracks(folder, pattern, metadata_path, format_named(DEFAULT_FORMAT))
-    match = _Match(folder, metadata_path, settings, metadata, files)
-    return _drafted(match, file_problems, require_all=require_all)
+    selection = None if videos is None else Selection(_each(videos), metadata)
+    files, problems = list_tracks(
+        folder,
+        _each(pattern),
+        metadata_path,
+        format_named(DEFAULT_FORMAT),
+        is_wanted=selection.has_clip if selection else None,
+    )
+    named = selection.videos if selection else frozenset()
+    match = _Match(folder, metadata_path, settings, metadata, files, named)
+    if files or not problems:  # else it is said already why there is no file
+        problems += match.videos_without_file(selection, require_all=require_all)
+    if selection:
+        problems += selection.unknown(metadata_path)
+    return _drafted(match, problems, require_all=require_all)
+
+
+def _each(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Return texts of which one may be given alone."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def drafted_again(videos: Iterable[VideoPlan]) -> Plan:
@@ -206,6 +231,7 @@ class _Match:
     settings: Settings
     metadata: Metadata
     files: list[TracksFile]
+    named: frozenset[str] = frozenset()
 
     def problems(self, of_files: list[Problem], *, require_all: bool) -> list[Problem]:
         """Return all problems: errors that concern selected videos, and warnings."""
@@ -215,17 +241,17 @@ class _Match:
             replace(problem, video=video_of.get(problem.clip)) if problem.clip else problem
             for problem in of_files
         ]
-        selected = self.metadata.videos_of({file.clip_stem for file in self.files})
         stems = {file.clip_stem for file in self.files}
+        with_files = self.metadata.videos_of(stems)
         of_rows = [
-            problem if concerns(problem, selected, stems) else problem.as_warning()
+            problem if concerns(problem, with_files | self.named, stems) else problem.as_warning()
             for problem in self.metadata.problems
         ]
         return [
             *of_rows,
             *of_files,
             *self._files_without_row(),
-            *self._rows_without_file(selected, require_all=require_all),
+            *self._rows_without_file(with_files, require_all=require_all),
             *self._overlaps(),
         ]
 
@@ -234,6 +260,18 @@ class _Match:
         clips = {problem.clip for problem in errors}
         videos = {problem.video for problem in errors if problem.video}
         return videos | {n.video for n in self.metadata.names.values() if n.clip_stem in clips}
+
+    def videos_without_file(
+        self, selection: Selection | None, *, require_all: bool
+    ) -> Iterable[Problem]:
+        """Return the problems of videos without a tracks file: of those named, or else of all."""
+        stems = {file.clip_stem for file in self.files}
+        if selection:
+            return selection.without_file(stems, self.folder)
+        missing = {row.video for row in self.metadata.rows} - self.metadata.videos_of(stems)
+        return without_file(
+            missing, self.metadata, self.metadata_csv, self.folder, require_all=require_all
+        )
 
     def _files_without_row(self) -> Iterable[Problem]:
         if not self.metadata.names:  # then the metadata's own problem says why
@@ -253,11 +291,11 @@ class _Match:
                     + (_closest(file.clip_stem, without_file) or _closest(file.clip_stem, known)),
                 )
 
-    def _rows_without_file(self, selected: set[str], *, require_all: bool) -> Iterable[Problem]:
+    def _rows_without_file(self, videos: set[str], *, require_all: bool) -> Iterable[Problem]:
         have = {file.clip_stem for file in self.files}
         missing: dict[str, list[ClipRow]] = defaultdict(list)
         for row in self.metadata.rows:
-            if row.clip_stem not in have and (require_all or row.video in selected):
+            if row.clip_stem not in have and row.video in videos:
                 missing[row.video].append(row)
         for video, rows in missing.items():
             yield Problem(

@@ -23,6 +23,15 @@ _QUEUE_COLUMNS = "%F|%K|%T|%M|%N|%r"
 _ACCOUNT_COLUMNS = "JobID,State,ExitCode,Elapsed,MaxRSS,NodeList"
 _ACCOUNT_ID = re.compile(r"(?P<job>[0-9]+)(?:_(?P<task>[0-9]+))?(?P<batch>\.batch)?")
 _NO_SUCH_JOB = "Invalid job id"
+#: What SLURM's programs say where its controller did not answer them, in the words of slurm_errno.c
+#: and slurm_protocol_api.c; all else is a refusal. ``scontrol release`` says the last but one.
+_UNANSWERED = re.compile(
+    r"Unable to contact slurm controller|Unable to establish (control|config)|Can't find an address"
+    r"|Could not establish a configuration source|Communication (connection|shutdown) failure"
+    r"|Connection (refused|timed out|reset)|Socket timed out|Zero Bytes were transmitted"
+    r"|Message (send|receive) failure|Unexpected message received|in standby mode",
+    re.IGNORECASE,
+)
 #: SLURM's own default, for where it cannot be asked.
 _MAX_ARRAY_SIZE = 1001
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -74,7 +83,7 @@ class UnansweredError(Exception):
                 expected="a cluster's log-in node, where 'sinfo' answers",
                 remedy="Run it there; or convert on this machine, with 'tracks2zarr create'."
                 if self.is_absent
-                else "Run it there, or try again when SLURM is back.",
+                else "Try again when 'sinfo' answers. If it never does here, run it there.",
             )
         )
 
@@ -204,12 +213,9 @@ class Slurm:
         Raises
         ------
         Tracks2ZarrError
-            If SLURM refuses it, or is not there.
+            If SLURM refuses it, does not answer, or is not there.
         """
-        try:
-            done = self._run(["sbatch", "--parsable", *options], input=script, timeout_factor=6)
-        except UnansweredError as error:
-            raise error.as_error() from None
+        done = self._run_to_change(["sbatch", "--parsable", *options], script)
         job = next(reversed(done.stdout.split()), "").partition(";")[0]
         if done.returncode or not job.isdecimal():
             raise Tracks2ZarrError(_refused("sbatch", done))
@@ -221,7 +227,7 @@ class Slurm:
         Raises
         ------
         Tracks2ZarrError
-            If SLURM refuses, or is not there.
+            If SLURM refuses, does not answer, or is not there.
         """
         self._change(["scontrol", "release", *jobs], may_be_gone=False)
 
@@ -231,7 +237,7 @@ class Slurm:
         Raises
         ------
         Tracks2ZarrError
-            If SLURM refuses, or is not there.
+            If SLURM refuses, does not answer, or is not there.
         """
         self._change(["scancel", *jobs])
 
@@ -254,13 +260,22 @@ class Slurm:
         return dict(re.findall(r"^(\w+)\s*=\s*(.*?)\s*$", done.stdout, re.MULTILINE))
 
     def _change(self, command: Sequence[str], *, may_be_gone: bool = True) -> None:
-        try:
-            done = self._run(command, timeout_factor=6)
-        except UnansweredError as error:
-            raise error.as_error() from None
+        done = self._run_to_change(command)
         is_gone = may_be_gone and _NO_SUCH_JOB in done.stderr
         if done.returncode and not is_gone:
             raise Tracks2ZarrError(_refused(command[0], done))
+
+    def _run_to_change(
+        self, command: Sequence[str], input: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program that changes the queue; it is an error if SLURM does not answer."""
+        try:
+            done = self._run(command, input, timeout_factor=6)
+            if done.returncode and _UNANSWERED.search(done.stderr):
+                raise UnansweredError(f"{command[0]}: {_message_of(done)}")
+        except UnansweredError as error:
+            raise error.as_error() from None
+        return done
 
     def _run(
         self, command: Sequence[str], input: str = "", timeout_factor: int = 1

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tracks2zarr.common.problems import Problem, one_line
 from tracks2zarr.common.provenance import now
 from tracks2zarr.planning import cost
 from tracks2zarr.planning.plan import VideoPlan
@@ -85,17 +86,49 @@ class JobOptions:
     def finalising_request(self, videos: Sequence[VideoPlan], request: Request) -> Request:
         """Return what the finalising job requests: options as a task's, its own memory and time."""
         minutes = cost.requested_report_minutes(sum(len(video.clips) for video in videos))
-        predicted, cpus = cost.predicted_finish_memory(len(videos)), 1
+        verify, cpus = 0, 1
         if self.verify == "full":
-            cpus = request.cpus
-            predicted += cpus * max(video.predicted_verify_memory for video in videos)
+            verify, cpus = max(video.predicted_verify_memory for video in videos), request.cpus
             minutes += cost.requested_minutes(sum(video.size for video in videos))
+        predicted = cost.predicted_finish_memory(len(videos), verify=verify, workers=cpus)
         return replace(
             request,
             memory=self.finalising_memory or cost.requested_memory(predicted),
             minutes=self.finalising_minutes or minutes,
             cpus=cpus,
         )
+
+
+def memory_problem(request: Request, videos: Sequence[VideoPlan]) -> Problem | None:
+    """Return the warning that tasks for some videos get less memory than is predicted, or None."""
+    largest = max(videos, key=lambda video: video.memory_with(request.cpus))
+    needed = -(-largest.memory_with(request.cpus) // 2**20)
+    if request.memory is None or request.memory >= needed:
+        return None
+    return Problem(
+        kind="memory-low",
+        what=f"Each task gets {request.memory} MiB, and {needed} MiB are predicted for the largest"
+        " video: it may be killed.",
+        found=f"{request.memory} MiB for {one_line(largest.video)}",
+        expected=f"{needed} MiB or more",
+        remedy="Leave --mem out to request what is predicted; or, if the task is killed, pass a"
+        " larger one to 'tracks2zarr slurm rerun'.",
+        severity="warning",
+        video=largest.video,
+    )
+
+
+def memory_problems(
+    submission: Submission | None, planned: Sequence[VideoPlan]
+) -> tuple[Problem, ...]:
+    """Return the warnings of array jobs whose tasks get less memory than is predicted."""
+    arrays = submission.arrays if submission else ()
+    found = (
+        memory_problem(array.request, [planned[index] for index in array.indices])
+        for array in arrays
+        if array.request
+    )
+    return tuple(dict.fromkeys(problem for problem in found if problem))
 
 
 @dataclass(slots=True)

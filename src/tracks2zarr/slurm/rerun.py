@@ -14,7 +14,12 @@ from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.ended_tasks import clean_up_ended_tasks, record_ended_tasks
 from tracks2zarr.slurm.job_states import OUT_OF_MEMORY, TIMEOUT
-from tracks2zarr.slurm.queueing import JobOptions, held_jobs, submit_finalising_job
+from tracks2zarr.slurm.queueing import (
+    JobOptions,
+    held_jobs,
+    memory_problems,
+    submit_finalising_job,
+)
 from tracks2zarr.slurm.status import status, status_with_accounting
 from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
 from tracks2zarr.slurm.submission import Request, SubmittedTasks
@@ -100,7 +105,7 @@ def rerun(
         done=tuple(video.video for video in before.videos if video.state is State.DONE),
         open=tuple(video.video for video in before.videos if video.is_open),
         raised=tuple(raised),
-        problems=again.problems,
+        problems=(*again.problems, *memory_problems(submission, planned)),
     )
 
 

@@ -92,10 +92,11 @@ def guide_script(
     n_videos
         The number of its tasks.
     values
-        The values of its variables, in lower case; those that are missing or None keep their
-        defaults. Without a repository to install from, this installation is used.
+        The values of its variables, in lower case; a sequence becomes an array. Those that are
+        missing or None keep their defaults. Without a repository to install from, this
+        installation is used.
     """
-    given = {name: str(value) for name, value in (values or {}).items() if value is not None}
+    given = {name: value for name, value in (values or {}).items() if value is not None}
     if values is not None and "git_repository" not in given:
         given["tracks2zarr"] = str(Path(sys.executable).with_name("tracks2zarr"))
     return _render(
@@ -165,12 +166,24 @@ def _directive(option: str) -> str:
     return f'{name}="{escaped}"'
 
 
+def _shell_value(value: object) -> str:
+    """Return the value of a variable in a shell; several texts as an array.
+
+    >>> _shell_value("a b"), _shell_value(["a b"]), _shell_value(["a b", "c"])
+    ("'a b'", "'a b'", "('a b' c)")
+    """
+    if isinstance(value, list | tuple):
+        words = shlex.join(value)
+        return words if len(value) == 1 else f"({words})"
+    return shlex.quote(str(value))
+
+
 def _render(template: str, **values: Any) -> str:
     return render("tracks2zarr.slurm", template, values, filters=_FILTERS, is_html=False)
 
 
 _FILTERS: Mapping[str, Callable[[Any], str]] = {
-    "quote": shlex.quote,
+    "quote": _shell_value,
     "time": time_text,
     "directive": _directive,
 }

@@ -20,11 +20,12 @@ from tracks2zarr.slurm.queueing import (
     JobOptions,
     array_parts,
     held_jobs,
+    memory_problems,
     submit_finalising_job,
 )
 from tracks2zarr.slurm.status import status_with_accounting
 from tracks2zarr.slurm.submission import Submission
-from tracks2zarr.store.group_mode import Action, Mode
+from tracks2zarr.store.group_mode import Action, Mode, problems_of
 from tracks2zarr.store.join import join
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.store_mode import open_for_writing, withdraw
@@ -52,7 +53,7 @@ class Submitted:
     raised
         What was asked for more of than before, by video, and why.
     problems
-        What is wrong with the input of videos that are submitted again.
+        Warnings; and what is wrong with the input of videos that are submitted again.
     """
 
     store: Path
@@ -138,6 +139,7 @@ def submit(
         videos=videos,
         done=tuple(sorted(done)),
         open=tuple(sorted(busy)),
+        problems=(*problems_of(decisions.values()), *memory_problems(submission, planned)),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal, Self
@@ -67,6 +67,11 @@ class Decision:
     def kept_clip(self, clip: str) -> ClipReceipt | None:
         """Return the receipt of a clip that is kept, or None for one to be read."""
         return None if self.kept is None else self.kept.clip(clip)
+
+
+def problems_of(decisions: Iterable[Decision]) -> tuple[Problem, ...]:
+    """Return what the user should know of some videos: why they are refused, or warnings."""
+    return tuple(decision.problem for decision in decisions if decision.problem)
 
 
 def decide(

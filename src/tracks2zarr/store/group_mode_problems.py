@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import glob
+import shlex
 from collections.abc import Sequence, Set
 
 from tracks2zarr.common.problems import Problem, comma_list
@@ -81,7 +81,7 @@ def _remedy(store: Store, plan: VideoPlan, receipt: Receipt, unchanged: Set[str]
         add = "--group-mode a to add the clips that it lacks, "
     elif is_same:
         add = "--group-mode a to keep it as it is, "
-    only = f"with --pattern '{glob.escape(plan.video)}-*' to leave the others as they are"
+    only = f"with --video {shlex.quote(plan.video)} to leave the others as they are"
     if not gone:
         return f"Pass --group-mode w to replace it ({only}), {add}or another store."
     ways = f"Pass {add}or another store" if add else "Use another store"

@@ -6,10 +6,11 @@ import glob
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from tracks2zarr.common.names import DEFAULT_PATTERNS
 from tracks2zarr.common.problems import Problem, comma_list, one_line
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.tracks.formats import TracksFormat
@@ -29,9 +30,14 @@ class TracksFile:
 
 
 def list_tracks(
-    tracks_dir: Path, pattern: str, metadata_csv: Path, tracks_format: TracksFormat
+    tracks_dir: Path,
+    patterns: Sequence[str],
+    metadata_csv: Path,
+    tracks_format: TracksFormat,
+    *,
+    is_wanted: Callable[[str], bool] | None = None,
 ) -> tuple[list[TracksFile], list[Problem]]:
-    """List the tracks files that match a glob pattern, sorted by path, and check each.
+    """List the tracks files that match any of some glob patterns, sorted by path, and check each.
 
     The metadata CSV is left out where it matches too, and so are hidden files, as a shell would.
 
@@ -39,31 +45,36 @@ def list_tracks(
     ----------
     tracks_dir
         The folder.
-    pattern
-        A glob pattern relative to the folder; ``**`` matches folders at any depth, and ``.csv`` at
-        its end ``.CSV``, too.
+    patterns
+        Glob patterns relative to the folder; ``**`` matches folders at any depth, and ``.csv`` at
+        the end ``.CSV``, too.
     metadata_csv
         The metadata CSV.
     tracks_format
         The format that the files must have.
+    is_wanted
+        Tells by a clip's stem whether its file is looked at; by default, all are.
 
     Returns
     -------
     files, problems
         Files with a problem are listed, too; the problems name their clip's stem.
     """
-    problem = folder_problem(tracks_dir) or _pattern_problem(pattern)
-    if problem:
-        return [], [problem]
-    names = [
-        name
-        for name in _matches(tracks_dir, pattern)
-        if not (tracks_dir / name).is_dir() and not _same_file(tracks_dir / name, metadata_csv)
-    ]
+    problem = folder_problem(tracks_dir)
+    problems = [problem] if problem else _pattern_problems(patterns)
+    if problems:
+        return [], problems
+    matching = {pattern: _matches(tracks_dir, pattern, metadata_csv) for pattern in patterns}
+    names = sorted({name for found in matching.values() for name in found})
     if not names:
-        return [], [_nothing_matches(tracks_dir, pattern)]
-    files, problems = check_tracks(tracks_dir, names, tracks_format)
-    return files, problems + _twice(tracks_dir, files)
+        return [], [_nothing_matches(tracks_dir, patterns)]
+    if tuple(patterns) != DEFAULT_PATTERNS:
+        idle = [pattern for pattern, found in matching.items() if not found]
+        problems += [_nothing_matches(tracks_dir, [one]).as_warning() for one in idle]
+    if is_wanted is not None:
+        names = [name for name in names if is_wanted(tracks_format.clip_stem_of(Path(name).name))]
+    files, of_files = check_tracks(tracks_dir, names, tracks_format)
+    return files, [*problems, *of_files, *_twice(tracks_dir, files)]
 
 
 def check_tracks(
@@ -99,11 +110,18 @@ def check_tracks(
     return files, problems
 
 
-def _matches(tracks_dir: Path, pattern: str) -> list[str]:
+def _matches(tracks_dir: Path, pattern: str, metadata_csv: Path) -> list[str]:
+    """Return the files that match a pattern, but for the metadata CSV."""
     if pattern.endswith(".csv"):  # some systems write it in capitals
         pattern = pattern.removesuffix("csv") + "[cC][sS][vV]"
-    # not Path.glob, which matches hidden files, too
-    return sorted(glob.glob(pattern, root_dir=tracks_dir, recursive=True))  # noqa: PTH207
+    # not Path.glob, which matches hidden files, too; './' stands for nothing, so that each
+    # file has one name
+    found = glob.glob(pattern, root_dir=tracks_dir, recursive=True)  # noqa: PTH207
+    return [
+        name
+        for name in {os.path.normpath(name) for name in found}
+        if not (tracks_dir / name).is_dir() and not _same_file(tracks_dir / name, metadata_csv)
+    ]
 
 
 def folder_problem(tracks_dir: Path) -> Problem | None:
@@ -129,16 +147,18 @@ def folder_problem(tracks_dir: Path) -> Problem | None:
     return None
 
 
-def _pattern_problem(pattern: str) -> Problem | None:
-    if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-        return Problem(
+def _pattern_problems(patterns: Sequence[str]) -> list[Problem]:
+    return [
+        Problem(
             kind="pattern",
             what="The pattern leaves the folder of tracks files.",
             found=f"'{one_line(pattern)}'",
             expected="a glob pattern relative to the folder, such as '*.csv' or '**/*.csv'",
             remedy="Correct --pattern.",
         )
-    return None
+        for pattern in patterns or [""]
+        if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts
+    ]
 
 
 def _same_file(path: Path, other: Path) -> bool:
@@ -148,14 +168,14 @@ def _same_file(path: Path, other: Path) -> bool:
         return False
 
 
-def _nothing_matches(tracks_dir: Path, pattern: str) -> Problem:
+def _nothing_matches(tracks_dir: Path, patterns: Sequence[str]) -> Problem:
     held = sorted(entry.name for entry in tracks_dir.iterdir())
     return Problem(
         kind="no-tracks",
         what="No tracks file matches the pattern.",
         file=str(tracks_dir),
         found=f"a folder that holds {comma_list(held)}" if held else "an empty folder",
-        expected=f"files that match '{one_line(pattern)}'",
+        expected=f"files that match {' or '.join(f"'{one_line(one)}'" for one in patterns)}",
         remedy="Check the folder, or pass another --pattern (quoted, so that the shell leaves it).",
     )
 

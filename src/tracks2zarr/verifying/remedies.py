@@ -32,9 +32,10 @@ def create_command(
     """
     settings = plan.settings
     folders = {str(PurePosixPath(clip.source).parent) for clip in plan.clips}
-    below = "" if folders == {"."} else f"{folders.pop()}/" if len(folders) == 1 else "**/"
+    below = f"{glob.escape(folders.pop())}/" if len(folders) == 1 else "**/"
     options = {
-        "--pattern": f"{below}{glob.escape(plan.video)}-*.csv",
+        "--pattern": None if below == "./" else f"{below}*.csv",
+        "--video": plan.video,
         "--frames": settings.frames if settings.frames != "clip" else None,
         "--frame-regexp": settings.frame_regexp,
         "--individual-dim": settings.individual_dim if settings.individual_dim[-1] == "s" else None,

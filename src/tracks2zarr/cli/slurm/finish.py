@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER
 from tracks2zarr.cli.slurm.options import verify_option
 
 
-@click.command("finish")
+@click.command("finish", cls=Command)
 @click.argument("store", type=FOLDER)
 @verify_option()
 @debug_option

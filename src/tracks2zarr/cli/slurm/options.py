@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tracks2zarr.cli.app import Command
 from tracks2zarr.cli.options import (
     PATH,
     Decorator,
@@ -18,6 +20,7 @@ from tracks2zarr.cli.options import (
     individual_dim_option,
     mode_options,
     pattern_option,
+    videos_options,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +34,12 @@ _CLOCK = re.compile(r"(?:(?P<days>[0-9]+)-)?(?P<rest>[0-9]+(?::[0-9]+){0,2})")
 _PASSED_ON = {
     "partition": ("NAME", "Partition to run in."),
     "account": ("NAME", "Account to charge."),
+    "qos": ("NAME", "Quality of service to run under."),
+    "reservation": ("NAME", "Reservation to run in."),
     "constraint": ("FEATURES", "Features that a node must have."),
+    "nodelist": ("NODES", "Nodes to run on, such as node[1-4]."),
+    "exclude": ("NODES", "Nodes not to run on."),
+    "gres": ("LIST", "Other resources of a node for each task, such as tmp:20G."),
     "mail-type": ("EVENTS", "When to send mail, such as END,FAIL."),
     "mail-user": ("ADDRESS", "Where to send mail."),
 }
@@ -40,10 +48,56 @@ _PASSED_ON = {
 #: Options of sbatch that would break what this tool submits.
 _RESERVED = frozenset(
     {
-        *("--array", "-a", "--output", "-o", "--error", "-e", "--open-mode", "--parsable"),
-        *("--wait", "-W", "--test-only", "--hold", "-H", "--clusters", "-M", "--wrap", "--chdir"),
+        *("array", "chdir", "clusters", "error", "hold", "open-mode", "output", "parsable"),
+        *("test-only", "wait", "wrap"),
     }
 )
+#: Options of these commands by what sbatch calls them.
+_OWN = {"mem": "--mem", "time": "--time", "cpus-per-task": "--cpus"} | {
+    name: f"--{name}" for name in _PASSED_ON
+}
+
+
+class SbatchCommand(Command):
+    """A command with `sbatch_options`: it knows the other options of sbatch, too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = _sbatch_hint(error.option_name, given)
+            if hint is None:
+                raise
+            raise click.UsageError(f"{error.message} {hint}", ctx) from None
+
+
+def _sbatch_hint(option: str, args: list[str]) -> str | None:
+    """Return how to pass an option of sbatch that a command does not have; None for no such one."""
+    from tracks2zarr.slurm.sbatch_names import long_name, needs_value
+
+    place = next(n for n, arg in enumerate(args) if arg.startswith(option))
+    name = long_name(args[place])
+    if name is None or (option.startswith("--") and name != option[2:]):
+        return None
+    if name in _RESERVED:
+        return _would_break(name)
+    if name in _OWN:
+        return f"Did you mean '{_OWN[name]}'?"
+    value = args[place][len(option) :].removeprefix("=")  # behind the name, or the next word
+    if not value and needs_value(name):
+        value = next((arg for arg in args[place + 1 :][:1] if not arg.startswith("-")), "...")
+    passed_on = f"--sbatch=--{name}" + (f"={value}" if value else "")
+    return f"Pass it on to sbatch: {shlex.quote(passed_on)}"
+
+
+def _would_break(name: str) -> str:
+    """Return why an option of sbatch is refused."""
+    text = f"sbatch's --{name} would break what tracks2zarr submits."
+    if name == "array":
+        text += " To submit some of the videos only, name them with --video or --videos-from."
+    return text
 
 
 class SlurmMemory(click.ParamType[int]):
@@ -138,7 +192,7 @@ def sbatch_options(
             "--sbatch",
             multiple=True,
             metavar="OPTION",
-            help="Any other option of sbatch, such as --sbatch=--qos=long; may be repeated.",
+            help="Any other option of sbatch, such as --sbatch=--licenses=a; may be repeated.",
         ),
         click.option(
             "--prelude",
@@ -152,7 +206,13 @@ def sbatch_options(
 
 def script_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of ``slurm task`` that the script of ``slurm script`` sets."""
-    options = pattern_option(), frames_options, individual_dim_option, mode_options("a")
+    options = (
+        pattern_option(),
+        videos_options,
+        frames_options,
+        individual_dim_option,
+        mode_options("a"),
+    )
     return add_options(options, command)
 
 
@@ -203,13 +263,15 @@ def job_options_from(options: dict[str, Any]) -> JobOptions:
     from tracks2zarr.slurm.queueing import JobOptions
 
     passed_on = {name: options.pop(name.replace("-", "_")) for name in _PASSED_ON}
-    sbatch_texts = [f"--{name}={value}" for name, value in passed_on.items() if value is not None]
+    own = [f"--{name}={value}" for name, value in passed_on.items() if value is not None]
+    further = options.pop("sbatch")
+    _check_sbatch_options(further, own)
     return JobOptions(
         memory=options.pop("mem"),
         minutes=options.pop("time"),
         cpus=options.pop("cpus"),
         max_tasks=options.pop("max_tasks"),
-        options=(*sbatch_texts, *(_sbatch_option(text) for text in options.pop("sbatch"))),
+        options=(*own, *further),
         prelude=_prelude(options.pop("prelude")),
         verify=options.pop("verify", "quick"),
         finalising_memory=options.pop("finalise_mem", None),
@@ -217,13 +279,24 @@ def job_options_from(options: dict[str, Any]) -> JobOptions:
     )
 
 
-def _sbatch_option(text: str) -> str:
-    name = text.partition("=")[0]
-    if name in _RESERVED:
-        raise click.UsageError(f"--sbatch {name} would break what tracks2zarr submits.")
-    if not text.startswith("-") or "\n" in text:
-        raise click.UsageError(f"--sbatch takes an option of sbatch, such as --qos=long: '{text}'.")
-    return text
+def _check_sbatch_options(texts: Sequence[str], own: Sequence[str]) -> None:
+    """Check the values of ``--sbatch``, beside the options of sbatch that have their own name."""
+    from tracks2zarr.slurm.sbatch_names import long_name
+
+    given = {long_name(text): text for text in own}
+    for text in texts:
+        name = long_name(text)
+        if not text.startswith("-") or "\n" in text:
+            raise click.UsageError(
+                f"--sbatch takes an option of sbatch, such as --licenses=a: '{text}'."
+            )
+        if name in _RESERVED:
+            raise click.UsageError(_would_break(name))
+        if name is not None and name in given:
+            raise click.UsageError(f"--{name} is given twice: '{given[name]}' and '{text}'.")
+        if name in {"mem", "time", "cpus-per-task"}:
+            raise click.UsageError(f"Use {_OWN[name]} in place of --sbatch={text}.")
+        given[name] = text
 
 
 def _prelude(path: Path | None) -> str:

@@ -10,10 +10,15 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import FOLDER, keep_going_option
-from tracks2zarr.cli.slurm.options import finalising_options, job_options_from, sbatch_options
+from tracks2zarr.cli.slurm.options import (
+    SbatchCommand,
+    finalising_options,
+    job_options_from,
+    sbatch_options,
+)
 
 
-@click.command("rerun")
+@click.command("rerun", cls=SbatchCommand)
 @click.argument("store", type=FOLDER)
 @sbatch_options("as before, or twice that if it ran out", "as before", "as before")
 @finalising_options("as before, or twice that if it ran out", verify=None)

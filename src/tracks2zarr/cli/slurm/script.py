@@ -10,13 +10,18 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import FOLDER, PATH
-from tracks2zarr.cli.slurm.options import job_options_from, sbatch_options, script_options
+from tracks2zarr.cli.slurm.options import (
+    SbatchCommand,
+    job_options_from,
+    sbatch_options,
+    script_options,
+)
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 
 _NAME = Path("run_create_zarr_dataset.sh")
 
 
-@click.command("script")
+@click.command("script", cls=SbatchCommand)
 @click.argument("tracks_dir", type=FOLDER)
 @click.argument("metadata_csv", type=PATH)
 @click.argument("store", type=FOLDER, required=False)
@@ -55,8 +60,10 @@ def command(
     The values given are filled in; edit it, and submit it with sbatch. 'slurm submit' does
     all that it does, and more.
     """
+    from tracks2zarr.cli import show
     from tracks2zarr.common.words import count_text
     from tracks2zarr.planning.matching import plan as make_plan
+    from tracks2zarr.slurm.queueing import memory_problem
     from tracks2zarr.slurm.script import guide_script
 
     if git_branch and not options["git_repository"]:
@@ -64,10 +71,13 @@ def command(
     if output.exists() and not force:
         raise Tracks2ZarrError(_exists(output))
     job_options = job_options_from(options)
-    names = ("pattern", "frames", "frame_regexp", "individual_dim")
+    names = ("pattern", "videos", "frames", "frame_regexp", "individual_dim")
     plan = make_plan(tracks_dir, metadata_csv, **{name: options[name] for name in names})
+    request = job_options.request(plan.videos)
+    low = memory_problem(request, plan.videos)
+    show.print_problems([*plan.problems, *([low] if low else [])])
     text = guide_script(
-        job_options.request(plan.videos),
+        request,
         n_videos=len(plan.videos),
         values={
             "tracks_dir": tracks_dir.absolute(),

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER, json_option
 from tracks2zarr.store.video_state import State
 
 
-@click.command("status")
+@click.command("status", cls=Command)
 @click.argument("store", type=FOLDER)
 @click.option(
     "--watch", is_flag=True, help="Show it again and again, until nothing runs or waits any more."

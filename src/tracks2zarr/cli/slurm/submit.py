@@ -18,10 +18,15 @@ from tracks2zarr.cli.options import (
     rehash_option,
     yes_option,
 )
-from tracks2zarr.cli.slurm.options import finalising_options, job_options_from, sbatch_options
+from tracks2zarr.cli.slurm.options import (
+    SbatchCommand,
+    finalising_options,
+    job_options_from,
+    sbatch_options,
+)
 
 
-@click.command("submit")
+@click.command("submit", cls=SbatchCommand)
 @plan_options
 @click.argument("store", type=FOLDER, required=False)
 @sbatch_options()
@@ -81,5 +86,6 @@ def command(
         group_mode=group_mode,
         rehash=rehash,
     )
+    show.print_problems(done.problems)
     print_submitted(done)
     return show.print_skipped_input(plan.problems)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import indices
 from tracks2zarr.cli.options import FOLDER, PATH, rehash_option
 from tracks2zarr.cli.slurm.options import script_options
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 JOB_VARIABLE, _CPUS = "SLURM_ARRAY_JOB_ID", "SLURM_CPUS_PER_TASK"
 
 
-@click.command("task")
+@click.command("task", cls=Command)
 @click.argument("store", type=FOLDER)
 @click.argument("index", type=click.IntRange(min=0), required=False, shell_complete=indices)
 @click.option(
@@ -75,6 +75,8 @@ def command(
     number = _number(index, index_from)
     if (tracks_dir is None) != (metadata is None):
         raise click.UsageError("--tracks-dir and --metadata go together.")
+    if settings["videos"] and tracks_dir is None:
+        raise click.UsageError("--video and --videos-from need --tracks-dir.")
     if store_mode == "w" and not os.environ.get(JOB_VARIABLE):
         raise click.UsageError(
             "--store-mode w replaces the store once an array job of SLURM; here, each task would."

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER, quiet_option
 
 
-@click.command("wait")
+@click.command("wait", cls=Command)
 @click.argument("store", type=FOLDER)
 @quiet_option
 @debug_option
