@@ -85,9 +85,8 @@ def as_text(help_text: str) -> str:
 
 def test_every_documented_option_exists() -> None:
     ours = (options_of(command) for command in COMMANDS.values())
-    known = options_of(app).union(
-        *ours, {"--array", "--dependency", "--output", "--wrap"}
-    )  # sbatch
+    of_sbatch = {"--array", "--dependency", "--output", "--wrap"}
+    known = options_of(app).union(*ours, of_sbatch)
     for page in PAGES:
         named = options_in("\n".join(prose_of(page)))
         assert {option for option in named if option.startswith("--")} <= known, name_of(page)
