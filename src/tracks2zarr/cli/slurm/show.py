@@ -243,9 +243,11 @@ def _next(status: StoreStatus) -> str:
         return f"slurm {'cancel' if waits_in_vain else 'wait'} {name}"
     if status.ok:
         return f"verify {name}"
-    if status.counts.get(State.UNKNOWN):
+    finalising = status.finalising
+    is_unknown = finalising is not None and finalising.state is State.UNKNOWN
+    if status.counts.get(State.UNKNOWN) or is_unknown:
         return f"slurm status {name}{elsewhere or '   (when SLURM answers again)'}"
-    if status.finalising is not None and status.finalising.problems:
+    if finalising is not None and finalising.problems:
         return f"verify {name}"
     if status.all_done:
         return f"slurm rerun {name}" if here and not status.is_absent else f"slurm finish {name}"
