@@ -80,6 +80,19 @@ def test_a_finalising_job_that_is_refused_leaves_nothing(
         assert files_below(tmp_path) == before
 
 
+def test_jobs_that_can_be_neither_released_nor_cancelled_are_named(
+    inputs: Inputs, play: Callable[..., None], tmp_path: Path
+) -> None:
+    away = "echo 'Unable to contact slurm controller (connect failure)' >&2; exit 1"
+    release = f'case "$*" in *release*) {away};; esac'
+    play(sbatch="echo 7", scontrol=release, squeue="", scancel=away)
+    ended = call("slurm", "submit", *inputs, tmp_path / "new.zarr")
+    assert ended.status == 1
+    assert "could be neither released nor cancelled" in ended.stderr
+    assert "run 'scancel 7 7', then submit again" in " ".join(ended.stderr.split())
+    assert not (tmp_path / "new.zarr").exists()
+
+
 def test_a_refused_submission_leaves_a_store_that_was_there(
     inputs: Inputs, play: Callable[..., None], tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tracks2zarr.common.problems import Problem, one_line
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.provenance import now
 from tracks2zarr.planning import cost
 from tracks2zarr.planning.plan import VideoPlan
@@ -208,9 +208,27 @@ def held_jobs(slurm: Slurm) -> Iterator[HeldJobs]:
     except BaseException:
         for path in jobs.submission_files:  # what was refused is not asked for again
             path.unlink(missing_ok=True)
-        if jobs.jobs:
-            slurm.cancel(jobs.jobs)
+        _cancel(slurm, jobs.jobs)
         raise
+
+
+def _cancel(slurm: Slurm, jobs: Sequence[str]) -> None:
+    """Cancel jobs, if there are any, or name them where that cannot be done."""
+    if not jobs:
+        return
+    try:
+        slurm.cancel(jobs)
+    except Tracks2ZarrError as error:
+        command = f"scancel {' '.join(jobs)}"
+        raise Tracks2ZarrError(
+            Problem(
+                kind="jobs-left",
+                what="Jobs were submitted, and could be neither released nor cancelled.",
+                found=error.problems[0].found,
+                expected="a SLURM that answers",
+                remedy=f"When SLURM is back, run '{command}', then submit again.",
+            )
+        ) from None
 
 
 def submit_finalising_job(
