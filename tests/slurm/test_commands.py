@@ -156,6 +156,7 @@ def test_options_that_would_break_it(inputs: Inputs, option: str) -> None:
         ("--cpus-per-task=2", "Did you mean '--cpus'?"),
         ("--array=0-3", "would break what tracks2zarr submits."),
         ("--licences=foo", "No such option '--licences'."),
+        ("-hL foo", "No such option '-L'."),
         ("--sbatch=--mem=3G", "Use --mem in place of --sbatch=--mem=3G."),
         ("--sbatch=-t3", "Use --time in place of --sbatch=-t3."),
         ("--qos a --sbatch=-qb", "--qos is given twice: '--qos=a' and '-qb'."),

@@ -66,7 +66,7 @@ def test_the_script_is_written_with_values(tmp_path: Path, monkeypatch: pytest.M
     how = ["--frames", "video", "--frame-regexp", r"_(\d+)\.png$"]
     how += ["--individual-dim", "individuals", "--force", "--partition=a"]
     how += ["--git-repository", "ssh://x/y", "--qos=b", "--reservation=c", "--nodelist=d[1-2]"]
-    how += ["--exclude=e1", "--gres=tmp:1G"]
+    how += ["--exclude=e1", "--gres=tmp:1G", "--sbatch=-L f", "--sbatch=--comment=a=b c"]
     assert call("slurm", "script", *inputs, *how).status == 0
     text = (tmp_path / NAME).read_text()
     assert "FRAMES=video\n" in text
@@ -74,9 +74,17 @@ def test_the_script_is_written_with_values(tmp_path: Path, monkeypatch: pytest.M
     assert "INDIVIDUAL_DIM=individuals\n" in text
     assert "GIT_REPOSITORY=ssh://x/y\n" in text
     assert "TRACKS2ZARR=''\n" in text
-    for option in ("partition=a", "qos=b", "reservation=c", "exclude=e1", "gres=tmp:1G"):
+    for option in (
+        "partition=a",
+        "qos=b",
+        "reservation=c",
+        "exclude=e1",
+        "gres=tmp:1G",
+        "licenses=f",
+    ):
         assert f"#SBATCH --{option}\n" in text
     assert '#SBATCH --nodelist="d[1-2]"\n' in text
+    assert '#SBATCH --comment="a=b c"\n' in text
     low = call("slurm", "script", *inputs, "--mem", "20M", "--force")
     assert low.status == 0
     assert "warning: Each task gets 20 MiB, and " in low.stderr

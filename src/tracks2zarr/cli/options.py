@@ -12,6 +12,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from tracks2zarr.cli.completion import videos_in_metadata
 from tracks2zarr.common.names import DEFAULT_PATTERNS
 
 #: Adds an option or argument to a command.
@@ -123,7 +124,7 @@ def videos_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "videos",
             multiple=True,
             metavar="ID",
-            shell_complete=_complete_video,
+            shell_complete=videos_in_metadata,
             help="Take this video only. May be repeated.",
         ),
         click.option(
@@ -135,14 +136,6 @@ def videos_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
     )
     return add_options(options, with_videos)
-
-
-def _complete_video(
-    context: click.Context, parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    from tracks2zarr.cli.completion import videos_in_metadata
-
-    return videos_in_metadata(context, parameter, incomplete)
 
 
 def _listed_videos(path: Path) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 #: The long options that take a value (sbatch(1), SLURM 22.05 to 25.11).
 _WITH_VALUE = frozenset(
     {
@@ -63,6 +65,23 @@ def long_name(option: str) -> str | None:
         return name
     cut_short = [one for one in known if name and one.startswith(name)]
     return cut_short[0] if len(cut_short) == 1 else None
+
+
+def with_long_name(option: str) -> str:
+    """Return an option of sbatch as ``--name=value``; one that sbatch has not as it is.
+
+    So jobs that follow find it by its name.
+
+    Examples
+    --------
+    >>> with_long_name("-p main"), with_long_name("-d5"), with_long_name("--exclusive")
+    ('--partition=main', '--dependency=5', '--exclusive')
+    """
+    name = long_name(option)
+    if name is None:
+        return option
+    value = re.sub(r"^(--[\w-]*|-\w)[= ]?", "", option).strip()
+    return f"--{name}={value}" if value else f"--{name}"
 
 
 def needs_value(name: str) -> bool:

@@ -77,10 +77,12 @@ def _sbatch_hint(option: str, args: list[str]) -> str | None:
     """Return how to pass an option of sbatch that a command does not have; None for no such one."""
     from tracks2zarr.slurm.sbatch_names import long_name, needs_value
 
-    place = next(n for n, arg in enumerate(args) if arg.startswith(option))
-    name = long_name(args[place])
-    if name is None or (option.startswith("--") and name != option[2:]):
+    is_long = option.startswith("--")
+    words = [arg.partition("=")[0] if is_long else arg[:2] for arg in args]
+    name = long_name(option)
+    if name is None or option not in words or (is_long and name != option[2:]):
         return None
+    place = words.index(option)
     if name in _RESERVED:
         return _would_break(name)
     if name in _OWN:
@@ -264,8 +266,7 @@ def job_options_from(options: dict[str, Any]) -> JobOptions:
 
     passed_on = {name: options.pop(name.replace("-", "_")) for name in _PASSED_ON}
     own = [f"--{name}={value}" for name, value in passed_on.items() if value is not None]
-    further = options.pop("sbatch")
-    _check_sbatch_options(further, own)
+    further = _checked_sbatch_options(options.pop("sbatch"), own)
     return JobOptions(
         memory=options.pop("mem"),
         minutes=options.pop("time"),
@@ -279,9 +280,12 @@ def job_options_from(options: dict[str, Any]) -> JobOptions:
     )
 
 
-def _check_sbatch_options(texts: Sequence[str], own: Sequence[str]) -> None:
-    """Check the values of ``--sbatch``, beside the options of sbatch that have their own name."""
-    from tracks2zarr.slurm.sbatch_names import long_name
+def _checked_sbatch_options(texts: Sequence[str], own: Sequence[str]) -> list[str]:
+    """Check the values of ``--sbatch``, beside the options of sbatch that have their own name.
+
+    They are returned with long names.
+    """
+    from tracks2zarr.slurm.sbatch_names import long_name, with_long_name
 
     given = {long_name(text): text for text in own}
     for text in texts:
@@ -297,6 +301,7 @@ def _check_sbatch_options(texts: Sequence[str], own: Sequence[str]) -> None:
         if name in {"mem", "time", "cpus-per-task"}:
             raise click.UsageError(f"Use {_OWN[name]} in place of --sbatch={text}.")
         given[name] = text
+    return [with_long_name(text) for text in texts]
 
 
 def _prelude(path: Path | None) -> str:
