@@ -18,7 +18,7 @@ from support.tree import snapshot
 from tracks2zarr.converting.creation import prepare
 from tracks2zarr.slurm.status import status
 from tracks2zarr.store.commit import Attempt
-from tracks2zarr.store.root import listed_in
+from tracks2zarr.store.listing import listed_in
 from tracks2zarr.store.store import Store
 
 CLIP = Clip("Loop00", 1, 10, 4, "triggered", (Box(1, 5, 1, 2, 3, 4), Box(6, 9, 1, 2, 3, 4)))

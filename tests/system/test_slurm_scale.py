@@ -1,5 +1,6 @@
 """Array jobs of many videos: work is counted, and compared with that for few, not timed."""
 
+import os
 import resource
 import shutil
 import sys
@@ -89,9 +90,12 @@ def test_many_videos_that_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         inputs, store = write(tmp_path, n_videos), tmp_path / f"out{n_videos}.zarr"
         assert tz.create(tz.plan(*inputs), store).ok
         assert status(store, Slurm()).ok  # all is imported
+        os.utime(store / "zarr.json")  # as if it was another root
         opened = opened_by(lambda store=store: status(store, Slurm()))  # type: ignore[misc]
         below = [Path(name).relative_to(store) for name in opened if name.startswith(str(store))]
         assert not [name for name in below if "c" in name.parts], "chunks"
+        # that of 10,000 videos has 90 MB, and is parsed once; its one opening is noted twice
+        assert below.count(Path("zarr.json")) == 2
         counts.append(len(below))
     few, many = counts
     assert many - few <= 3 * 50, counts

@@ -42,6 +42,9 @@ class Rows:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         whole = self._table(0)
+        if options.max_width >= UNLIMITED:  # nothing to fit, and measuring many rows takes seconds
+            yield whole
+            return
         stacked = (self._table(1, gap) for gap in (2, 1))
         room = options.max_width - len(_INDENT)
         rest = next((table for table in stacked if _width(console, table) <= room), None)

@@ -142,11 +142,19 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
         return functools.partial(_one_of, args)
     if is_dataclass(hint):
         return functools.partial(_read_dataclass, hint)
-    return hint if issubclass(hint, StrEnum) else functools.partial(_checked, hint)
+    return hint if issubclass(hint, StrEnum) else _plain_reader(hint)
+
+
+def _plain_reader(kind: type) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        # stores have tens of thousands of documents, and this is what most of their values are
+        return value if type(value) is kind else _checked(kind, value)
+
+    return read
 
 
 def _read_dataclass(cls: Any, value: Any) -> Any:
-    found = _checked(dict, value)
+    found = value if type(value) is dict else _checked(dict, value)
     readers = _readers(cls).items()
     return cls(**{name: read(found[name]) for name, read in readers if name in found})
 

@@ -228,8 +228,16 @@ def count_files(folder: Path) -> tuple[int, int]:
     FileNotFoundError
         If a link leads nowhere, or the folder is not there.
     """
-    sizes = [entry.stat().st_size for entry in _entries(folder)]
-    return len(sizes), sum(sizes)
+    files = size = 0
+    folders: list[str | Path] = [folder]
+    while folders:  # not by `_entries`: a store has hundreds of thousands of files
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    files, size = files + 1, size + entry.stat().st_size
+    return files, size
 
 
 def file_names(folder: Path) -> list[str]:

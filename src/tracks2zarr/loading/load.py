@@ -16,8 +16,8 @@ from tracks2zarr.common.problems import (
 )
 from tracks2zarr.dataset.schema import CLIP_ID, INDIVIDUAL, TIME
 from tracks2zarr.store.existing import existing_store
+from tracks2zarr.store.listing import listed_in
 from tracks2zarr.store.overview import no_such_video
-from tracks2zarr.store.root import listed_in
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import state_of
 

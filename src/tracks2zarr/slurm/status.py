@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 
+from tracks2zarr.common.garbage import collecting_later
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.slurm.client import Slurm
 from tracks2zarr.slurm.evidence import gather_evidence, is_superseded
@@ -19,8 +20,8 @@ from tracks2zarr.slurm.status_rules import decide
 from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
 from tracks2zarr.slurm.submission import SubmittedTasks
 from tracks2zarr.store.existing import existing_store
+from tracks2zarr.store.listing import listed_in
 from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.store.root import listed_in
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import End, read_record
 from tracks2zarr.store.unreadable import UNREADABLE, unreadable_problem
@@ -53,7 +54,11 @@ def status(store: str | os.PathLike[str], slurm: Slurm | None = None) -> StoreSt
     Tracks2ZarrError
         If there is no store, or its plan cannot be read.
     """
-    there = existing_store(store)
+    with collecting_later():
+        return _status(existing_store(store), slurm or Slurm())
+
+
+def _status(there: Store, slurm: Slurm) -> StoreStatus:
     plans, tasks = there.read_plan().videos, SubmittedTasks.read(there)
     stored = {plan.video: found for plan in plans if (found := _stored(there, plan))}
     receipts = {plan.video: _receipt_if_done(stored.get(plan.video)) for plan in plans}
@@ -62,7 +67,7 @@ def status(store: str | os.PathLike[str], slurm: Slurm | None = None) -> StoreSt
     record = read_finish_record(there, tasks)
     is_finished = record is not None and record.end in {End.DONE, End.FAILED}
     job_states = JobStates.ask(
-        slurm or Slurm(),
+        slurm,
         _jobs_of(there, [video for video, receipt in current.items() if not receipt], tasks),
         [] if is_finished else tasks.finalising_jobs,
         tasks.cluster,

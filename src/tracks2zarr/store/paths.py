@@ -78,19 +78,19 @@ class StorePaths:
 
     def receipt_file(self, video: str) -> Path:
         """Return the file of a video's receipt."""
-        return self.receipts_folder / f"{video}.json"
+        return self.path.joinpath(OWN_FOLDER, "receipts", f"{video}.json")
 
     def note_file(self, video: str) -> Path:
         """Return the file that says what is known of a group that another workflow made."""
-        return self.path / OWN_FOLDER / "unverified" / f"{video}.json"
+        return self.path.joinpath(OWN_FOLDER, "unverified", f"{video}.json")
 
     def failure_file(self, video: str) -> Path:
         """Return the file that says why the last attempt at a video failed."""
-        return self.path / OWN_FOLDER / "failures" / f"{video}.json"
+        return self.path.joinpath(OWN_FOLDER, "failures", f"{video}.json")
 
     def record_file(self, video: str) -> Path:
         """Return the file in which the tasks that were at work on a video left word."""
-        return self.path / OWN_FOLDER / "tasks" / f"{video}.json"
+        return self.path.joinpath(OWN_FOLDER, "tasks", f"{video}.json")
 
     @property
     def logs(self) -> Path:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tracks2zarr.common.files import read_json
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.planning.plan import Plan, VideoPlan
-from tracks2zarr.store.store import Store, is_group
+from tracks2zarr.store.listing import is_group
+from tracks2zarr.store.store import Store
 
 
 def root_problem(store: Store) -> Problem | None:
@@ -13,7 +14,7 @@ def root_problem(store: Store) -> Problem | None:
 
     A plan that is missing is none: a store of another workflow has no plan.
     """
-    if not is_group(store.root_file):
+    if not is_group(store):
         file, expected = store.root_file, "the metadata of a Zarr v3 group"
     elif _is_plan_broken(store):
         file, expected = store.plan_file, "the plan of the store"

@@ -130,11 +130,6 @@ def is_stale(store: Store) -> bool:
     return _bytes_at(store.root_file) != content
 
 
-def listed_in(store: Store) -> set[str]:
-    """Return the names of the groups that the root's metadata list; quick, for many videos."""
-    return {name for name in _listed_nodes(store) if "/" not in name}
-
-
 def _listed_nodes(store: Store) -> dict[str, Any]:
     content = _bytes_at(store.root_file) or b"{}"
     nodes: dict[str, Any] = read_json(content).get("consolidated_metadata", {}).get("metadata", {})
