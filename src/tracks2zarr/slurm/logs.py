@@ -81,11 +81,14 @@ def sort_logs(
 
 
 def _is_failed_attempt(store: Store, video: str, task: TaskId) -> bool:
-    """Tell whether a task of a video that is done now recorded attempts, all without success."""
+    """Tell whether a task of a video that is done now recorded attempts, all without success.
+
+    One that has not ended is about to find that there is nothing to do.
+    """
     record = read_record(store, video)
     attempts = record.attempts if record else ()
-    ends = [one.end for one in attempts if (one.place.job, one.place.task) == task]
-    return bool(ends) and End.DONE not in ends
+    ends = {one.end for one in attempts if (one.place.job, one.place.task) == task}
+    return bool(ends) and ends.isdisjoint({End.DONE, None})
 
 
 def move_logs(files: Iterable[Path], folder: Path) -> None:
