@@ -1029,7 +1029,7 @@ def test_named_videos_that_cannot_be_planned(given: Given) -> None:
     assert said == {
         ("video-without-row", "a", "Did you mean 'A'?"),
         ("video-without-row", "zzz", "Correct --video, or the file of --videos-from."),
-        ("video-without-row", "B.mp4", "Correct --video, or the file of --videos-from."),
+        ("video-without-row", "B.mp4", "Did you mean 'B'?"),
         ("video-without-file", "C", "Fetch or make the missing files, or do not name the video."),
     }
     plan = given.plan(videos=["A", "C"], keep_going=True)
@@ -1075,7 +1075,10 @@ def test_ids_of_videos_from_a_file(given: Given) -> None:
         for command in (["plan"], ["slurm", "submit"]):
             ended = call(*command, *args[:-1])
             assert (ended.status, ended.stdout) == (1, "")
-            assert "error: The file with ids of videos names no video." in ended.stderr
+            assert (
+                "error: The file with ids of videos cannot be read, or names no video."
+                in ended.stderr
+            )
             assert str(listed) in ended.stderr
             assert found in ended.stderr
 

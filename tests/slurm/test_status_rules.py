@@ -77,7 +77,7 @@ CASES = [
         rules.queue_has_task,
         {"record": record(end=End.LOST, why="It was killed."), "job_states": queue("PENDING")},
         State.PENDING,
-        {"why": "before: It was killed.", "attempt": 3, "cause": None},
+        {"why": "queued; before: It was killed.", "attempt": 3, "cause": None},
     ),
     Case(
         rules.queue_has_task,
@@ -150,7 +150,7 @@ CASES = [
         rules.slurm_ended_attempt,
         {"record": record(), "job_states": queue("FAILED", "exit 1:0")},
         State.FAILED,
-        {"why": "It ended with exit status 1:0; see its log.", "cause": "FAILED"},
+        {"why": "It ended with exit status 1; see its log.", "cause": "FAILED"},
     ),
     Case(
         rules.slurm_ended_attempt,
@@ -222,7 +222,12 @@ CASES = [
         State.FAILED,
         {"why": PROBLEM.what, "problems": (PROBLEM,)},
     ),
-    Case(rules.nothing_was_submitted, {}, State.PENDING, {"why": "Not submitted."}),
+    Case(
+        rules.nothing_was_submitted,
+        {},
+        State.PENDING,
+        {"why": "Not submitted, or no task has begun."},
+    ),
     Case(
         rules.slurm_ended_unstarted_task,
         {"submitted_tasks": (TASK,), "job_states": queue("CANCELLED")},

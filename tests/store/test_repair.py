@@ -88,7 +88,7 @@ def test_other_commands_name_the_repair(store: Path, tmp_path: Path, name: str) 
         ended = call(*args)
         assert ended.status == 1
         assert "error: The root of the store is broken." in ended.stderr, args
-        assert f"Run 'tracks2zarr finalise {store}'" in ended.stderr
+        assert f"run: tracks2zarr finalise {store}" in " ".join(ended.stderr.split())
         assert "Did you mean" not in ended.stderr
 
 

@@ -97,6 +97,51 @@ def test_it_runs_out_of_memory(slurm: Cluster, commands: Commands, tmp_path: Pat
     assert "Nothing was submitted." in commands.run("rerun", store).stdout
 
 
+def test_what_it_found_stands_until_as_much_is_verified(commands: Commands, tmp_path: Path) -> None:
+    """Neither a cancellation nor a run by hand that verifies less makes a wrong store right."""
+    inputs, store = experiment(1).write(tmp_path / "input"), tmp_path / "out.zarr"
+    without_report(store)
+    commands.run("submit", *inputs, store, "--verify", "full")
+    commands.wait(store)
+    source = inputs[0] / f"{name_of(0)}-Loop00_tracks.csv"
+    whole = source.read_bytes()
+    source.write_bytes(whole.replace(b'""x"":19,', b'""x"":18,', 1))
+    assert source.read_bytes() != whole
+    commands.run("finish", store, "--verify", "full", status=1)
+    commands.run("wait", store, "-q", status=1)
+    commands.run("cancel", store)
+    commands.run("finish", store, "--verify", "none")
+    commands.run("finish", store)
+    said = commands.run("wait", store, status=1).stdout
+    assert "slurm finish: failed" in said
+    assert f"next:  tracks2zarr verify {store}" in said
+    source.write_bytes(whole)
+    commands.run("finish", store, "--verify", "full")
+    commands.run("wait", store)
+
+
+def test_a_run_by_hand_does_not_hide_the_job(commands: Commands, tmp_path: Path) -> None:
+    """Nor does cancelling it: what it was to verify is not verified."""
+    inputs, store = experiment(1).write(tmp_path / "input"), tmp_path / "out.zarr"
+    without_report(store)
+    prelude = tmp_path / "prelude.sh"
+    prelude.write_text('[ -n "$SLURM_ARRAY_JOB_ID" ] || sleep 60\n')
+    commands.run("submit", *inputs, store, "--prelude", prelude)
+    job = latest(store).finalising_job or ""
+    until(lambda: set(commands.states(store).values()) == {"done"}, pause=0.2)
+    commands.run("finish", store, status=0)
+    until(lambda: finalising_job(commands, store)["state"] == "running", pause=0.2)
+    said = commands.run("status", job, status=1).stdout
+    assert f"finalising job {job}: running" in said
+    commands.run("cancel", job)
+    assert finalising_job(commands, store)["state"] == "cancelled"
+    assert f"next:  tracks2zarr slurm rerun {store}" in commands.run("wait", store, status=1).stdout
+    prelude.write_text("true\n")
+    said = commands.run("rerun", job, "--prelude", prelude).stdout
+    assert f"Submitted the finalising job {latest(store).finalising_job}\n" in said
+    commands.wait(store)
+
+
 @pytest.mark.parametrize("how", ["killed", "cancelled", "wrong"])
 def test_it_fails(commands: Commands, tmp_path: Path, how: str) -> None:
     inputs, store = experiment(1).write(tmp_path / "input"), tmp_path / "out.zarr"

@@ -155,7 +155,7 @@ def _listed_videos(path: Path) -> list[str]:
     raise Tracks2ZarrError(
         Problem(
             kind="videos-from",
-            what="The file with ids of videos names no video.",
+            what="The file with ids of videos cannot be read, or names no video.",
             file=str(path),
             found=found,
             expected="a text file with one id per line",

@@ -64,6 +64,7 @@ class Selection:
                 found=f"no row of '{one_line(video)}'",
                 expected="the id of a video: its video_name without the extension",
                 remedy=did_you_mean(video, self._in_metadata)
+                or did_you_mean(video.rpartition(".")[0], self._in_metadata)
                 or "Correct --video, or the file of --videos-from.",
                 video=video,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def _unreadable(store: Path, receipt: Receipt, error: Exception) -> Problem:
         file=str(store / receipt.video),
         found=one_line(f"{type(error).__name__}: {error}"),
         expected="the group that its receipt describes",
-        remedy=f"Run 'tracks2zarr verify {store}', and convert the video again.",
+        remedy=f"Run: tracks2zarr verify {shlex.quote(str(store))}",
         video=receipt.video,
     )
 

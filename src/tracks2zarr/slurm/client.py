@@ -34,6 +34,8 @@ _UNANSWERED = re.compile(
 )
 #: SLURM's own default, for where it cannot be asked.
 _MAX_ARRAY_SIZE = 1001
+#: What the accounting has for a task that never ran.
+_NO_NODE = "None assigned"
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 #: States of tasks that are still to run, and of those that have ended; all others run.
@@ -73,8 +75,14 @@ class UnansweredError(Exception):
         self.why = why
         self.is_absent = is_absent
 
-    def as_error(self) -> Tracks2ZarrError:
-        """Return the error to raise where nothing can be done without SLURM."""
+    def as_error(self, also: str = "") -> Tracks2ZarrError:
+        """Return the error to raise where nothing can be done without SLURM.
+
+        Parameters
+        ----------
+        also
+            What to do besides, where SLURM may answer later.
+        """
         return Tracks2ZarrError(
             Problem(
                 kind="slurm-unanswered",
@@ -83,7 +91,7 @@ class UnansweredError(Exception):
                 expected="a cluster's log-in node, where 'sinfo' answers",
                 remedy="Run it there; or convert on this machine, with 'tracks2zarr create'."
                 if self.is_absent
-                else "Try again when 'sinfo' answers. If it never does here, run it there.",
+                else f"Try again when 'sinfo' answers. If it never does here, run it there.{also}",
             )
         )
 
@@ -274,7 +282,7 @@ class Slurm:
             if done.returncode and _UNANSWERED.search(done.stderr):
                 raise UnansweredError(f"{command[0]}: {_message_of(done)}")
         except UnansweredError as error:
-            raise error.as_error() from None
+            raise error.as_error(_may_be_queued(input)) from None
         return done
 
     def _run(
@@ -302,6 +310,17 @@ class Slurm:
             raise UnansweredError(f"{command[0]}: {error.strerror}") from None
 
 
+def _may_be_queued(script: str) -> str:
+    """Return how to find a job that SLURM may have taken, although it did not answer."""
+    name = re.search(r"--job-name=(\S+)", script)
+    if name is None:
+        return ""
+    return (
+        " SLURM may have taken the job all the same, and holds it then: look for it with"
+        f" 'squeue --me --name={name[1]}', and remove what is held with 'scancel JOB'."
+    )
+
+
 def _accounts(lines: Iterable[str]) -> dict[TaskId, TaskState]:
     """Read the rows of tasks, with the peak memory that stands in the rows of their batch step."""
     found: dict[TaskId, TaskState] = {}
@@ -316,7 +335,8 @@ def _accounts(lines: Iterable[str]) -> dict[TaskId, TaskState]:
             memory[task] = max(memory.get(task, 0), _bytes(peak))
         else:
             reason = "" if exit_code == "0:0" else f"exit {exit_code}"
-            found[task] = TaskState(state.partition(" ")[0], reason, elapsed, node)
+            place = "" if node == _NO_NODE else node
+            found[task] = TaskState(state.partition(" ")[0], reason, elapsed, place)
     return {
         task: TaskState(row.state, row.reason, row.elapsed, row.node, memory.get(task) or None)
         for task, row in found.items()

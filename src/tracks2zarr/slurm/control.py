@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.finish import Finished, finish
-from tracks2zarr.slurm.finish_record import recorded_finish
+from tracks2zarr.slurm.finish_record import record_cancelled
 from tracks2zarr.slurm.job_states import check_cluster
 from tracks2zarr.slurm.status import status
 from tracks2zarr.slurm.status_values import StoreStatus
@@ -108,8 +108,9 @@ def cancel(
     on_cancel(arrays, bool(finalising_jobs))
     if arrays or finalising_jobs:
         wait(there.path, slurm=slurm, on_status=on_status, longest_pause=2.0)
-    with recorded_finish(there.path):
-        return finish(there.path, check="none", slurm=slurm)
+    if finalising_jobs:
+        record_cancelled(there, tasks)
+    return finish(there.path, check="none", slurm=slurm)
 
 
 def _open_jobs(slurm: Slurm, tasks: SubmittedTasks) -> tuple[Mapping[str, int], list[str]]:

@@ -14,7 +14,7 @@ from tracks2zarr.slurm.job_states import (
     cause_text,
     end_text,
 )
-from tracks2zarr.slurm.pending_reasons import pending_text
+from tracks2zarr.slurm.pending_reasons import pending_text, stays_pending
 from tracks2zarr.slurm.submission import Request, SubmittedTasks
 from tracks2zarr.store.task_record import End
 from tracks2zarr.store.video_state import State
@@ -36,7 +36,7 @@ class FinalisingStatus:
     why
         What went wrong, or what it waits for, in one line.
     cause
-        SLURM's word for how it ended, where it was SLURM that ended it.
+        SLURM's word for how it ended, where it was SLURM that ended it, or for why it waits.
     problems
         What it found to be wrong, or met; the first few.
     """
@@ -51,6 +51,11 @@ class FinalisingStatus:
     def is_open(self) -> bool:
         """Whether it runs, or is to run."""
         return self.state in {State.RUNNING, State.PENDING}
+
+    @property
+    def stays_pending(self) -> bool:
+        """Whether it waits until somebody acts."""
+        return self.state is State.PENDING and stays_pending(self.cause or "")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields, for JSON."""
@@ -82,7 +87,8 @@ def finalising_status(
         (open_job, _), found = opened
         state = State.RUNNING if found.is_running else State.PENDING
         why = None if found.is_running else pending_text(found, None)
-        return FinalisingStatus(state=state, job=open_job, why=why)
+        cause = found.reason if found.is_pending else None
+        return FinalisingStatus(state=state, job=open_job, why=why, cause=cause)
     if record is not None and record.end in {End.DONE, End.FAILED}:
         state = State.DONE if record.end is End.DONE else State.FAILED
         return FinalisingStatus(
@@ -95,7 +101,7 @@ def finalising_status(
 
 def _without_end(
     job: str, request: Request | None, record: FinishRecord | None, job_states: JobStates
-) -> FinalisingStatus:
+) -> FinalisingStatus | None:
     """Return the status of a finalising job that has ended, and did not record how."""
     ended = job_states.end_of((job, None))
     if ended is not None and ended.state == _COMPLETED:
@@ -109,12 +115,15 @@ def _without_end(
         state = State.CANCELLED if cause == CANCELLED else State.FAILED
         return FinalisingStatus(state=state, job=job, why=why, cause=cause)
     if record is not None and record.end is not None:
-        return FinalisingStatus(state=State.FAILED, job=job, why=record.why)
+        state = State.CANCELLED if record.end is End.LOST else State.FAILED
+        return FinalisingStatus(state=state, job=job, why=record.why)
     if job_states.unanswered is not None:
         why = "It has left no word yet; SLURM cannot be asked."
         return FinalisingStatus(state=State.UNKNOWN, job=job, why=why)
     if record is not None:
         why = "It was killed, and nobody knows why."
         return FinalisingStatus(state=State.FAILED, job=job, why=why)
+    if request is None:  # of an older version, which left no word
+        return None
     why = "SLURM has no such job, and it left no word: cancelled before it began."
     return FinalisingStatus(state=State.MISSING, job=job, why=why)

@@ -14,7 +14,8 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of, on
 from tracks2zarr.common.provenance import now, peak_memory
 from tracks2zarr.common.system_problems import unexpected_problem
 from tracks2zarr.common.words import count_text
-from tracks2zarr.slurm.submission import SubmittedTasks
+from tracks2zarr.slurm.job_states import CANCELLED, STATE_TEXTS
+from tracks2zarr.slurm.submission import SubmittedTasks, Verify
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import End
@@ -28,6 +29,7 @@ _JOB_VARIABLE = "SLURM_JOB_ID"
 #: Names the record of a run by hand, which belongs to no job.
 _BY_HAND = "by-hand"
 _PROBLEMS_KEPT = 10
+_LEAST_FIRST: tuple[Verify, ...] = ("none", "quick", "full")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,8 @@ class FinishRecord(Document):
         Its id; None by hand.
     submission
         The number of the latest submission of the store when it began; 0 for none.
+    verify
+        What it verified: ``quick``, ``full`` or ``none``.
     node
         Where it ran.
     started, ended
@@ -59,6 +63,7 @@ class FinishRecord(Document):
 
     job: str | None
     submission: int
+    verify: Verify
     node: str
     started: str
     ended: str | None = None
@@ -69,7 +74,10 @@ class FinishRecord(Document):
 
 
 def read_finish_record(store: Store, tasks: SubmittedTasks) -> FinishRecord | None:
-    """Return the latest record of what was finished after the latest submission; None for none.
+    """Return the record that tells how what was submitted last was finished; None for none.
+
+    It is that of the finalising job, or of a later run by hand that verified as much, or found
+    something wrong.
 
     Parameters
     ----------
@@ -78,16 +86,22 @@ def read_finish_record(store: Store, tasks: SubmittedTasks) -> FinishRecord | No
     tasks
         What was submitted for it.
     """
-    latest = tasks.submissions[-1].number if tasks.submissions else 0
-    names = [tasks.finalising_job, _BY_HAND]
-    records = [FinishRecord.read(store.finish_record_file(name)) for name in names if name]
-    found = [record for record in records if record and record.submission >= latest]
-    return max(found, key=lambda record: record.started, default=None)
+    if not tasks.submissions:
+        return None
+    latest, job = tasks.submissions[-1], tasks.finalising_job
+    own = FinishRecord.read(store.finish_record_file(job)) if job else None
+    by_hand = FinishRecord.read(store.finish_record_file(_BY_HAND))
+    if by_hand is None or by_hand.submission < latest.number or by_hand.end is None:
+        return own
+    if own is not None and by_hand.started < own.started:
+        return own
+    verified = _LEAST_FIRST.index(by_hand.verify) >= _LEAST_FIRST.index(latest.verify)
+    return by_hand if verified or by_hand.end is End.FAILED else own
 
 
 @contextmanager
 def recorded_finish(
-    store: str | os.PathLike[str], job: str | None = None
+    store: str | os.PathLike[str], verify: Verify, job: str | None = None
 ) -> Iterator[Callable[[Finished], None]]:
     """Record the start and the end of what a block finishes, also where it fails.
 
@@ -95,6 +109,8 @@ def recorded_finish(
     ----------
     store
         The store.
+    verify
+        What is verified.
     job
         The id of the job that this is; None by hand.
 
@@ -113,10 +129,12 @@ def recorded_finish(
     record = FinishRecord(
         job=job,
         submission=submissions[-1].number if submissions else 0,
+        verify=verify,
         node=os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
         started=now(),
     )
-    _write(there, record)
+    if job is not None:
+        _write(there, record)
     found: list[Problem] = []
     end = replace(record, end=End.STOPPED, why="It was stopped by a signal.")
     try:
@@ -130,7 +148,30 @@ def recorded_finish(
         raise
     finally:
         with suppress(OSError, Tracks2ZarrError):  # what failed is the error that counts
-            _write(there, replace(end, ended=now(), peak_memory=peak_memory()))
+            end = replace(end, ended=now(), peak_memory=peak_memory())
+            if job is not None or not _is_less_than_failed(there, end):
+                _write(there, end)
+
+
+def _is_less_than_failed(store: Store, end: FinishRecord) -> bool:
+    """Tell whether a run by hand found nothing wrong, and an earlier one did that verified more."""
+    before = FinishRecord.read(store.finish_record_file(_BY_HAND))
+    if before is None or before.end is not End.FAILED or end.end is End.FAILED:
+        return False
+    return _LEAST_FIRST.index(end.verify) < _LEAST_FIRST.index(before.verify)
+
+
+def record_cancelled(store: Store, tasks: SubmittedTasks) -> None:
+    """Record that the finalising job was cancelled, as SLURM may forget it."""
+    job = tasks.finalising_job
+    before = FinishRecord.read(store.finish_record_file(job)) if job else None
+    if job is None or (before is not None and before.end is not None):
+        return
+    latest = tasks.submissions[-1]
+    record = before or FinishRecord(
+        job=job, submission=latest.number, verify=latest.verify, node="", started=now()
+    )
+    _write(store, replace(record, ended=now(), end=End.LOST, why=STATE_TEXTS[CANCELLED]))
 
 
 def job_of_process() -> str | None:

@@ -160,7 +160,8 @@ def end_text(ended: TaskState) -> str:
     if ended.reason == _NOT_STARTED:
         return "SLURM could not start it, usually because it could not write its logs."
     if ended.reason.startswith("exit ") and ended.reason not in KILL_EXIT_CODES:
-        return f"It ended with {ended.reason.replace('exit', 'exit status')}; see its log."
+        status = ended.reason.removeprefix("exit ").partition(":")[0]
+        return f"It ended with exit status {status}; see its log."
     return f"It was killed ({ended.reason or ended.state})."
 
 

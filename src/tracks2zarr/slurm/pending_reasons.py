@@ -79,7 +79,7 @@ def pending_text(pending: TaskState, earlier: str | None) -> str:
     meaning = _found(_STAYING, reason) if meaning is None else meaning
     text = f"{reason} ({meaning})" if meaning else reason if meaning is None else ""
     before = f"before: {earlier}" if earlier else None
-    return "; ".join(filter(None, [text, before])) or "queued"
+    return "; ".join(filter(None, [text or "queued", before]))
 
 
 def _found(texts: dict[str, str], reason: str) -> str | None:

@@ -118,16 +118,39 @@ def memory_problem(request: Request, videos: Sequence[VideoPlan]) -> Problem | N
     )
 
 
+def _finalising_memory_problem(
+    submission: Submission, planned: Sequence[VideoPlan]
+) -> Problem | None:
+    """Return the warning that the finalising job gets less memory than is predicted, or None."""
+    request = submission.finalising_request
+    predicted = JobOptions(verify=submission.verify).finalising_request(
+        planned, request or Request()
+    )
+    if request is None or request.memory is None or request.memory >= (predicted.memory or 0) / 2:
+        return None
+    return Problem(
+        kind="memory-low",
+        what=f"The finalising job gets {request.memory} MiB, and {predicted.memory} MiB are"
+        " predicted: it may be killed.",
+        found=f"{request.memory} MiB",
+        expected=f"{predicted.memory} MiB",
+        remedy="Leave --finalise-mem out to request what is predicted.",
+        severity="warning",
+    )
+
+
 def memory_problems(
     submission: Submission | None, planned: Sequence[VideoPlan]
 ) -> tuple[Problem, ...]:
     """Return the warnings of array jobs whose tasks get less memory than is predicted."""
     arrays = submission.arrays if submission else ()
-    found = (
+    found = [
         memory_problem(array.request, [planned[index] for index in array.indices])
         for array in arrays
         if array.request
-    )
+    ]
+    if submission is not None:
+        found.append(_finalising_memory_problem(submission, planned))
     return tuple(dict.fromkeys(problem for problem in found if problem))
 
 
@@ -202,9 +225,8 @@ def held_jobs(slurm: Slurm) -> Iterator[HeldJobs]:
     jobs = HeldJobs(slurm)
     try:
         yield jobs
-        held = [array.job for array in jobs.arrays] or jobs.finalising_jobs
-        if held:
-            slurm.release(held)
+        if jobs.jobs:
+            slurm.release(jobs.jobs)
     except BaseException:
         for path in jobs.submission_files:  # what was refused is not asked for again
             path.unlink(missing_ok=True)
@@ -237,8 +259,7 @@ def submit_finalising_job(
     """Write the submission into the store, and submit the job that runs when all tasks have ended.
 
     It waits for all jobs of the store that run or wait, whoever submitted them, so that it finds
-    all that they did. Without array jobs of its own, it is on hold until the block of `held_jobs`
-    ends.
+    all that they did.
 
     Parameters
     ----------
@@ -280,7 +301,7 @@ def submit_finalising_job(
     if jobs.arrays:
         jobs.submission_files.append(write_submission(store, submission))
     with uninterrupted():
-        job = jobs.slurm.submit(text, *([] if jobs.arrays else ["--hold"]))
+        job = jobs.slurm.submit(text, "--hold")
         jobs.finalising_jobs.append(job)
     submission = replace(submission, finalising_job=job)
     jobs.submission_files.append(write_submission(store, submission))

@@ -23,7 +23,7 @@ from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.listing import listed_in
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
-from tracks2zarr.store.task_record import End, read_record
+from tracks2zarr.store.task_record import read_record
 from tracks2zarr.store.unreadable import UNREADABLE, unreadable_problem
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
@@ -65,7 +65,7 @@ def _status(there: Store, slurm: Slurm) -> StoreStatus:
     current = {v: None if is_superseded(r, tasks) else r for v, r in receipts.items()}
     # asked before the records are read: a task that SLURM no longer has, has written its last
     record = read_finish_record(there, tasks)
-    is_finished = record is not None and record.end in {End.DONE, End.FAILED}
+    is_finished = record is not None and record.job is not None and record.end is not None
     job_states = JobStates.ask(
         slurm,
         _jobs_of(there, [video for video, receipt in current.items() if not receipt], tasks),

@@ -164,7 +164,7 @@ def nothing_was_submitted(evidence: Evidence) -> VideoStatus | None:
     """Apply where no task was submitted."""
     if evidence.submitted_tasks:
         return None
-    return _status(evidence, State.PENDING, why="Not submitted.")
+    return _status(evidence, State.PENDING, why="Not submitted, or no task has begun.")
 
 
 def slurm_ended_unstarted_task(evidence: Evidence) -> VideoStatus | None:
@@ -172,11 +172,14 @@ def slurm_ended_unstarted_task(evidence: Evidence) -> VideoStatus | None:
     ended = evidence.job_states.end_of(evidence.submitted_tasks[-1])
     if ended is None:
         return None
-    unstarted = f"It ended before it began its work ({ended.reason or ended.state})."
+    limits = evidence.requested_memory, evidence.requested_minutes
+    text = cause_text(ended.state, *limits, ended.peak_memory, ended.elapsed) or end_text(ended)
     return _unrecorded(
         evidence,
         _state_after(ended.state),
-        why="It was cancelled before it began." if ended.state == CANCELLED else unstarted,
+        why="It was cancelled before it began."
+        if ended.state == CANCELLED
+        else f"Before it began its work, e.g. in its prelude: {text}",
         cause=ended.state,
         node=ended.node or None,
     )

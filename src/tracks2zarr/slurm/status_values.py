@@ -142,7 +142,8 @@ class StoreStatus:
     @property
     def ok(self) -> bool:
         """Whether every planned video is done, listed, and not found to be wrong."""
-        return bool(self.videos) and self.all_done and self.is_listed and not self.finalising_failed
+        is_finished = self.finalising is None or self.finalising.state is State.DONE
+        return bool(self.videos) and self.all_done and self.is_listed and is_finished
 
     @property
     def all_done(self) -> bool:
@@ -151,21 +152,23 @@ class StoreStatus:
 
     @property
     def finalising_failed(self) -> bool:
-        """Whether the finalising job ended without doing its work, or found something wrong.
-
-        What SLURM has forgotten, and left no word, may have done its work with an older version.
-        """
+        """Whether the finalising job ended without doing its work, or found something wrong."""
         job = self.finalising
-        has_no_trace = job is not None and job.state is State.MISSING and job.cause is None
-        if job is None or job.state is State.DONE or job.is_open:
-            return False
-        return not (self.is_listed and (has_no_trace or job.state is State.UNKNOWN))
+        return job is not None and job.state is not State.DONE and not job.is_open
 
     @property
     def is_open(self) -> bool:
         """Whether anything runs, or is still to run."""
         finalising = self.finalising is not None and self.finalising.is_open
         return finalising or any(video.is_open for video in self.videos)
+
+    @property
+    def waits_in_vain(self) -> bool:
+        """Whether all that is still to run waits until somebody acts."""
+        tasks = [video for video in self.videos if video.is_open]
+        if tasks:
+            return all(video.stays_pending for video in tasks)
+        return self.finalising is not None and self.finalising.stays_pending
 
     @property
     def is_unreachable(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -244,7 +245,7 @@ def _check_idle(store: Store, slurm: Slurm) -> None:
                 file=str(store.path),
                 found=f"tasks for {comma_list(busy, 5)}",
                 expected="no task of a store that is to be replaced",
-                remedy=f"Run 'tracks2zarr slurm cancel {store.path}' first.",
+                remedy=f"Run first: tracks2zarr slurm cancel {shlex.quote(str(store.path))}",
             )
         )
 

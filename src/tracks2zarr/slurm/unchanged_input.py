@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -60,7 +61,7 @@ def _unchanged(store: Store, video: VideoStatus) -> Problem:
         column=first.column,
         found=one_line(first.what),
         expected="a tracks file, or a row of the metadata CSV, that was fixed since",
-        remedy=f"Fix it, then run 'tracks2zarr slurm rerun {store.path}' again; to submit the"
-        " video all the same, pass --anyway.",
+        remedy="Fix it. Or, to submit the video all the same, run:"
+        f" tracks2zarr slurm rerun {shlex.quote(str(store.path))} --anyway",
         video=video.video,
     )

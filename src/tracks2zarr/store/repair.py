@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from tracks2zarr.common.files import read_json
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.planning.plan import Plan, VideoPlan
@@ -27,7 +29,8 @@ def root_problem(store: Store) -> Problem | None:
         file=str(file),
         found="an empty file" if file.is_file() and not file.stat().st_size else found,
         expected=expected,
-        remedy=f"Run 'tracks2zarr finalise {store.path}': it rebuilds the root and the plan.",
+        remedy="To rebuild the root and the plan, run:"
+        f" tracks2zarr finalise {shlex.quote(str(store.path))}",
     )
 
 

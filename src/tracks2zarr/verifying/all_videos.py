@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,7 +179,7 @@ def _root_problems(store: Store, plan: Plan) -> Iterator[Problem]:
             file=str(store.root_file),
             found="other metadata",
             expected="what 'tracks2zarr finalise' writes",
-            remedy=f"Run 'tracks2zarr finalise {store.path}'.",
+            remedy=f"Run: tracks2zarr finalise {shlex.quote(str(store.path))}",
         )
     known = {"zarr.json", ".tracks2zarr", "logs", "logs_failed", *store.groups()}
     known |= {video.video for video in plan.videos}

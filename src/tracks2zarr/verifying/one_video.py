@@ -90,7 +90,7 @@ def _verdict(store: Store, task: VideoToVerify) -> VideoVerdict:
         state = state_of(store, task.plan)
         why = (problem,) if problem else ()
         return VideoVerdict(video, State.FAILED if state is State.DONE else state, why)
-    problems = list(_content_problems(store, receipt, _again(store, task.plan)))
+    problems = list(_content_problems(store, receipt, _again_though_done(store, task.plan)))
     if not task.quick:
         problems += _source_problems(store, task, receipt)
     if any(problem.is_error for problem in problems):
@@ -149,6 +149,12 @@ def _again(store: Store, plan: VideoPlan, *, replace: bool = False) -> str:
     """Return the commands that convert a video again: on this machine, or on a cluster."""
     rerun = shlex.join(["tracks2zarr", "slurm", "rerun", str(store.path)])
     return f"Run: {create_command(store.path, plan, replace=replace)}; on a cluster: {rerun}"
+
+
+def _again_though_done(store: Store, plan: VideoPlan) -> str:
+    """Return the commands that convert a video again whose receipt says that it is done."""
+    command = create_command(store.path, plan)
+    return f"Run: {command}; on a cluster, 'slurm submit' in place of 'create'"
 
 
 def _problem(store: Store, plan: VideoPlan, kind: str, what: str, found: str) -> Problem:

@@ -8,6 +8,7 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER
+from tracks2zarr.cli.slurm.options import store_at
 
 
 @click.command("cancel", cls=Command)
@@ -21,5 +22,5 @@ def command(store: Path) -> int:
     from tracks2zarr.cli.slurm.show import print_cancelled, print_status
     from tracks2zarr.slurm.control import cancel
 
-    print_status(cancel(store, on_cancel=print_cancelled).status)
+    print_status(cancel(store_at(store), on_cancel=print_cancelled).status)
     return 0

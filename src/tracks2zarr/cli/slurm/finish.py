@@ -10,7 +10,7 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER
-from tracks2zarr.cli.slurm.options import verify_option
+from tracks2zarr.cli.slurm.options import store_at, verify_option
 
 
 @click.command("finish", cls=Command)
@@ -28,9 +28,10 @@ def command(store: Path, *, verify: Any) -> int:
     from tracks2zarr.slurm.finish import finish
     from tracks2zarr.slurm.finish_record import job_of_process, recorded_finish
 
+    store = store_at(store)
     cpus = os.environ.get("SLURM_CPUS_PER_TASK", "")
     workers = int(cpus) if cpus.isdecimal() else None
-    with recorded_finish(store, job_of_process()) as record:
+    with recorded_finish(store, verify, job_of_process()) as record:
         finished = finish(store, check=verify, workers=workers)
         record(finished)
         print_finished(finished)

@@ -322,3 +322,11 @@ def _prelude(path: Path | None) -> str:
                 remedy="Correct --prelude.",
             )
         ) from None
+
+
+def store_at(given: Path) -> Path:
+    """Return the store at a path, or that of the job whose id was given."""
+    from tracks2zarr.slurm.store_of_job import job_in, store_of_job
+
+    job = None if given.exists() else job_in(str(given))
+    return given if job is None else store_of_job(job)

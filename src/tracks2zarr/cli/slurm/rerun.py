@@ -15,6 +15,7 @@ from tracks2zarr.cli.slurm.options import (
     finalising_options,
     job_options_from,
     sbatch_options,
+    store_at,
 )
 
 
@@ -44,7 +45,7 @@ def command(store: Path, *, keep_going: bool, anyway: bool, **options: Any) -> i
     from tracks2zarr.cli.slurm.show import print_submitted
     from tracks2zarr.slurm.rerun import rerun
 
-    job_options = job_options_from(options)
+    job_options, store = job_options_from(options), store_at(store)
     anyway = anyway or _confirm(store)
     submitted = rerun(store, options=job_options, keep_going=keep_going, anyway=anyway)
     show.print_problems(submitted.problems)

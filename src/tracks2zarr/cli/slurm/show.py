@@ -237,10 +237,7 @@ def _next(status: StoreStatus) -> str:
     if status.is_unreachable:
         return f"slurm wait {name}"
     if status.is_open:
-        waits_in_vain = any(video.stays_pending for video in status.videos) and all(
-            video.stays_pending for video in status.videos if video.is_open
-        )
-        return f"slurm {'cancel' if waits_in_vain else 'wait'} {name}"
+        return f"slurm {'cancel' if status.waits_in_vain else 'wait'} {name}"
     if status.ok:
         return f"verify {name}"
     finalising = status.finalising
@@ -266,7 +263,9 @@ def print_finished(finished: Finished) -> None:
     verification = finished.verification
     show.print_problems(finished.finalised.problems)
     if verification is not None:
-        found = [problem for video in verification.videos for problem in video.problems]
+        done = {video.video for video in finished.status.of_states([State.DONE])}
+        verdicts = [verdict for verdict in verification.videos if verdict.video in done]
+        found = [problem for verdict in verdicts for problem in verdict.problems]
         show.print_problems([*found, *verification.problems])
     print_status(finished.status)
     text = io.StringIO()
@@ -292,14 +291,21 @@ class CountsPrinter:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._last = ""
+        self._last: list[str] = []
 
     def show(self, status: StoreStatus) -> None:
         """Print the counts where they have changed."""
-        line = _counts(status.videos)
-        if line != self._last and not self._quiet:
-            show.stderr().print(line)
-        self._last = line
+        lines = [_counts(status.videos), *_staying_lines(status)]
+        if lines != self._last and not self._quiet:
+            show.stderr().print("\n".join(lines), markup=False, soft_wrap=True)
+        self._last = lines
+
+
+def _staying_lines(status: StoreStatus) -> Iterator[str]:
+    """Yield what is pending until somebody acts."""
+    yield from reason_lines([video for video in status.videos if video.stays_pending])
+    if status.finalising is not None and status.finalising.stays_pending:
+        yield from _finalising_lines(status)
 
 
 @contextmanager

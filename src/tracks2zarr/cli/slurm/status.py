@@ -9,6 +9,7 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER, json_option
+from tracks2zarr.cli.slurm.options import store_at
 from tracks2zarr.store.video_state import State
 
 
@@ -76,7 +77,7 @@ def command(
     if shows_all and (failed or states):
         raise click.UsageError("--all does not go with --failed or --state.")
     wanted = {*map(State, states), *(FAILED_STATES if failed else ())}
-    store = _store_at(store)
+    store = store_at(store)
     if watch:
         try:
             with live_status() as show_status:
@@ -91,11 +92,3 @@ def command(
     else:
         print_status(found, wanted, shows_all=shows_all)
     return 0 if found.ok else 1
-
-
-def _store_at(given: Path) -> Path:
-    """Return the store at a path, or that of the job whose id was given."""
-    from tracks2zarr.slurm.store_of_job import job_in, store_of_job
-
-    job = None if given.exists() else job_in(str(given))
-    return given if job is None else store_of_job(job)

@@ -8,6 +8,7 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER, quiet_option
+from tracks2zarr.cli.slurm.options import store_at
 
 
 @click.command("wait", cls=Command)
@@ -24,6 +25,7 @@ def command(store: Path, *, quiet: bool) -> int:
     from tracks2zarr.cli.slurm import show
     from tracks2zarr.slurm.control import wait
 
+    store = store_at(store)
     printer = show.CountsPrinter(quiet=quiet)
     try:
         found = wait(store, on_status=printer.show)
