@@ -1,6 +1,7 @@
 """Store and group modes: what is kept, what is replaced, what is refused."""
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 import zarr
 
 import tracks2zarr as tz
+from support.commands import call
 from support.experiments import Box, Clip, Experiment, Video
 from support.oracle import assert_store_equals, expected_videos
 from support.tree import run_cli, snapshot
@@ -72,8 +74,40 @@ def store(tmp_path: Path) -> Path:
 # ---- the store
 
 
-def test_new_store_is_refused_where_one_is_complete(store: Path, tmp_path: Path) -> None:
-    assert refused(ONE, tmp_path / "again", store) == ["store-exists"]
+def test_a_finished_store_needs_nothing(store: Path, tmp_path: Path) -> None:
+    """The same input and settings, in another folder: it says so, and changes nothing."""
+    whole = snapshot(store)
+    summary = run(ONE, tmp_path / "again", store)
+    assert summary.ok
+    assert {str(outcome.result) for outcome in summary.outcomes} == {"skipped"}
+    assert snapshot(store) == whole
+    changed = experiment(A=(clip(0),), B=(clip(0, 5.0),))
+    assert refused(changed, tmp_path / "changed", store) == ["video-exists"]
+    assert snapshot(store) == whole
+
+
+DIFFERENT = {
+    "another video": (
+        experiment(A=(clip(0),), C=(clip(0),)),
+        "the store lacks C; the store also has B",
+    ),
+    "another clip": (experiment(A=(clip(0),), B=(clip(0), clip(1))), "B: lacks Loop01"),
+    "no clip": (experiment(A=(clip(0),), B=(clip(1),)), "B: lacks Loop01; also has Loop00"),
+}
+
+
+@pytest.mark.parametrize(("other", "found"), DIFFERENT.values(), ids=list(DIFFERENT))
+def test_what_differs_is_said_with_the_whole_command(
+    store: Path, tmp_path: Path, other: Experiment, found: str
+) -> None:
+    inputs = other.write(tmp_path / "other input")
+    whole = snapshot(store)
+    ended = call("create", *inputs, store)
+    assert ended.status == 1
+    assert f"found:    {found}\n" in ended.stderr
+    command = shlex.join(["create", *map(str, (*inputs, store)), "--store-mode", "a"])
+    assert f"run: tracks2zarr {command}\n" in ended.stderr
+    assert snapshot(store) == whole
 
 
 def test_unfinished_store_is_resumed(store: Path, tmp_path: Path) -> None:

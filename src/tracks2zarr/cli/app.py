@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import gc
 import os
+import shlex
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from tracks2zarr.cli.streams import discard_stdout, prepare_streams
+
+if TYPE_CHECKING:
+    from tracks2zarr.common.problems import Problem
 
 #: Those of the command lines of this package.
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -156,6 +161,18 @@ def main() -> NoReturn:
     run(app, "tracks2zarr")
 
 
+#: The command line, with the name of the program.
+_given: list[str] = []
+
+
+def _with_whole_command(problem: Problem) -> Problem:
+    """Return the problem of a store that exists with the whole command that adds to it."""
+    if problem.kind != "store-exists" or any(word.startswith("--store-mode") for word in _given):
+        return problem
+    command = shlex.join([*_given, "--store-mode", "a"])
+    return replace(problem, remedy=f"{problem.remedy} To add to it, run: {command}")
+
+
 def run(command: click.Command, name: str, args: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its status; no traceback reaches a user.
 
@@ -168,6 +185,8 @@ def run(command: click.Command, name: str, args: Sequence[str] | None = None) ->
     args
         Its arguments; by default those of the process.
     """
+    global _given  # noqa: PLW0603 - a process has one command line
+    _given = [name, *(sys.argv[1:] if args is None else args)]
     prepare_streams()
     # numpy's threads for linear algebra, of which there is none here, spin a tenth of a second
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -209,7 +228,7 @@ def _status(command: click.Command, name: str, args: Sequence[str] | None) -> in
 
         if any(problem.kind == "stdout" for problem in error.problems):
             discard_stdout()
-        print_problems(error.problems)
+        print_problems(map(_with_whole_command, error.problems))
         return 1
     except BrokenPipeError:
         raise

@@ -227,8 +227,8 @@ def mode_options(
             type=modes,
             default=store_mode,
             show_default=True,
-            help=f"If {store} exists: w- stops, unless the same run left it unfinished;"
-            " w replaces it; a adds to it.",
+            help=f"What to do if {store} already exists: fail, unless it is from the same input and"
+            " settings (w-), replace it (w), or add to it (a).",
         ),
         click.option(
             names[1],
@@ -236,8 +236,8 @@ def mode_options(
             type=modes,
             default="w-",
             show_default=True,
-            help=f"If a video is in {store}, from other input: w- stops; w replaces it;"
-            " a adds the clips that it lacks.",
+            help=f"What to do if {store} already has a video from different input: fail (w-),"
+            " replace it (w), or add the clips that it lacks (a).",
         ),
     )
     return functools.partial(add_options, options)

@@ -107,8 +107,8 @@ def create(
     store
         The folder of the store.
     store_mode
-        ``w-`` fails where the store exists, unless it is what a run of the same plan left
-        unfinished; ``w`` replaces it; ``a`` adds to it.
+        ``w-`` fails where the store exists, unless a run of the same plan made it, which is
+        completed where that left it unfinished; ``w`` replaces it; ``a`` adds to it.
     group_mode
         ``w-`` fails where a video is there, complete, and from other input or settings;
         ``w`` replaces it; ``a`` adds the clips that it lacks.

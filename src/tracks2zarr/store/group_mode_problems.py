@@ -7,6 +7,7 @@ from collections.abc import Sequence, Set
 
 from tracks2zarr.common.problems import Problem, comma_list
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
+from tracks2zarr.store.differences import video_differences
 from tracks2zarr.store.ownership import moving_away
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
@@ -92,24 +93,10 @@ def _remedy(store: Store, plan: VideoPlan, receipt: Receipt, unchanged: Set[str]
 
 
 def _what_differs(plan: VideoPlan, receipt: Receipt, unchanged: Set[str]) -> str:
-    then = receipt.plan.by_clip
-    now = plan.by_clip
-    said = []
-    if added := sorted(now.keys() - then.keys()):
-        said.append(f"lacks {comma_list(added)}")
-    if gone := sorted(then.keys() - now.keys()):
-        said.append(f"holds {comma_list(gone)}, too")
-    both = sorted(now.keys() & then.keys())
-    if changed := [c for c in both if now[c].content() != then[c].content()]:
-        said.append(f"other metadata for {comma_list(changed)}")
-    if changed := [c for c in both if c not in unchanged]:
+    said = list(video_differences(receipt.plan, plan))
+    both = sorted(plan.by_clip.keys() & receipt.plan.by_clip.keys())
+    if changed := [clip for clip in both if clip not in unchanged]:
         said.append(f"another tracks file for {comma_list(changed)}")
-    if (plan.fps, plan.settings, plan.layout) != (
-        receipt.plan.fps,
-        receipt.plan.settings,
-        receipt.plan.layout,
-    ):
-        said.append("other settings")
     return "; ".join(said) or "something differs"
 
 

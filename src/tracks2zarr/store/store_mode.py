@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,9 @@ from tracks2zarr.common.durable import make_durable
 from tracks2zarr.common.files import remove_if_empty, remove_tree
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
+from tracks2zarr.common.words import first_lines
 from tracks2zarr.planning.plan import Plan
+from tracks2zarr.store.differences import differences
 from tracks2zarr.store.existing import inside_problem, what_lies_at
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.ownership import foreign_in_root, moving_away
@@ -25,6 +27,8 @@ from tracks2zarr.store.video_state import State, state_of
 
 _REPLACED = ".replaced"
 _NEW = ".new"
+#: So many of the things that differ are named.
+_DIFFERENCES_NAMED = 5
 
 
 class OnFirstOpening(Protocol):
@@ -52,8 +56,8 @@ def open_for_writing(
     plan
         What is to be done in it.
     mode
-        ``w-`` fails where the store exists, unless it is what a run of the same plan left
-        unfinished; ``w`` replaces it; ``a`` adds to it.
+        ``w-`` fails where the store exists, unless a run of the same plan made it, which is
+        completed where that left it unfinished; ``w`` replaces it; ``a`` adds to it.
     on_first
         For a run that is a part of something larger, such as an array job, to which the mode is
         applied once.
@@ -98,20 +102,29 @@ def _enter(store: Store, plan: Plan, mode: Mode) -> None:
         return
     if needs_repair(store):
         finalise(store.path)
-    if mode == "w-" and not is_unfinished(store, plan):
-        raise Tracks2ZarrError(_exists(store))
+    if mode == "w-" and (found := differences(store.read_plan(), plan)):
+        raise Tracks2ZarrError(_exists(store, found))
 
 
-def is_unfinished(store: Store, plan: Plan) -> bool:
-    """Tell whether a store is what a run of the same plan left unfinished."""
-    there = store.read_plan()
-    then = {video.video: video.fingerprint() for video in there.videos}
-    if then != {video.video: video.fingerprint() for video in plan.videos}:
-        return False
-    try:
-        return is_stale(store) or any(state_of(store, v) is not State.DONE for v in there.videos)
-    except (Tracks2ZarrError, OSError):
-        return True  # a video that cannot be read is not known to be done
+def finished_problem(store: Store, plan: Plan) -> Problem | None:
+    """Return the problem of a store that a run of the same plan has finished, or None.
+
+    To `open_for_writing`, that is none: there is nothing to do. The command of the older workflow
+    fails there.
+
+    Parameters
+    ----------
+    store
+        The store.
+    plan
+        What is to be done.
+    """
+    if not store.exists() or needs_repair(store) or differences(store.read_plan(), plan):
+        return None
+    is_finished = all(state_of(store, video) is State.DONE for video in plan.videos)
+    if not is_finished or is_stale(store):
+        return None
+    return _exists(store, ["all videos are done"])
 
 
 def _misplaced(store: Store, plan: Plan) -> Iterator[Problem]:
@@ -148,13 +161,13 @@ def _not_a_store(store: Store) -> Iterator[Problem]:
     )
 
 
-def _exists(store: Store) -> Problem:
+def _exists(store: Store, found: Sequence[str]) -> Problem:
     return Problem(
         kind="store-exists",
         what="The store exists.",
         file=str(store.path),
-        found=f"a Zarr store that holds {comma_list(store.groups(), 5) or 'no video'}",
-        expected="no store, or what a run of the same input and settings left unfinished",
+        found="; ".join(first_lines(found, _DIFFERENCES_NAMED)),
+        expected="no store, or one of the same input and settings",
         remedy="Pass --store-mode a to add to it, --store-mode w to replace it, or another path.",
     )
 
