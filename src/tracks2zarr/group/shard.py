@@ -32,9 +32,9 @@ def encoded_chunk(chunk: NDArray[Any], zstd_level: int) -> bytes:
 
 
 def compressed(content: bytes | memoryview, zstd_level: int) -> bytes:
-    """Return content as Zstandard compresses it."""
+    """Return content as Zstandard compresses it, with a checksum: then no bit flips unnoticed."""
     # not that of numcodecs, which holds Python's lock, so that one thread at a time can encode
-    compressor = zstandard.ZstdCompressor(level=zstd_level or _DEFAULT_LEVEL)
+    compressor = zstandard.ZstdCompressor(level=zstd_level or _DEFAULT_LEVEL, write_checksum=True)
     # what it returns keeps the memory of the longest possible result
     return bytes(memoryview(compressor.compress(content)))
 

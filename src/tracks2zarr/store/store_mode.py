@@ -20,6 +20,7 @@ from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.ownership import foreign_in_root, moving_away
 from tracks2zarr.store.repair import needs_repair
 from tracks2zarr.store.root import finalise, is_stale, make_root
+from tracks2zarr.store.schemas import mixed_with
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import State, state_of
 
@@ -96,6 +97,8 @@ def _enter(store: Store, plan: Plan, mode: Mode) -> None:
     if mode == "w":
         _replace(store, plan)
         return
+    if problem := mixed_with(store, plan):
+        raise Tracks2ZarrError(problem)
     if needs_repair(store):
         finalise(store.path)
     if mode == "w-" and not is_unfinished(store, plan):

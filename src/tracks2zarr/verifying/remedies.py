@@ -30,18 +30,9 @@ def create_command(
     replace
         Whether the video is to be replaced although it is as its receipt says.
     """
-    settings = plan.settings
     folders = {str(PurePosixPath(clip.source).parent) for clip in plan.clips}
     below = "" if folders == {"."} else f"{folders.pop()}/" if len(folders) == 1 else "**/"
-    options = {
-        "--pattern": f"{below}{glob.escape(plan.video)}-*.csv",
-        "--frames": settings.frames if settings.frames != "clip" else None,
-        "--frame-regexp": settings.frame_regexp,
-        "--individual-dim": settings.individual_dim if settings.individual_dim[-1] == "s" else None,
-        "--store-mode": "a",
-        "--group-mode": "w" if replace else None,
-    }
+    options = ["--pattern", f"{below}{glob.escape(plan.video)}-*.csv", *plan.settings.options()]
+    options += ["--store-mode", "a", *(["--group-mode", "w"] if replace else [])]
     words = [str(tracks_dir or plan.clips[0].tracks_dir), str(metadata_csv or plan.metadata_csv)]
-    for option, value in options.items():
-        words += [] if value is None else [option, value]
-    return shlex.join(["tracks2zarr", "create", *words[:2], str(store), *words[2:]])
+    return shlex.join(["tracks2zarr", "create", *words, str(store), *options])
