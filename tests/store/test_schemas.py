@@ -12,6 +12,8 @@ import xarray as xr
 import tracks2zarr as tz
 from support.commands import call, files_below
 from support.experiments import Box, Clip, Experiment, Video
+from tracks2zarr.store.join import join
+from tracks2zarr.store.store import Store
 
 #: Made by version 0.1.0, from the tracks files beside it; no path in it names a machine.
 SCHEMA_1 = Path(__file__).parents[1] / "data" / "schema-1"
@@ -132,6 +134,24 @@ def test_plan_and_submit_do_not_mix(older: Path) -> None:
         assert ended.status == 1
         assert "--store-mode w" in ended.stderr
         assert "schema 1" in ended.stderr
+
+
+def test_a_store_whose_plan_was_lost_is_not_mixed(older: Path, tmp_path: Path) -> None:
+    (older / ".tracks2zarr/plan.json").unlink()
+    given = inputs(another_store(tmp_path))
+    ended = call("create", *given, older, "--store-mode", "a")
+    assert ended.status == 1
+    assert "schema 1" in ended.stderr
+    assert call("verify", older).status == 0
+
+
+def test_a_task_that_plans_itself_does_not_mix(older: Path) -> None:
+    """Nor where a task of an older version opened the store for its array job."""
+    store, plan = Store.at(older), tz.plan(*inputs(older))
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        join(store, plan, "a", since="2026")
+    assert [problem.kind for problem in raised.value.problems] == ["schema-mixed"]
+    assert {video.schema for video in store.read_plan().videos} == {1}
 
 
 def test_a_task_does_not_mix(older: Path) -> None:

@@ -22,6 +22,7 @@ from tracks2zarr.slurm.submit import Submitted, submitted_videos
 from tracks2zarr.slurm.unchanged_input import unchanged_input
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.schemas import mixed_with
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import State
 
@@ -130,6 +131,8 @@ def _plan_again(
             raise Tracks2ZarrError(errors)
         if not anyway:
             again = _without(again, unchanged_input(store, unfinished, plan, again))
+        if problem := mixed_with(store, again):
+            raise Tracks2ZarrError(problem)
         if again.videos:
             store.write_plan(plan.joined(Plan(again.videos)))
         elif errors := errors_of(again.problems):

@@ -10,6 +10,7 @@ from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.group_mode import Action, Decision, Mode, decide
 from tracks2zarr.store.planned import busy_problem
+from tracks2zarr.store.schemas import mixed_with
 from tracks2zarr.store.store import Store
 
 
@@ -48,12 +49,15 @@ def join(
     Raises
     ------
     Tracks2ZarrError
-        If any video is refused, unless `keep_going`; the plan is not joined then.
+        If any video is refused, unless `keep_going`, or the store is of another schema; the plan is
+        not joined then.
     """
     # groups are read before the lock is taken, since other runs wait for it
     decide_one = partial(decide, store, mode=mode, since=since, rehash=rehash)
     decisions = _decide_all(store, plan, decide_one, {})
     with store.root_lock():
+        if problem := mixed_with(store, plan):
+            raise Tracks2ZarrError(problem)
         decisions = _decide_all(store, plan, decide_one, decisions)
         busy = [video for video in plan.videos if video.video not in decisions]
         decisions |= _refused_as_busy(store, busy, mode)

@@ -97,10 +97,10 @@ def _enter(store: Store, plan: Plan, mode: Mode) -> None:
     if mode == "w":
         _replace(store, plan)
         return
-    if problem := mixed_with(store, plan):
-        raise Tracks2ZarrError(problem)
     if needs_repair(store):
         finalise(store.path)
+    if problem := mixed_with(store, plan):
+        raise Tracks2ZarrError(problem)
     if mode == "w-" and not is_unfinished(store, plan):
         raise Tracks2ZarrError(_exists(store))
 
