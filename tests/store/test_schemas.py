@@ -71,6 +71,7 @@ def test_a_changed_value_is_found(older: Path) -> None:
     ended = call("verify", older)
     assert ended.status == 1
     assert "The shape of track" in ended.stderr
+    assert f"{older} --store-mode w" in " ".join(ended.stderr.split())
 
 
 def test_it_is_shown(older: Path, tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def _plan_again(
             raise Tracks2ZarrError(errors)
         if not anyway:
             again = _without(again, unchanged_input(store, unfinished, plan, again))
-        if problem := mixed_with(store, again):
+        if problem := mixed_with(store, plan, again):
             raise Tracks2ZarrError(problem)
         if again.videos:
             store.write_plan(plan.joined(Plan(again.videos)))

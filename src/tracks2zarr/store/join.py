@@ -56,7 +56,8 @@ def join(
     decide_one = partial(decide, store, mode=mode, since=since, rehash=rehash)
     decisions = _decide_all(store, plan, decide_one, {})
     with store.root_lock():
-        if problem := mixed_with(store, plan):
+        there = store.read_plan()
+        if problem := mixed_with(store, there, plan):
             raise Tracks2ZarrError(problem)
         decisions = _decide_all(store, plan, decide_one, decisions)
         busy = [video for video in plan.videos if video.video not in decisions]
@@ -64,7 +65,6 @@ def join(
         refused = {v: d.problem for v, d in decisions.items() if d.action is Action.REFUSE}
         if refused and not keep_going:
             raise Tracks2ZarrError(problem for problem in refused.values() if problem)
-        there = store.read_plan()
         planned = there.by_id
         wanted = {video.video: planned.get(video.video, video) for video in busy}
         wanted |= {v: d.plan for v, d in decisions.items()}

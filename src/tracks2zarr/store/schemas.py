@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, comma_list
 from tracks2zarr.dataset.schema import SCHEMA_VERSION
@@ -12,13 +13,22 @@ from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.store import Store
 
 
-def mixed_with(store: Store, plan: Plan) -> Problem | None:
-    """Return the problem of a plan that would bring another schema into a store, or None."""
-    there = store.read_plan()
+def mixed_with(store: Store, there: Plan, plan: Plan) -> Problem | None:
+    """Return the problem of a plan that would bring another schema into a store, or None.
+
+    Parameters
+    ----------
+    store
+        The store.
+    there
+        The plan that it has.
+    plan
+        What is to be done in it.
+    """
     schemas = _schemas_of(there)
     if not plan.videos or not schemas or schemas == _schemas_of(plan):
         return None
-    again = _converting_again(store, there)
+    again = converting_again(store, there)
     return Problem(
         kind="schema-mixed",
         what="The store is of another schema than this version of tracks2zarr writes.",
@@ -33,19 +43,17 @@ def mixed_stores(stores: Sequence[Store]) -> Iterator[Problem]:
     """Yield the problems of stores that cannot become one, since their schemas differ."""
     plans = [(store, store.read_plan()) for store in stores]
     with_videos = [(store, plan) for store, plan in plans if plan.videos]
-    for (one, its_plan), (other, others_plan) in pairwise(with_videos):
-        if _schemas_of(its_plan) == _schemas_of(others_plan):
+    for two in pairwise(with_videos):
+        (older, plan), (newer, newer_plan) = sorted(two, key=lambda one: min(_schemas_of(one[1])))
+        if _schemas_of(plan) == _schemas_of(newer_plan):
             continue
-        is_older = min(_schemas_of(its_plan)) < min(_schemas_of(others_plan))
-        older, plan = (one, its_plan) if is_older else (other, others_plan)
-        newer = other if is_older else one
-        again = _converting_again(older, plan)
+        again = converting_again(older, plan)
         yield Problem(
             kind="schema-mixed",
             what="Stores of different schemas cannot be merged.",
             file=str(older.path),
             found=_schema_text(_schemas_of(plan)),
-            expected=f"{_schema_text(_schemas_of(newer.read_plan()))}, as {newer.path}",
+            expected=f"{_schema_text(_schemas_of(newer_plan))}, as {newer.path}",
             remedy=f"Convert the videos of the older store again: {again}. Then merge again.",
         )
 
@@ -62,7 +70,7 @@ def not_written(store: Store, plan: VideoPlan) -> Problem | None:
         found=_schema_text({plan.schema}),
         expected=f"schema {SCHEMA_VERSION}",
         remedy="Use that version, or convert all videos of the store again:"
-        f" {_converting_again(store, store.read_plan())}.",
+        f" {converting_again(store, store.read_plan())}.",
         video=plan.video,
     )
 
@@ -75,19 +83,31 @@ def _schema_text(schemas: set[int]) -> str:
     return f"schema {comma_list([str(schema) for schema in sorted(schemas)])}"
 
 
-def _converting_again(store: Store, plan: Plan) -> str:
+def converting_again(
+    store: Store, plan: Plan, tracks_dir: Path | None = None, metadata_csv: Path | None = None
+) -> str:
     """Return the command that replaces a store by its videos converted again.
 
     It is several, where the videos were planned from several folders.
+
+    Parameters
+    ----------
+    store
+        The store.
+    plan
+        The plan that it has.
+    tracks_dir, metadata_csv
+        Where the sources lie; None for where they lay when they were planned.
     """
     inputs = {
-        (clip.tracks_dir, video.metadata_of(clip), video.settings): None
+        (str(tracks_dir or clip.tracks_dir), str(metadata_csv or csv), video.settings): None
         for video in plan.videos
         for clip in video.clips
+        for csv in [video.metadata_of(clip)]
     }
     commands: list[str] = []
-    for tracks_dir, metadata_csv, settings in inputs:
+    for folder, csv, settings in inputs:
         mode = "a" if commands else "w"
-        words = ["tracks2zarr", "create", tracks_dir, metadata_csv, str(store.path)]
+        words = ["tracks2zarr", "create", folder, csv, str(store.path)]
         commands.append(shlex.join([*words, *settings.options(), "--store-mode", mode]))
     return " && ".join(commands)

@@ -99,7 +99,7 @@ def _enter(store: Store, plan: Plan, mode: Mode) -> None:
         return
     if needs_repair(store):
         finalise(store.path)
-    if problem := mixed_with(store, plan):
+    if problem := mixed_with(store, store.read_plan(), plan):
         raise Tracks2ZarrError(problem)
     if mode == "w-" and not is_unfinished(store, plan):
         raise Tracks2ZarrError(_exists(store))

@@ -6,7 +6,10 @@ import glob
 import shlex
 from pathlib import Path, PurePosixPath
 
+from tracks2zarr.dataset.schema import SCHEMA_VERSION
 from tracks2zarr.planning.plan import VideoPlan
+from tracks2zarr.store.schemas import converting_again
+from tracks2zarr.store.store import Store
 
 
 def create_command(
@@ -19,6 +22,8 @@ def create_command(
 ) -> str:
     """Return the command that converts a video again, into the same store.
 
+    A store of an older schema is replaced as a whole.
+
     Parameters
     ----------
     store
@@ -30,6 +35,9 @@ def create_command(
     replace
         Whether the video is to be replaced although it is as its receipt says.
     """
+    if plan.schema != SCHEMA_VERSION:
+        there = Store.at(store)
+        return converting_again(there, there.read_plan(), tracks_dir, metadata_csv)
     folders = {str(PurePosixPath(clip.source).parent) for clip in plan.clips}
     below = "" if folders == {"."} else f"{folders.pop()}/" if len(folders) == 1 else "**/"
     options = ["--pattern", f"{below}{glob.escape(plan.video)}-*.csv", *plan.settings.options()]
