@@ -67,7 +67,7 @@ def _boxes(video: VideoPlan, number: int, folder: Path) -> ClipBoxes:
 
 
 def _measure(plan: VideoPlan, boxes: list[ClipBoxes], path: Path, rounds: int) -> list[str]:
-    arrays = VideoArrays(plan, [clip.track_ids for clip in boxes])
+    arrays = VideoArrays(plan, [clip.tracks() for clip in boxes])
 
     def write() -> None:
         shutil.rmtree(path, ignore_errors=True)

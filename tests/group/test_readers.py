@@ -15,7 +15,18 @@ from support.oracle import assert_array_exact
 
 JS = Path(__file__).parents[1] / "js"
 VIDEOS = ("04.09.2023-01-Right", "06.09.2023-02-Left")
-NUMBERS = ("position", "shape", "confidence", "escape_state", "time", "track_id", "clip_n_frames")
+NUMBERS = (
+    "position",
+    "shape",
+    "confidence",
+    "escape_state",
+    "time",
+    "clip_n_frames",
+    "track_id",
+    "track_first_frame",
+    "track_last_frame",
+    "track_n_boxes",
+)
 STRINGS = ("clip_id", "space", "individual", "clip_escape_type")
 
 

@@ -1363,9 +1363,9 @@ def changed_json(text: str, **fields: Any) -> str:
 @pytest.mark.parametrize(
     ("spoil_json", "found"),
     [
-        (lambda text: changed_json(text, tracks2zarr_plan=2), "format 2"),
+        (lambda text: changed_json(text, tracks2zarr_plan=3), "format 3"),
         (lambda text: changed_json(text, tracks2zarr_plan=0), "format 0"),
-        (lambda text: changed_json(text, tracks2zarr_plan="1"), "format 1"),
+        (lambda text: changed_json(text, tracks2zarr_plan="2"), "format 2"),
         (lambda text: changed_json(text, tracks2zarr_plan=None), "format None"),
         (lambda text: text.replace("tracks2zarr_plan", "plan"), "KeyError: 'tracks2zarr_plan'"),
         (lambda text: text.replace('"first_frame"', '"start"', 1), "TypeError"),
@@ -1394,7 +1394,7 @@ def test_what_is_no_plan_is_refused(
     assert problem.kind == "plan-format"
     assert problem.file == "plan.json"
     assert found in (problem.found or "")
-    assert problem.expected == "a plan of format 1"
+    assert problem.expected == "a plan of format 1 or 2"
     assert problem.remedy
 
 
@@ -1403,7 +1403,7 @@ def test_a_store_with_a_plan_of_another_version(command: str, given: Given) -> N
     store = given.folder / "new.zarr"
     assert tz.create(given.plan(), store, workers=1).ok
     plan_file = store / ".tracks2zarr" / "plan.json"
-    plan_file.write_text(changed_json(plan_file.read_text(), tracks2zarr_plan=2))
+    plan_file.write_text(changed_json(plan_file.read_text(), tracks2zarr_plan=3))
     before = files_below(given.folder)
     args = (
         [*command_line(given, {}), store, "--store-mode", "a"] if command == "create" else [store]
@@ -1411,8 +1411,8 @@ def test_a_store_with_a_plan_of_another_version(command: str, given: Given) -> N
     ended = call(command, *args)
     assert ended.status == 1
     assert str(plan_file) in ended.stderr
-    assert "format 2" in ended.stderr
-    assert "a plan of format 1" in ended.stderr
+    assert "format 3" in ended.stderr
+    assert "a plan of format 1 or 2" in ended.stderr
     assert "Traceback" not in ended.stderr
     after = files_below(given.folder)
     assert {name: after[name] for name in before} == before

@@ -483,6 +483,19 @@ def test_a_rerun_leaves_out_what_would_fail_again(broken_store: Path, inputs: In
     assert "--anyway" in ended.stderr
 
 
+def test_a_rerun_does_not_mix_schemas(broken_store: Path) -> None:
+    """Nor where an older version submitted the videos."""
+    file = broken_store / ".tracks2zarr/plan.json"
+    plan = json.loads(file.read_bytes())
+    for video in plan["videos"]:
+        del video["schema"]
+    file.write_text(json.dumps(plan))
+    ended = call("slurm", "rerun", broken_store)
+    assert ended.status == 1
+    assert "schema 1" in ended.stderr
+    assert json.loads(file.read_bytes()) == plan
+
+
 @pytest.mark.parametrize("change", ["file", "metadata", "--anyway"])
 def test_a_rerun_of_nothing_but_what_would_fail_again(
     change: str, broken_store: Path, inputs: Inputs, play: Callable[..., None], tmp_path: Path

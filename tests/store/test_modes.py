@@ -349,7 +349,7 @@ def test_replaced_group(store: Path, tmp_path: Path) -> None:
 
 
 def test_added_clips(store: Path, tmp_path: Path) -> None:
-    """The kept clip's source is gone; padding and the width of the ids change."""
+    """The kept clip's source is gone, and the padding changes."""
     shutil.rmtree(tmp_path / "one")
     longer = replace(clip(1, 5.0, n_tracks=15), end=40)
     added = experiment(A=(longer,))

@@ -35,9 +35,13 @@ class Variable:
     attrs: Mapping[str, str]
 
     @property
-    def zarr_type(self) -> str:
-        """The name of the data type in the array's ``zarr.json``."""
-        return "string" if self.values.dtype.kind == "U" else self.values.dtype.name
+    def zarr_type(self) -> object:
+        """The data type in the array's ``zarr.json``."""
+        if self.values.dtype.kind != "U":
+            return self.values.dtype.name
+        longest = max((len(text) for text in self.values.tolist()), default=1)
+        length = {"length_bytes": 4 * longest}  # UTF-32
+        return {"name": "fixed_length_utf32", "configuration": length}
 
 
 @dataclass(frozen=True)
@@ -203,18 +207,22 @@ def _expected_video(clips: list[_Clip], individual_dim: str) -> ExpectedVideo:
     confidence = np.full((len(clips), n_time, n_individuals), np.nan, np.float32)
     escape_state = np.full((len(clips), n_time), np.nan, np.float32)
     track_id = np.full((len(clips), n_individuals), -1, np.int64)
+    first_frame, last_frame = track_id.copy(), track_id.copy()
+    n_boxes = np.zeros_like(track_id)
     for c, clip in enumerate(clips):
         for time in range(clip.row.n_frames):
             escaped = clip.row.escape >= 0 and clip.row.first + time >= clip.row.escape
             escape_state[c, time] = 1 if escaped else 0
         for i, track in enumerate(clip.tracks):
             track_id[c, i] = track
+            its_frames = [box.frame for box in clip.boxes if box.track == track]
+            first_frame[c, i], last_frame[c, i] = min(its_frames), max(its_frames)
+            n_boxes[c, i] = len(its_frames)
         for box in clip.boxes:
             i = clip.tracks.index(box.track)
             position[c, box.frame, :, i] = box.position
             shape[c, box.frame, :, i] = box.shape
             confidence[c, box.frame, i] = box.confidence
-    width = len(str(max(n_individuals - 1, 0)))
     pixels = {"units": "pixels"}
 
     def per_clip(values: Iterable[int | str]) -> Variable:
@@ -231,7 +239,7 @@ def _expected_video(clips: list[_Clip], individual_dim: str) -> ExpectedVideo:
         "space": Variable(("space",), np.array(["x", "y"]), {}),
         individual_dim: Variable(
             (individual_dim,),
-            np.array([f"id_{i:0{width}d}" for i in range(n_individuals)], dtype=np.str_),
+            np.array([f"id_{i:05d}" for i in range(n_individuals)], dtype=np.str_),
             {},
         ),
         "clip_first_frame_0idx": per_clip(row.first for row in rows),
@@ -241,6 +249,9 @@ def _expected_video(clips: list[_Clip], individual_dim: str) -> ExpectedVideo:
         "clip_n_frames": per_clip(row.n_frames for row in rows),
         "clip_n_individuals": per_clip(len(clip.tracks) for clip in clips),
         "track_id": Variable(("clip_id", individual_dim), track_id, {}),
+        "track_first_frame": Variable(("clip_id", individual_dim), first_frame, {}),
+        "track_last_frame": Variable(("clip_id", individual_dim), last_frame, {}),
+        "track_n_boxes": Variable(("clip_id", individual_dim), n_boxes, {}),
     }
     attrs = {
         "video_id": rows[0].video,
@@ -249,7 +260,7 @@ def _expected_video(clips: list[_Clip], individual_dim: str) -> ExpectedVideo:
         "time_unit": "frames",
         "source_software": "VIA-tracks",
         "source_file": [clip.source for clip in clips],
-        "tracks2zarr_schema": 1,
+        "tracks2zarr_schema": 2,
     }
     return ExpectedVideo(variables, attrs)
 
@@ -325,6 +336,11 @@ def _check_array_metadata(folder: Path, expected: Variable, where: str) -> None:
     assert metadata["data_type"] == expected.zarr_type, where
     assert tuple(metadata["dimension_names"]) == expected.dims, where
     assert tuple(metadata["shape"]) == expected.values.shape, where
+    codecs = metadata["codecs"]
+    if codecs[0]["name"] == "sharding_indexed":
+        codecs = codecs[0]["configuration"]["codecs"]
+    assert [codec["name"] for codec in codecs] == ["bytes", "zstd"], where
+    assert codecs[1]["configuration"]["checksum"] is True, where
     if expected.zarr_type == "float32":
         assert metadata["fill_value"] == "NaN", where
         for region in _stored_regions(folder, metadata):
@@ -368,10 +384,10 @@ def _check_attrs(attrs: Mapping[str, Any], expected: Variable, where: str) -> No
 
 
 def assert_array_exact(found: Array, expected: Array, where: str = "") -> None:
-    """Same shape, same type (any of numpy's for strings), same values bit for bit."""
+    """Same shape, same type (texts of any width), same values bit for bit."""
     assert found.shape == expected.shape, where
     if expected.dtype.kind == "U":
-        assert found.dtype.kind in "OTU", where
+        assert found.dtype.kind == "U", where
         assert [str(text) for text in found.flat] == expected.ravel().tolist(), where
         return
     assert found.dtype == expected.dtype, where

@@ -96,7 +96,7 @@ class TestByHand:
             ("clip_id", ["a", "b"]),
             ("time", [0, 1, 2, 3, 4]),
             ("space", ["x", "y"]),
-            ("individual", ["id_0", "id_1"]),
+            ("individual", ["id_00000", "id_00001"]),
             ("clip_first_frame_0idx", [100, 10]),
             ("clip_last_frame_0idx", [102, 14]),
             ("clip_escape_first_frame_0idx", [-1, 12]),
@@ -104,6 +104,9 @@ class TestByHand:
             ("clip_n_frames", [3, 5]),
             ("clip_n_individuals", [0, 2]),
             ("track_id", [[-1, -1], [9, 70]]),
+            ("track_first_frame", [[-1, -1], [0, 3]]),
+            ("track_last_frame", [[-1, -1], [3, 3]]),
+            ("track_n_boxes", [[0, 0], [2, 1]]),
         ],
     )
     def test_coordinates(
@@ -121,7 +124,7 @@ class TestByHand:
             "time_unit": "frames",
             "source_software": "VIA-tracks",
             "source_file": ["v-a_tracks.csv", "v-b_tracks.csv"],
-            "tracks2zarr_schema": 1,
+            "tracks2zarr_schema": 2,
         }
 
 
@@ -150,7 +153,7 @@ class TestSample:
     def test_first_box(self, videos: dict[str, ExpectedVideo]) -> None:
         variables = videos["04.09.2023-01-Right"].variables
         i = variables["track_id"].values[0].tolist().index(23)
-        assert variables["individual"].values[i] == f"id_{i:03d}"
+        assert variables["individual"].values[i] == f"id_{i:05d}"
         assert variables["shape"].values[0, 8, :, i].tolist() == [32, 17]
         expected = np.array([1519.83879899263, 755.6823820561458])
         np.testing.assert_allclose(variables["position"].values[0, 8, :, i], expected, rtol=1e-6)
@@ -244,7 +247,7 @@ class TestFileForms:
     def test_ids_have_one_width(self, tmp_path: Path) -> None:
         experiment = one_clip(*(Box(0, 5 * i) for i in range(11)))
         names = expected_of(experiment, tmp_path).variables["individual"].values
-        assert names.tolist() == [f"id_{i:02d}" for i in range(11)]
+        assert names.tolist() == [f"id_{i:05d}" for i in range(11)]
 
 
 @given(experiments())
@@ -303,6 +306,7 @@ def write_store(store: Path, expected: dict[str, ExpectedVideo]) -> None:
 
 def write_array(group: object, name: str, variable: Variable, video: ExpectedVideo) -> None:
     import zarr
+    from zarr.codecs import ZstdCodec
 
     assert isinstance(group, zarr.Group)
     attrs: dict[str, Any] = {"long_name": name, **variable.attrs}
@@ -317,16 +321,16 @@ def write_array(group: object, name: str, variable: Variable, video: ExpectedVid
             for other in coordinates
             if other not in {"position", "shape", "confidence", "escape_state"}
         )
-    is_text = variable.values.dtype.kind == "U"
     array = group.create_array(
         name,
         shape=variable.values.shape,
-        dtype="string" if is_text else variable.values.dtype,
+        dtype=variable.values.dtype,
+        compressors=[ZstdCodec(level=1, checksum=True)],
         dimension_names=variable.dims,
         fill_value=NAN if variable.values.dtype.kind == "f" else None,
         attributes=attrs,
     )
-    array[...] = variable.values.astype(object) if is_text else variable.values
+    array[...] = variable.values
 
 
 class TestStoreCheck:

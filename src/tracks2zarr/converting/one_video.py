@@ -27,6 +27,7 @@ from tracks2zarr.store.held_folder import FolderId, StoreMovedError
 from tracks2zarr.store.moved_sources import note_places
 from tracks2zarr.store.planned import agree_on_plan
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
+from tracks2zarr.store.schemas import not_written
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unreadable import unreadable_problem
 
@@ -145,6 +146,8 @@ def convert_locked(store: Store, task: VideoTask) -> Outcome:
             if receipt is not None and decision.action is Action.NOTE_PLACES:
                 receipt = note_places(store, receipt, decision.plan)
             return Outcome(video, Result.SKIPPED, receipt, problems_of([decision]))
+        if problem := not_written(store, decision.plan):
+            raise Tracks2ZarrError(problem)
         joined = task.decision.plan if task.decision else task.plan
         agree_on_plan(store, decision.plan, joined)
         receipt = _attempt(store, task, decision)
@@ -249,7 +252,7 @@ def _write(
     from tracks2zarr.group.video_arrays import VideoArrays
 
     plan = _as_read(decision, clips)
-    tracks = [ClipBoxes.load(clip.folder).track_ids for clip in clips]
+    tracks = [ClipBoxes.load(clip.folder).tracks() for clip in clips]
     arrays = VideoArrays(plan, tracks)
     counts = []
     with clock.step("write"):
@@ -269,10 +272,10 @@ def _write(
     receipts = tuple(
         replace(
             decision.kept_clip(clip.clip) or _clip_receipt(clip, read, read_at_ns),
-            n_individuals=len(ids),
+            n_individuals=len(of_clip),
             n_boxes=count,
         )
-        for clip, read, ids, count in zip(plan.clips, clips, tracks, counts, strict=True)
+        for clip, read, of_clip, count in zip(plan.clips, clips, tracks, counts, strict=True)
     )
     warnings = tuple(problem for clip in clips for problem in clip.warnings)
     return Receipt(

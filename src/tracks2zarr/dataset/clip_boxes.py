@@ -29,6 +29,29 @@ _TABLE_TRACKS = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
+class ClipTracks:
+    """What is known of the tracks of a clip without its boxes; in ascending order of track number.
+
+    Parameters
+    ----------
+    track_ids
+        (n_individuals,) int64, the track numbers in the source file.
+    first_frame, last_frame
+        (n_individuals,) int64, the first and the last frame within the clip with a box of it.
+    n_boxes
+        (n_individuals,) int64, at least 1.
+    """
+
+    track_ids: Int64s
+    first_frame: Int64s
+    last_frame: Int64s
+    n_boxes: Int64s
+
+    def __len__(self) -> int:
+        return len(self.track_ids)
+
+
+@dataclass(frozen=True, slots=True)
 class ClipBoxes:
     """All boxes of a clip, in ascending order of frame.
 
@@ -75,6 +98,21 @@ class ClipBoxes:
             table[self.track_ids] = np.arange(self.n_individuals)
             return table[track]
         return np.searchsorted(self.track_ids, track).astype(np.int64, copy=False)
+
+    def tracks(self) -> ClipTracks:
+        """Return from when to when each track lasts, and how many boxes it has."""
+        n = self.n_individuals
+        first, last = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
+        n_boxes = np.zeros(n, np.int64)
+        for rows in self.blocks():
+            individual, frame = self.individual(rows), self.frame[rows]
+            # frames go up, and numpy keeps the last value that it puts into a place
+            last[individual] = frame
+            begins = np.full(n, -1, np.int64)
+            begins[individual[::-1]] = frame[::-1]
+            first = np.where(first < 0, begins, first)
+            n_boxes += np.bincount(individual, minlength=n)
+        return ClipTracks(self.track_ids, first, last, n_boxes)
 
     def blocks(self) -> Iterator[slice]:
         """Yield slices that cover all rows, each of whole frames."""

@@ -7,8 +7,8 @@ from typing import Literal
 
 IndividualDim = Literal["individual", "individuals"]
 
-#: Written to every group as ``tracks2zarr_schema``.
-SCHEMA_VERSION = 1
+#: Written to every group as ``tracks2zarr_schema``. Version 0.1 wrote schema 1.
+SCHEMA_VERSION = 2
 
 CLIP_ID = "clip_id"
 TIME = "time"
@@ -20,11 +20,17 @@ SHAPE = "shape"
 CONFIDENCE = "confidence"
 ESCAPE_STATE = "escape_state"
 TRACK_ID = "track_id"
+TRACK_FIRST_FRAME = "track_first_frame"
+TRACK_LAST_FRAME = "track_last_frame"
+TRACK_N_BOXES = "track_n_boxes"
 
 #: The values of the coordinate `space`.
 SPACE_NAMES = ("x", "y")
-#: In `track_id`, where a clip has no such individual; in frames, for no escape.
+#: In `track_id` and frames of tracks, where a clip has no such individual; in other frames, for
+#: no escape.
 ABSENT = -1
+#: The fewest digits in the name of an individual, so that videos have the same names.
+_DIGITS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +45,28 @@ class Variable:
     dims
         Its dimensions.
     dtype
-        A numpy dtype, or ``string`` for Zarr's variable-length strings.
+        A numpy dtype, or ``fixed_length_utf32``: numpy's ``<U``, as wide as the longest text.
+        In schema 1, texts are Zarr's variable-length ``string``.
     long_name
         What it is.
     is_coordinate
         Whether xarray shows it as a coordinate.
     units
         Its unit, where it has one.
+    since
+        The first schema that has it.
     """
 
     name: str
     dims: tuple[str, ...]
-    dtype: Literal["float32", "int64", "string"]
+    dtype: Literal["float32", "int64", "fixed_length_utf32"]
     long_name: str
     is_coordinate: bool = True
     units: str | None = None
+    since: int = 1
 
 
+#: Those of the schema that is written; older schemas have some of them.
 VARIABLES = (
     Variable(
         POSITION,
@@ -87,10 +98,10 @@ VARIABLES = (
         "0 before the first frame of the escape, 1 from it on, NaN after the clip",
         is_coordinate=False,
     ),
-    Variable(CLIP_ID, (CLIP_ID,), "string", "clip"),
+    Variable(CLIP_ID, (CLIP_ID,), "fixed_length_utf32", "clip"),
     Variable(TIME, (TIME,), "int64", "frame within the clip, from 0"),
-    Variable(SPACE, (SPACE,), "string", "axis of the image"),
-    Variable(INDIVIDUAL, (INDIVIDUAL,), "string", "individual within the clip"),
+    Variable(SPACE, (SPACE,), "fixed_length_utf32", "axis of the image"),
+    Variable(INDIVIDUAL, (INDIVIDUAL,), "fixed_length_utf32", "individual within the clip"),
     Variable(
         "clip_first_frame_0idx", (CLIP_ID,), "int64", "first frame of the clip in the video, from 0"
     ),
@@ -104,7 +115,10 @@ VARIABLES = (
         "first frame of the escape in the video, from 0; -1 without an escape",
     ),
     Variable(
-        "clip_escape_type", (CLIP_ID,), "string", "type of the escape; none without an escape"
+        "clip_escape_type",
+        (CLIP_ID,),
+        "fixed_length_utf32",
+        "type of the escape; none without an escape",
     ),
     Variable("clip_n_frames", (CLIP_ID,), "int64", "number of frames of the clip"),
     Variable("clip_n_individuals", (CLIP_ID,), "int64", "number of individuals in the clip"),
@@ -114,10 +128,36 @@ VARIABLES = (
         "int64",
         "track number in the source file; -1 where the clip has no such individual",
     ),
+    Variable(
+        TRACK_FIRST_FRAME,
+        (CLIP_ID, INDIVIDUAL),
+        "int64",
+        "first frame within the clip with a box of the track; -1 where there is no such individual",
+        since=2,
+    ),
+    Variable(
+        TRACK_LAST_FRAME,
+        (CLIP_ID, INDIVIDUAL),
+        "int64",
+        "last frame within the clip with a box of the track; -1 where there is no such individual",
+        since=2,
+    ),
+    Variable(
+        TRACK_N_BOXES,
+        (CLIP_ID, INDIVIDUAL),
+        "int64",
+        "number of boxes of the track; 0 where the clip has no such individual",
+        since=2,
+    ),
 )
 
 #: The arrays that hold one value, or two, a box; they are cut into chunks and shards.
 BOX_VARIABLES = (POSITION, SHAPE, CONFIDENCE)
+
+
+def variables_of(schema: int) -> tuple[Variable, ...]:
+    """Return the variables of a group of a schema, this one or an older one."""
+    return tuple(variable for variable in VARIABLES if variable.since <= schema)
 
 
 def renamed(name: str, individual_dim: IndividualDim) -> str:
@@ -129,7 +169,7 @@ def individual_names(n_individuals: int) -> list[str]:
     """Return the names of a video's individuals, zero-padded to one width.
 
     >>> individual_names(11)[:2]
-    ['id_00', 'id_01']
+    ['id_00000', 'id_00001']
     """
-    width = len(str(max(n_individuals - 1, 0)))
+    width = max(_DIGITS, len(str(n_individuals - 1)))
     return [f"id_{number:0{width}d}" for number in range(n_individuals)]

@@ -85,7 +85,9 @@ def metadata_differences(written: WrittenGroup) -> Iterator[Problem]:
     for name, variable in names.items():
         array = written.nodes.get(name)
         if isinstance(array, zarr.Array):
-            yield from _array_differences(written, variable, array)
+            values = coordinates.get(variable.name)
+            dtype = np.dtype(variable.dtype) if values is None else values.dtype
+            yield from _array_differences(written, variable, array, dtype)
             if variable.is_coordinate and array.shape == written.arrays.shape(variable):
                 yield from _value_differences(written, name, array, coordinates[variable.name])
 
@@ -114,14 +116,15 @@ def _consolidated_differences(written: WrittenGroup) -> Iterator[Problem]:
 
 
 def _array_differences(
-    written: WrittenGroup, variable: schema.Variable, array: zarr.Array[Any]
+    written: WrittenGroup,
+    variable: schema.Variable,
+    array: zarr.Array[Any],
+    dtype: np.dtype[Any],
 ) -> Iterator[Problem]:
-    dtype = "string" if variable.dtype == "string" else np.dtype(variable.dtype)
-    found_dtype = "string" if array.dtype.kind == "T" else array.dtype
     checks = (
         ("shape", array.shape, written.arrays.shape(variable)),
         ("chunks", (array.chunks, array.shards), chunk_shapes(variable, written.arrays)),
-        ("dtype", found_dtype, dtype),
+        ("dtype", array.dtype, dtype),
         ("dims", list(array.metadata.dimension_names or ()), written.arrays.dims(variable)),  # type: ignore[union-attr]
         ("attributes", dict(array.attrs), written.arrays.variable_attributes(variable)),
     )
@@ -135,8 +138,6 @@ def _value_differences(
     written: WrittenGroup, name: str, array: zarr.Array[Any], expected: NDArray[Any]
 ) -> Iterator[Problem]:
     found = np.asarray(array[...])
-    if expected.dtype == np.object_:
-        found = found.astype(object)
     differs = np.argwhere(found != expected)
     for place in differs[:ROWS_NAMED]:
         where = tuple(int(index) for index in place)

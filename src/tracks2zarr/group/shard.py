@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 #: Offset and length in the index of a chunk that is not stored.
 _ABSENT = 2**64 - 1
+#: Bytes of a block's header and of a checksum, and the block that repeats one byte, in Zstandard.
+_BLOCK_HEADER, _CHECKSUM, _RUN_LENGTH = 3, 4, 1
 #: What level 0 stands for.
 _DEFAULT_LEVEL = 3
 
@@ -32,9 +34,9 @@ def encoded_chunk(chunk: NDArray[Any], zstd_level: int) -> bytes:
 
 
 def compressed(content: bytes | memoryview, zstd_level: int) -> bytes:
-    """Return content as Zstandard compresses it."""
+    """Return content as Zstandard compresses it, with a checksum: then no bit flips unnoticed."""
     # not that of numcodecs, which holds Python's lock, so that one thread at a time can encode
-    compressor = zstandard.ZstdCompressor(level=zstd_level or _DEFAULT_LEVEL)
+    compressor = zstandard.ZstdCompressor(level=zstd_level or _DEFAULT_LEVEL, write_checksum=True)
     # what it returns keeps the memory of the longest possible result
     return bytes(memoryview(compressor.compress(content)))
 
@@ -48,12 +50,30 @@ def decode_chunk(encoded: bytes, into: NDArray[Any]) -> None:
         If they are not those of such a chunk.
     """
     try:
+        _check_frame(encoded, into.nbytes)
         with zstandard.ZstdDecompressor().stream_reader(encoded) as reader:
             size = reader.readinto(memoryview(into).cast("B"))
             too_many = size == into.nbytes and reader.read(1)
     except zstandard.ZstdError as error:
         raise ValueError(f"a chunk cannot be decoded: {error}") from None
     if size != into.nbytes or too_many:
+        raise ValueError("a chunk is of another size than its array says")
+
+
+def _check_frame(encoded: bytes, size: int) -> None:
+    """Check that bytes are one whole frame of Zstandard, of so many bytes when decompressed.
+
+    A stream that is decompressed piece by piece may end early, before the checksum is reached:
+    https://github.com/facebook/zstd/blob/dev/doc/zstd_compression_format.md#blocks
+    """
+    frame = zstandard.get_frame_parameters(encoded)
+    at, is_last = zstandard.frame_header_size(encoded), False
+    while not is_last and at < len(encoded):
+        header = int.from_bytes(encoded[at : at + _BLOCK_HEADER], "little")
+        is_last, kind, length = bool(header & 1), header >> 1 & 3, header >> 3
+        at += _BLOCK_HEADER + (1 if kind == _RUN_LENGTH else length)
+    at += _CHECKSUM if frame.has_checksum else 0
+    if frame.content_size != size or not is_last or at != len(encoded):
         raise ValueError("a chunk is of another size than its array says")
 
 

@@ -15,7 +15,6 @@ from typing import Any, Self
 
 import numpy as np
 import zstandard
-from numcodecs.vlen import VLenUTF8
 from numpy.typing import NDArray
 
 from tracks2zarr.common.files import read_json
@@ -25,11 +24,12 @@ from tracks2zarr.parallel.threads import map_in_threads
 #: What picks some of an axis: from an array, or from a chunk.
 type Picked = slice | NDArray[np.intp]
 
-_DTYPES: dict[str, Any] = {
+_DTYPES: dict[str, np.dtype[Any]] = {
     "float32": np.dtype("<f4"),
     "int64": np.dtype("<i8"),
-    "string": np.dtypes.StringDType(),
+    "string": np.dtypes.StringDType(),  # in groups of schema 1
 }
+_UTF32_BYTES = 4
 _TO_BYTES = {"name": "bytes", "configuration": {"endian": "little"}}
 _TO_TEXT = {"name": "vlen-utf8", "configuration": {}}
 _INDEX = {"index_codecs": [_TO_BYTES, {"name": "crc32c"}], "index_location": "end"}
@@ -111,7 +111,7 @@ class StoredArray:
         if not known:
             raise UnknownFormatError("other codecs")
         fill_value = math.nan if document["fill_value"] == "NaN" else document["fill_value"]
-        return cls(folder, tuple(document["shape"]), _DTYPES[dtype], fill_value, chunk, grid)
+        return cls(folder, tuple(document["shape"]), _dtype_of(dtype), fill_value, chunk, grid)
 
     def read(self, axes: list[NDArray[np.intp]]) -> NDArray[Any]:
         """Return the values at all combinations of some places along each dimension."""
@@ -140,6 +140,8 @@ class StoredArray:
 
     def _decoded(self, encoded: bytes) -> NDArray[Any]:
         if self.dtype.kind == "T":
+            from numcodecs.vlen import VLenUTF8
+
             content = zstandard.ZstdDecompressor().decompress(encoded)
             return np.array(VLenUTF8().decode(content).tolist(), self.dtype).reshape(self.chunk)
         values = np.empty(self.chunk, self.dtype)
@@ -167,6 +169,15 @@ class StoredArray:
 
         for _ in map_in_threads(read_one, stored):
             pass
+
+
+def _dtype_of(data_type: Any) -> np.dtype[Any]:
+    """Return the numpy dtype of an array of this ``data_type``."""
+    if isinstance(data_type, str):
+        return _DTYPES[data_type]
+    if data_type["name"] != "fixed_length_utf32":
+        raise UnknownFormatError("another data type")
+    return np.dtype(f"<U{data_type['configuration']['length_bytes'] // _UTF32_BYTES}")
 
 
 #: The number of a chunk along an axis; what is picked of the result, and of the chunk.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tracks2zarr.dataset import schema
 from tracks2zarr.dataset.batches import Float32s, Int64s
+from tracks2zarr.dataset.clip_boxes import ClipTracks
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.tracks.formats import format_named
 
@@ -24,17 +25,17 @@ class VideoArrays:
     ----------
     plan
         The video's plan.
-    track_ids
-        For each clip (n_individuals,) int64, the track numbers, ascending.
+    tracks
+        Those of each clip.
     """
 
     plan: VideoPlan
-    track_ids: Sequence[Int64s]
+    tracks: Sequence[ClipTracks]
 
     @cached_property
     def n_individuals(self) -> int:
         """The number of individuals of the clip with the most."""
-        return max(len(tracks) for tracks in self.track_ids)
+        return max(map(len, self.tracks))
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -52,7 +53,7 @@ class VideoArrays:
         return tuple(sizes[dim] for dim in variable.dims)
 
     def coordinates(self) -> dict[str, NDArray[Any]]:
-        """Return the values of every coordinate, by name; strings as an array of objects."""
+        """Return the values of every coordinate, by name; texts as numpy's ``<U``."""
         clips = self.plan.clips
         individuals = schema.individual_names(self.n_individuals)
         return {
@@ -65,14 +66,18 @@ class VideoArrays:
             "clip_escape_first_frame_0idx": _int64([clip.escape_frame for clip in clips]),
             "clip_escape_type": _strings([clip.escape_type for clip in clips]),
             "clip_n_frames": _int64([clip.n_frames for clip in clips]),
-            "clip_n_individuals": _int64([len(tracks) for tracks in self.track_ids]),
-            schema.TRACK_ID: self._track_id(),
+            "clip_n_individuals": _int64([len(tracks) for tracks in self.tracks]),
+            schema.TRACK_ID: self._table([of.track_ids for of in self.tracks]),
+            schema.TRACK_FIRST_FRAME: self._table([of.first_frame for of in self.tracks]),
+            schema.TRACK_LAST_FRAME: self._table([of.last_frame for of in self.tracks]),
+            schema.TRACK_N_BOXES: self._table([of.n_boxes for of in self.tracks], absent=0),
         }
 
-    def _track_id(self) -> Int64s:
-        table = np.full((len(self.track_ids), self.n_individuals), schema.ABSENT, np.int64)
-        for row, tracks in zip(table, self.track_ids, strict=True):
-            row[: len(tracks)] = tracks
+    def _table(self, values: Sequence[Int64s], absent: int = schema.ABSENT) -> Int64s:
+        """Return (n_clips, n_individuals) int64, made of the values of each clip."""
+        table = np.full((len(values), self.n_individuals), absent, np.int64)
+        for row, of_clip in zip(table, values, strict=True):
+            row[: len(of_clip)] = of_clip
         return table
 
     def attributes(self) -> dict[str, Any]:
@@ -128,8 +133,8 @@ def escape_state(clip: ClipPlan, n_frames: int) -> Float32s:
     return state
 
 
-def _strings(values: Sequence[str]) -> NDArray[np.object_]:
-    return np.array(values, dtype=object)
+def _strings(values: Sequence[str]) -> NDArray[np.str_]:
+    return np.array(values, dtype=np.str_)
 
 
 def _int64(values: Sequence[int]) -> Int64s:

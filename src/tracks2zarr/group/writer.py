@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numcodecs.vlen import VLenUTF8
 from numpy.typing import NDArray
 
 from tracks2zarr.dataset import schema
@@ -21,13 +20,13 @@ from tracks2zarr.native.chunks import ChunkRow
 from tracks2zarr.parallel.threads import map_in_threads
 
 #: What readers take where no chunk is stored, by dtype.
-_FILL: dict[str, Any] = {"float32": np.nan, "int64": 0, "string": ""}
+_FILL: dict[str, Any] = {"float32": np.nan, "int64": 0, "fixed_length_utf32": ""}
 
 
 def create_group(path: Path, arrays: VideoArrays) -> None:
     """Write a video's group: all metadata, attributes and coordinates, and no boxes yet.
 
-    zarr-python takes 40 ms for these fifteen small arrays, as long as many a small video
+    zarr-python takes 40 ms for these small arrays, as long as many a small video
     takes in all: their files are written here, and read back through zarr-python.
 
     Parameters
@@ -48,10 +47,12 @@ def create_group(path: Path, arrays: VideoArrays) -> None:
         name = schema.renamed(variable.name, arrays.plan.settings.individual_dim)
         folder = path / name
         folder.mkdir()
-        documents[name] = _array_document(variable, arrays)
+        written = values.get(variable.name)
+        dtype = np.dtype(variable.dtype) if written is None else written.dtype
+        documents[name] = _array_document(variable, arrays, dtype)
         (folder / "zarr.json").write_bytes(metadata_bytes(documents[name]))
-        if variable.name in values:
-            _write_chunks(folder, variable, values[variable.name], arrays)
+        if written is not None:
+            _write_chunks(folder, variable, written, arrays)
     document = {
         "attributes": arrays.attributes(),
         "zarr_format": 3,
@@ -62,14 +63,14 @@ def create_group(path: Path, arrays: VideoArrays) -> None:
     (path / "zarr.json").write_bytes(metadata_bytes(document))
 
 
-def _array_document(variable: schema.Variable, arrays: VideoArrays) -> dict[str, Any]:
+def _array_document(
+    variable: schema.Variable, arrays: VideoArrays, dtype: np.dtype[Any]
+) -> dict[str, Any]:
     """Return the metadata of an array, as zarr-python writes them."""
     inner, shard = chunk_shapes(variable, arrays)
     to_bytes = {"name": "bytes", "configuration": {"endian": "little"}}
-    if variable.dtype == "string":
-        to_bytes = {"name": "vlen-utf8", "configuration": {}}
     level = arrays.plan.layout.zstd_level
-    zstd = {"name": "zstd", "configuration": {"level": level, "checksum": False}}
+    zstd = {"name": "zstd", "configuration": {"level": level, "checksum": True}}
     codecs: list[dict[str, Any]] = [to_bytes, zstd]
     if shard is not None:
         inside = {
@@ -82,7 +83,7 @@ def _array_document(variable: schema.Variable, arrays: VideoArrays) -> dict[str,
     regular = {"name": "regular", "configuration": {"chunk_shape": list(shard or inner)}}
     return {
         "shape": list(arrays.shape(variable)),
-        "data_type": variable.dtype,
+        "data_type": _data_type(dtype),
         "chunk_grid": regular,
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": "NaN" if variable.dtype == "float32" else _FILL[variable.dtype],
@@ -93,6 +94,12 @@ def _array_document(variable: schema.Variable, arrays: VideoArrays) -> dict[str,
         "node_type": "array",
         "storage_transformers": [],
     }
+
+
+def _data_type(dtype: np.dtype[Any]) -> str | dict[str, Any]:
+    if dtype.kind != "U":
+        return dtype.name
+    return {"name": "fixed_length_utf32", "configuration": {"length_bytes": dtype.itemsize}}
 
 
 def _write_chunks(
@@ -110,11 +117,9 @@ def _write_chunks(
         chunk[tuple(slice(length) for length in block.shape)] = block
         if (chunk == fill).all() or (chunk != chunk).all():  # noqa: PLR0124 - NaN
             continue
-        is_text = variable.dtype == "string"
-        content = bytes(VLenUTF8().encode(chunk.ravel())) if is_text else chunk.tobytes()
         file = folder.joinpath("c", *map(str, place))
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(compressed(content, arrays.plan.layout.zstd_level))
+        file.write_bytes(compressed(chunk.tobytes(), arrays.plan.layout.zstd_level))
 
 
 def write_boxes(path: Path, number: int, boxes: ClipBoxes, arrays: VideoArrays) -> None:

@@ -158,7 +158,7 @@ def load_clip(
         for name, one in dataset.variables.items()
         if one.dtype.kind == "T"
     }
-    dataset = dataset.assign_coords(texts)  # as `movement` has strings
+    dataset = dataset.assign_coords(texts)  # of schema 1, as `movement` has them
     clips = dataset[CLIP_ID].values.tolist()
     if clip not in clips:
         raise Tracks2ZarrError(no_such_clip(there, video, clip, clips))

@@ -15,6 +15,7 @@ from tracks2zarr.store.existing import (
     what_lies_at,
 )
 from tracks2zarr.store.repair import root_problem
+from tracks2zarr.store.schemas import mixed_stores
 from tracks2zarr.store.store import Store
 
 
@@ -35,15 +36,17 @@ def check_stores(
     Raises
     ------
     Tracks2ZarrError
-        If one of them is not there, is no store, is given twice, or lies in another.
+        If one of them is not there, is no store, is given twice, lies in another, or is of another
+        schema.
     """
     problems = [*_target_problems(target)]
     for source in sources:
         problems += _source_problems(source, move=move)
     problems += _overlaps([target, *sources])
-    if problems:
+    stores = [Store.at(path) for path in (target, *sources)]
+    if problems := problems or [*mixed_stores(stores)]:
         raise Tracks2ZarrError(problems)
-    return Store.at(target), [Store.at(source) for source in sources]
+    return stores[0], stores[1:]
 
 
 def _target_problems(given: str | os.PathLike[str]) -> Iterator[Problem]:

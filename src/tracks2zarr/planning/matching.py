@@ -19,7 +19,7 @@ from tracks2zarr.common.problems import (
     one_line,
 )
 from tracks2zarr.dataset.layout import Layout
-from tracks2zarr.dataset.schema import IndividualDim
+from tracks2zarr.dataset.schema import SCHEMA_VERSION, IndividualDim
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, VideoPlan
 from tracks2zarr.planning.selection import Selection, without_file
@@ -360,6 +360,7 @@ class _Match:
                 settings=self.settings,
                 layout=Layout(),
                 metadata_csv=str(self.metadata_csv),
+                schema=SCHEMA_VERSION,
             )
 
     def _clip(self, row: ClipRow, file: TracksFile) -> ClipPlan:

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from tracks2zarr.common.documents import Document, DocumentError, fields_of, parse_document
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.dataset.layout import Layout
-from tracks2zarr.dataset.schema import ABSENT, SCHEMA_VERSION, IndividualDim
+from tracks2zarr.dataset.schema import ABSENT, IndividualDim
 from tracks2zarr.planning import cost
 from tracks2zarr.tracks.formats import DEFAULT_FORMAT
 from tracks2zarr.tracks.frames import FrameRule
@@ -37,6 +37,17 @@ class Settings:
     frames: CountsFrom = "clip"
     frame_regexp: str | None = None
     individual_dim: IndividualDim = "individual"
+
+    def options(self) -> list[str]:
+        """Return the options of `create` that ask for them."""
+        default = Settings()
+        asked = (
+            ("--frames", self.frames, default.frames),
+            ("--frame-regexp", self.frame_regexp, default.frame_regexp),
+            ("--individual-dim", self.individual_dim, default.individual_dim),
+        )
+        words = [(option, value) for option, value, usual in asked if value and value != usual]
+        return [word for pair in words for word in pair]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +131,8 @@ class VideoPlan:
         The metadata CSV, absolute.
     format
         The name of the format of its tracks files.
+    schema
+        The schema of its group; plans of version 0.1 do not name it.
     """
 
     video: str
@@ -129,6 +142,7 @@ class VideoPlan:
     layout: Layout
     metadata_csv: str
     format: str = DEFAULT_FORMAT
+    schema: int = 1
 
     @property
     def by_clip(self) -> dict[str, ClipPlan]:
@@ -183,7 +197,7 @@ class VideoPlan:
         """
         return digest_of_json(
             {
-                "schema": SCHEMA_VERSION,
+                "schema": self.schema,
                 "video": self.video,
                 "fps": self.fps,
                 "settings": fields_of(self.settings),
@@ -234,6 +248,7 @@ class Plan(Document):
     """
 
     format_key = "tracks2zarr_plan"
+    formats = (1, 2)
 
     videos: tuple[VideoPlan, ...]
     problems: tuple[Problem, ...] = ()
@@ -279,7 +294,7 @@ def _not_a_plan(file: str | None, found: str) -> Problem:
         what="This is not a plan that this version can read.",
         file=file,
         found=one_line(found),
-        expected=f"a plan of format {Plan.formats[-1]}",
+        expected=f"a plan of format {' or '.join(map(str, Plan.formats))}",
         remedy="Use the version of tracks2zarr that wrote it, or make the store again.",
     )
 

@@ -27,6 +27,7 @@ from tracks2zarr.slurm.submit import Submitted, submitted_videos
 from tracks2zarr.slurm.unchanged_input import unchanged_input
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.schemas import mixed_with
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import State
 
@@ -89,7 +90,6 @@ def rerun(
         tasks, planned = SubmittedTasks.read(there), there.read_plan().videos
         requests, raised = _requests(unfinished, planned, tasks, options)
         options, raised_finalising = _finalising_options(options, before, tasks, planned)
-        make_folder(there.logs, within=there.path)  # without it, SLURM ends jobs without a log
         with held_jobs(slurm) as jobs:
             submission = None
             if requests:
@@ -98,6 +98,7 @@ def rerun(
                 mode = _group_mode(tasks)
                 submission = submit_finalising_job(jobs, there, planned, options, mode)
                 raised += raised_finalising
+                make_folder(there.logs, within=there.path)  # without it, SLURM ends jobs silently
     return Submitted(
         store=there.path,
         submission=submission,
@@ -135,6 +136,8 @@ def _plan_again(
             raise Tracks2ZarrError(errors)
         if not anyway:
             again = _without(again, unchanged_input(store, unfinished, plan, again))
+        if problem := mixed_with(store, plan, again):
+            raise Tracks2ZarrError(problem)
         if again.videos:
             store.write_plan(plan.joined(Plan(again.videos)))
         elif errors := errors_of(again.problems):

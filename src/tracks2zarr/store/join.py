@@ -10,6 +10,7 @@ from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.group_mode import Action, Decision, Mode, decide
 from tracks2zarr.store.planned import busy_problem
+from tracks2zarr.store.schemas import mixed_with
 from tracks2zarr.store.store import Store
 
 
@@ -48,19 +49,22 @@ def join(
     Raises
     ------
     Tracks2ZarrError
-        If any video is refused, unless `keep_going`; the plan is not joined then.
+        If any video is refused, unless `keep_going`, or the store is of another schema; the plan is
+        not joined then.
     """
     # groups are read before the lock is taken, since other runs wait for it
     decide_one = partial(decide, store, mode=mode, since=since, rehash=rehash)
     decisions = _decide_all(store, plan, decide_one, {})
     with store.root_lock():
+        there = store.read_plan()
+        if problem := mixed_with(store, there, plan):
+            raise Tracks2ZarrError(problem)
         decisions = _decide_all(store, plan, decide_one, decisions)
         busy = [video for video in plan.videos if video.video not in decisions]
         decisions |= _refused_as_busy(store, busy, mode)
         refused = {v: d.problem for v, d in decisions.items() if d.action is Action.REFUSE}
         if refused and not keep_going:
             raise Tracks2ZarrError(problem for problem in refused.values() if problem)
-        there = store.read_plan()
         planned = there.by_id
         wanted = {video.video: planned.get(video.video, video) for video in busy}
         wanted |= {v: d.plan for v, d in decisions.items()}

@@ -22,6 +22,7 @@ from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.ownership import foreign_in_root, moving_away
 from tracks2zarr.store.repair import needs_repair
 from tracks2zarr.store.root import finalise, is_stale, make_root
+from tracks2zarr.store.schemas import mixed_with
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import State, state_of
 
@@ -102,6 +103,8 @@ def _enter(store: Store, plan: Plan, mode: Mode) -> None:
         return
     if needs_repair(store):
         finalise(store.path)
+    if problem := mixed_with(store, store.read_plan(), plan):
+        raise Tracks2ZarrError(problem)
     if mode == "w-" and (found := differences(store.read_plan(), plan)):
         raise Tracks2ZarrError(_exists(store, found))
 

@@ -10,9 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracks2zarr.dataset.batches import Int64s
-from tracks2zarr.dataset.schema import SCHEMA_VERSION, VARIABLES, Variable
+from tracks2zarr.dataset.schema import Variable, variables_of
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.tracks.formats import format_named
+
+
+@dataclass(frozen=True, slots=True)
+class TracksOfClip:
+    """The tracks of a clip, in ascending order of track number; each (n_individuals,) int64.
+
+    Parameters
+    ----------
+    track_ids
+        The track numbers.
+    first_frame, last_frame
+        The first and the last frame within the clip with a box of the track.
+    n_boxes
+        How many boxes it has.
+    """
+
+    track_ids: Int64s
+    first_frame: Int64s
+    last_frame: Int64s
+    n_boxes: Int64s
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +43,17 @@ class ExpectedGroup:
     ----------
     plan
         The video's plan.
-    track_ids
-        For each clip (n_individuals,) int64, the track numbers, ascending.
+    tracks
+        Those of each clip.
     """
 
     plan: VideoPlan
-    track_ids: Sequence[Int64s]
+    tracks: Sequence[TracksOfClip]
 
     @property
     def n_individuals(self) -> int:
         """The number of individuals of the clip with the most."""
-        return max(map(len, self.track_ids))
+        return max(len(of.track_ids) for of in self.tracks)
 
     @property
     def n_frames(self) -> int:
@@ -73,7 +93,7 @@ class ExpectedGroup:
             "time_unit": "frames",
             "source_software": format_named(self.plan.format).SOURCE_SOFTWARE,
             "source_file": [clip.source for clip in self.plan.clips],
-            "tracks2zarr_schema": SCHEMA_VERSION,
+            "tracks2zarr_schema": self.plan.schema,
         }
 
     def attributes_of(self, variable: Variable) -> dict[str, str]:
@@ -87,7 +107,7 @@ class ExpectedGroup:
         if not variable.is_coordinate:
             attributes["coordinates"] = " ".join(
                 other.name
-                for other in VARIABLES
+                for other in self.variables()
                 if other.is_coordinate
                 and other.dims != (other.name,)
                 and set(other.dims) <= set(variable.dims)
@@ -97,23 +117,45 @@ class ExpectedGroup:
     def coordinates(self) -> dict[str, NDArray[Any]]:
         """Return the values of every coordinate, by its name in the schema."""
         clips, n = self.plan.clips, self.n_individuals
-        track_id = np.full((len(clips), n), -1, np.int64)
-        for row, tracks in zip(track_id, self.track_ids, strict=True):
-            row[: len(tracks)] = tracks
-        digits = len(str(max(n - 1, 0)))
-        return {
-            "clip_id": np.array([clip.clip for clip in clips], object),
+        digits = max(1 if self.plan.schema == 1 else 5, len(str(n - 1)))
+        values = {
+            "clip_id": self._texts([clip.clip for clip in clips]),
             "time": np.arange(self.n_frames),
-            "space": np.array(["x", "y"], object),
-            "individual": np.array([f"id_{i:0{digits}}" for i in range(n)], object),
+            "space": self._texts(["x", "y"]),
+            "individual": self._texts([f"id_{i:0{digits}}" for i in range(n)]),
             "clip_first_frame_0idx": np.array([clip.first_frame for clip in clips]),
             "clip_last_frame_0idx": np.array([clip.last_frame for clip in clips]),
             "clip_escape_first_frame_0idx": np.array([clip.escape_frame for clip in clips]),
-            "clip_escape_type": np.array([clip.escape_type for clip in clips], object),
+            "clip_escape_type": self._texts([clip.escape_type for clip in clips]),
             "clip_n_frames": np.array([n_frames_of(clip) for clip in clips]),
-            "clip_n_individuals": np.array([len(tracks) for tracks in self.track_ids]),
-            "track_id": track_id,
+            "clip_n_individuals": np.array([len(of.track_ids) for of in self.tracks]),
+            "track_id": self._by_track([of.track_ids for of in self.tracks], -1),
+            "track_first_frame": self._by_track([of.first_frame for of in self.tracks], -1),
+            "track_last_frame": self._by_track([of.last_frame for of in self.tracks], -1),
+            "track_n_boxes": self._by_track([of.n_boxes for of in self.tracks], 0),
         }
+        return {one.name: values[one.name] for one in self.variables() if one.is_coordinate}
+
+    def _texts(self, texts: Sequence[str]) -> NDArray[Any]:
+        """Return texts as zarr-python reads them; of schema 1, those are of variable length."""
+        kind = np.dtypes.StringDType() if self.plan.schema == 1 else np.str_
+        return np.array(texts, kind)
+
+    def _by_track(self, rows: Sequence[Int64s], absent: int) -> Int64s:
+        """Return (n_clips, n_individuals) int64, the rows filled up."""
+        n = self.n_individuals
+        filled = [np.pad(row, (0, n - len(row)), constant_values=absent) for row in rows]
+        return np.stack(filled)
+
+    def variables(self) -> tuple[Variable, ...]:
+        """Return the variables of the group, by its schema."""
+        return variables_of(self.plan.schema)
+
+    def compressor(self) -> dict[str, Any]:
+        """Return what compresses every chunk, as zarr-python names it."""
+        level = self.plan.layout.zstd_level
+        # a chunk with a checksum cannot be read as other numbers than were written
+        return {"name": "zstd", "configuration": {"level": level, "checksum": self.plan.schema > 1}}
 
 
 def stored_name(plan: VideoPlan, name: str) -> str:

@@ -6,7 +6,10 @@ import glob
 import shlex
 from pathlib import Path, PurePosixPath
 
+from tracks2zarr.dataset.schema import SCHEMA_VERSION
 from tracks2zarr.planning.plan import VideoPlan
+from tracks2zarr.store.schemas import converting_again
+from tracks2zarr.store.store import Store
 
 
 def create_command(
@@ -19,6 +22,8 @@ def create_command(
 ) -> str:
     """Return the command that converts a video again, into the same store.
 
+    A store of an older schema is replaced as a whole.
+
     Parameters
     ----------
     store
@@ -30,19 +35,13 @@ def create_command(
     replace
         Whether the video is to be replaced although it is as its receipt says.
     """
-    settings = plan.settings
+    if plan.schema != SCHEMA_VERSION:
+        there = Store.at(store)
+        return converting_again(there, there.read_plan(), tracks_dir, metadata_csv)
     folders = {str(PurePosixPath(clip.source).parent) for clip in plan.clips}
     below = f"{glob.escape(folders.pop())}/" if len(folders) == 1 else "**/"
-    options = {
-        "--pattern": None if below == "./" else f"{below}*.csv",
-        "--video": plan.video,
-        "--frames": settings.frames if settings.frames != "clip" else None,
-        "--frame-regexp": settings.frame_regexp,
-        "--individual-dim": settings.individual_dim if settings.individual_dim[-1] == "s" else None,
-        "--store-mode": "a",
-        "--group-mode": "w" if replace else None,
-    }
+    options = [] if below == "./" else ["--pattern", f"{below}*.csv"]
+    options += ["--video", plan.video, *plan.settings.options()]
+    options += ["--store-mode", "a", *(["--group-mode", "w"] if replace else [])]
     words = [str(tracks_dir or plan.clips[0].tracks_dir), str(metadata_csv or plan.metadata_csv)]
-    for option, value in options.items():
-        words += [] if value is None else [option, value]
-    return shlex.join(["tracks2zarr", "create", *words[:2], str(store), *words[2:]])
+    return shlex.join(["tracks2zarr", "create", *words, str(store), *options])

@@ -23,9 +23,12 @@ from tracks2zarr.tracks.formats import (
     reader_named,
 )
 from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.verifying.expected import TracksOfClip
 
 #: One box as it stands in the file: the corner and the size, pixels.
 _BOX = np.dtype([("track", "<i8"), ("corner", "<f4", 2), ("size", "<f4", 2), ("confidence", "<f4")])
+#: Boxes that are looked at together.
+_AT_ONCE = 1 << 18
 #: Boxes with more bytes than this wait in a temporary file, not in memory.
 _IN_MEMORY = 16 * 2**20
 
@@ -93,6 +96,19 @@ class SourceBoxes:
             records = self._read(0, len(image))[order]
             self._records.seek(0)
             self._records.write(records.tobytes())
+
+    def tracks(self) -> TracksOfClip:
+        """Return from when to when each track lasts, and how many boxes it has."""
+        n = len(self.track_ids)
+        first = np.full(n, np.iinfo(np.int64).max)
+        last, n_boxes = np.full(n, -1), np.zeros(n, np.int64)
+        for start in range(0, len(self), _AT_ONCE):
+            stop = min(start + _AT_ONCE, len(self))
+            individual = np.searchsorted(self.track_ids, self._read(start, stop)["track"])
+            np.minimum.at(first, individual, self._frame[start:stop].astype(np.int64))
+            np.maximum.at(last, individual, self._frame[start:stop].astype(np.int64))
+            np.add.at(n_boxes, individual, 1)
+        return TracksOfClip(self.track_ids, first, last, n_boxes)
 
     def between(self, start: int, stop: int) -> BoxesOfFrames:
         """Return the boxes of the frames from `start` up to, not including, `stop`."""

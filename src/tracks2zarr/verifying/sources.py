@@ -10,13 +10,13 @@ from pathlib import Path, PurePosixPath
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.unfetched import annex_problem
-from tracks2zarr.dataset.batches import Int64s
 from tracks2zarr.parallel.processes import report_bytes
 from tracks2zarr.planning.metadata_csv import ClipRow, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.tracks.files import digest_of
 from tracks2zarr.tracks.formats import UnrecognisedError, format_named
+from tracks2zarr.verifying.expected import TracksOfClip
 from tracks2zarr.verifying.remedies import create_command
 from tracks2zarr.verifying.source_boxes import (
     Source,
@@ -72,14 +72,14 @@ class VideoSources:
             yield _absent(self.plan.video, missing[0], "--tracks-dir", len(missing))
         remedy = f"Convert the video again: {self.command()}"
         stored = StoredGroup(self.group, self.plan, remedy)
-        track_ids: dict[int, Int64s] = {}
+        tracks: dict[int, TracksOfClip] = {}
         for number, clip in enumerate(self.plan.clips):
             if self.path(clip) not in missing:
                 compared = self._compare_clip(stored, number)
                 yield from compared.problems
-                if compared.track_ids is not None:
-                    track_ids[number] = compared.track_ids
-        yield from stored.differences(track_ids)
+                if compared.tracks is not None:
+                    tracks[number] = compared.tracks
+        yield from stored.differences(tracks)
 
     # ---- tracks files
 
@@ -116,7 +116,7 @@ class VideoSources:
             problems = (*self._changed(number, source.digest), *differences)
             if source.digest == self.receipt.clips[number].digest:
                 problems += (*self._miscounted(number, boxes),)
-            return _ComparedClip(problems, source.reader, boxes.track_ids)
+            return _ComparedClip(problems, source.reader, boxes.tracks())
 
     def _changed_since(self, number: int) -> Iterator[Problem]:
         """Yield whether a source that cannot be read is the one that was converted."""
@@ -198,11 +198,11 @@ class VideoSources:
 
 @dataclass(frozen=True, slots=True)
 class _ComparedClip:
-    """What was found of a clip; reader and track numbers where its source could be read."""
+    """What was found of a clip; reader and tracks where its source could be read."""
 
     problems: tuple[Problem, ...]
     reader: str | None = None
-    track_ids: Int64s | None = None
+    tracks: TracksOfClip | None = None
 
 
 def _report(count: int) -> None:

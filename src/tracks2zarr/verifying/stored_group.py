@@ -14,11 +14,11 @@ from zarr.storage import LocalStore
 
 from tracks2zarr.common.files import read_json
 from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line
-from tracks2zarr.dataset.batches import Int64s
-from tracks2zarr.dataset.schema import VARIABLES, Variable
+from tracks2zarr.dataset.schema import Variable, variables_of
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.verifying.expected import (
     ExpectedGroup,
+    TracksOfClip,
     escape_state,
     n_frames_of,
     stored_name,
@@ -65,26 +65,27 @@ class StoredGroup:
 
     # ---- all but the boxes
 
-    def differences(self, track_ids: Mapping[int, Int64s]) -> Iterator[Problem]:
+    def differences(self, known: Mapping[int, TracksOfClip]) -> Iterator[Problem]:
         """Yield what differs in attributes, names, shapes, chunks, dtypes and coordinates.
 
         Parameters
         ----------
-        track_ids
-            By the place of a clip in the video, (n_individuals,) int64, the track numbers,
-            ascending. Those of clips that are not there are taken from the group.
+        known
+            By the place of a clip in the video, its tracks. Those of clips that are not there are
+            taken from the group.
         """
         numbers = range(len(self._plan.clips))
-        tracks = [track_ids[n] if n in track_ids else self._stored_tracks(n) for n in numbers]
+        tracks = [known[n] if n in known else self._stored_tracks(n) for n in numbers]
         expected = ExpectedGroup(self._plan, tracks)
         yield from self._differing_attributes(expected.attributes())
         yield from self._differing_names()
         yield from self._differing_listing()
         values = expected.coordinates()
-        for variable in VARIABLES:
+        for variable in expected.variables():
             array = self._array(variable.name)
             if array is not None:
-                yield from self._differing_array(variable, array, expected)
+                dtype = values[variable.name].dtype if variable.is_coordinate else variable.dtype
+                yield from self._differing_array(variable, array, expected, np.dtype(dtype))
                 if variable.is_coordinate and array.shape == expected.shape(variable):
                     yield from self._differing_coordinate(array, values[variable.name])
 
@@ -92,10 +93,15 @@ class StoredGroup:
         array = self._arrays.get(stored_name(self._plan, name))
         return array if isinstance(array, zarr.Array) else None
 
-    def _stored_tracks(self, number: int) -> Int64s:
-        """Return the track numbers of a clip whose source is not there."""
-        row: Int64s = np.asarray(self._array("track_id")[number])
-        return np.extract(row != -1, row)
+    def _stored_tracks(self, number: int) -> TracksOfClip:
+        """Return the tracks of a clip whose source is not there."""
+        row = np.asarray(self._array("track_id")[number])
+        columns = [np.extract(row != -1, row)]
+        for name in ("track_first_frame", "track_last_frame", "track_n_boxes"):
+            array = self._array(name)
+            stored = row if array is None else np.asarray(array[number])  # schema 1 has none
+            columns.append(np.extract(row != -1, stored))
+        return TracksOfClip(*columns)
 
     def _differing_attributes(self, expected: Mapping[str, Any]) -> Iterator[Problem]:
         for name in sorted(self._attributes.keys() | expected.keys()):
@@ -118,7 +124,9 @@ class StoredGroup:
         )
 
     def _differing_names(self) -> Iterator[Problem]:
-        expected = {stored_name(self._plan, variable.name) for variable in VARIABLES}
+        expected = {
+            stored_name(self._plan, variable.name) for variable in variables_of(self._plan.schema)
+        }
         for name in sorted(expected ^ self._arrays.keys()):
             is_there = name in self._arrays
             found, wanted = ("there", "not there") if is_there else ("not there", "there")
@@ -138,14 +146,15 @@ class StoredGroup:
                 yield self._problem(what, "other metadata", "those of the array")
 
     def _differing_array(
-        self, variable: Variable, array: Any, expected: ExpectedGroup
+        self, variable: Variable, array: Any, expected: ExpectedGroup, dtype: np.dtype[Any]
     ) -> Iterator[Problem]:
-        dtype = "string" if array.dtype.kind == "T" else str(array.dtype)
+        compressors = [codec.to_dict() for codec in array.compressors]
         dims = [stored_name(self._plan, dim) for dim in variable.dims]
         for aspect, found, wanted in (
             ("shape", array.shape, expected.shape(variable)),
             ("chunks", (array.chunks, array.shards), expected.chunks(variable)),
-            ("dtype", dtype, variable.dtype),
+            ("dtype", array.dtype, dtype),
+            ("compression", compressors, [expected.compressor()]),
             ("dims", list(array.metadata.dimension_names or ()), dims),
             ("attributes", dict(array.attrs), expected.attributes_of(variable)),
         ):
@@ -155,8 +164,6 @@ class StoredGroup:
 
     def _differing_coordinate(self, array: Any, expected: NDArray[Any]) -> Iterator[Problem]:
         found = np.asarray(array[...])
-        if expected.dtype == np.object_:
-            found = found.astype(object)
         places = np.argwhere(found != expected)
         for place in map(tuple, places[:ROWS_NAMED].tolist()):
             what = f"The coordinate '{one_line(array.basename)}' at {list(place)}."
