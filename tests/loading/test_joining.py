@@ -21,7 +21,7 @@ def videos(sample_store: Path) -> tuple[xr.Dataset, xr.Dataset]:
     return left, right
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error:::xarray", "error:::zarr")
 def test_two_videos_are_joined(videos: tuple[xr.Dataset, xr.Dataset]) -> None:
     left, right = videos
     both = xr.concat([left, right], "video", join="outer", coords="different", compat="equals")

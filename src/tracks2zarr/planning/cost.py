@@ -34,13 +34,13 @@ class Reader:
 
 #: With the compiled reader, and with the column reader.
 COMPILED = Reader(65 * 10**6, 28 * 10**6, 22 * 10**6, 0.75)
-POLARS = Reader(138 * 10**6, 48 * 10**6, 36 * 10**6, 7.0)
+POLARS = Reader(135 * 10**6, 48 * 10**6, 36 * 10**6, 6.4)
 #: The columns that are held of a clip, for a byte of its tracks file.
 _COLUMN_BYTE = 0.04
 #: What a process that verifies holds of the arrays while it compares, and that for a byte of less.
 _COMPARED, _COMPARED_BYTE = 60 * 10**6, 1.6
 #: What is held for a frame, and for one that has an image in the file; and the least bytes of one.
-_FRAME, _IMAGE, _VERIFIED_IMAGE, _IMAGE_BYTES = 25, 320, 190, 50
+_FRAME, _IMAGE, _VERIFIED_IMAGE, _IMAGE_BYTES = 25, 320, 180, 50
 
 
 def predicted_memory(
