@@ -33,7 +33,7 @@ def test_file_by_file(tmp_path: Path, synced: list[Path]) -> None:
         file.write_text("x")
     (group / "link").symlink_to("nowhere")
     with mock.patch.object(durable, "_syncfs", return_value=None):
-        durable.make_durable(group, tmp_path / "absent.json")
+        durable.make_durable(group, tmp_path / "absent.json", tmp_path / "no folder/absent.json")
     folders = [group, group / "position", group / "position" / "c", tmp_path]
     assert {*synced} == {*files, *folders}
 

@@ -24,7 +24,8 @@ def make_durable(*paths: Path) -> None:
     Parameters
     ----------
     paths
-        They are on one file system; the first must be there, the others need not.
+        They are on one file system; the first must be there, the others, and their folders, need
+        not.
 
     Raises
     ------
@@ -40,7 +41,8 @@ def make_durable(*paths: Path) -> None:
             sync_tree(path)
         elif path.exists():
             sync(path)
-        sync(path.parent)
+        if path.parent.is_dir():
+            sync(path.parent)
 
 
 def sync_tree(folder: Path) -> None:
