@@ -56,6 +56,14 @@ def local(folder: Path, inputs: dict[str, str]) -> dict[str, str]:
     return snapshot(store)
 
 
+def broken_file(inputs: dict[str, str], number: int) -> tuple[Path, bytes]:
+    """Break a row of a tracks file; return the file, and what it held."""
+    path = Path(inputs["VIA_TRACKS_DIR"], f"{name_of(number)}-Loop00_tracks.csv")
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"half a row,")
+    return path, whole
+
+
 def submitted(commands: Commands, *options: str) -> str:
     """Submit the script, and wait until all of its tasks have ended."""
     job = commands.slurm("sbatch", "--parsable", *options, NAME)
@@ -84,9 +92,7 @@ def test_as_the_guide_tells(commands: Commands, tmp_path: Path) -> None:
 def test_a_subset_a_failure_and_an_index_past_the_end(commands: Commands, tmp_path: Path) -> None:
     inputs = write(tmp_path, 5)
     store = tmp_path / "out.zarr"
-    broken = Path(inputs["VIA_TRACKS_DIR"], f"{name_of(3)}-Loop00_tracks.csv")
-    whole = broken.read_bytes()
-    broken.write_bytes(whole + b"half a row,")
+    broken, whole = broken_file(inputs, 3)
     edited(tmp_path, **inputs, TRACKS2ZARR=installed(), ZARR_STORE_OUTPUT=str(store))
     job = submitted(commands, "--array=0,3,7")
     with xr.open_datatree(store, engine="zarr", chunks={}) as tree:
@@ -112,9 +118,7 @@ def test_a_rerun_asks_for_what_the_script_asked_for(commands: Commands, tmp_path
     """Options of the command line, lines of the script, and what the script runs first."""
     inputs = write(tmp_path, 2)
     store = tmp_path / "out.zarr"
-    broken = Path(inputs["VIA_TRACKS_DIR"], f"{name_of(1)}-Loop00_tracks.csv")
-    whole = broken.read_bytes()
-    broken.write_bytes(whole + b"half a row,")
+    broken, whole = broken_file(inputs, 1)
     edited(tmp_path, **inputs, array="0-1%7", TRACKS2ZARR=installed(), ZARR_STORE_OUTPUT=str(store))
     partition = commands.slurm("sinfo", "-h", "-o", "%R").split()[0]
     file = tmp_path / NAME
@@ -147,11 +151,9 @@ def test_an_array_job_of_ones_own(commands: Commands, tmp_path: Path) -> None:
     """Its tasks are known to the status, and to a rerun, as those of ``submit`` are."""
     inputs = write(tmp_path, 2)
     store = tmp_path / "out.zarr"
-    broken = Path(inputs["VIA_TRACKS_DIR"], f"{name_of(1)}-Loop00_tracks.csv")
-    whole = broken.read_bytes()
     planned = run_cli("plan", *inputs.values(), "--into", store)
     assert planned.returncode == 0, planned.stderr
-    broken.write_bytes(whole + b"half a row,")
+    broken, whole = broken_file(inputs, 1)
     work = f"{installed()} slurm task {store}"
     options = ("--array=0-1", "--mem=300M", "--time=7", f"--output={tmp_path}/%a.out")
     job = commands.slurm("sbatch", "--parsable", *options, "--wrap", work)

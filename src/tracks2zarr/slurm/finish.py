@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 
+from tracks2zarr.common.problems import Problem
 from tracks2zarr.slurm.client import Slurm
 from tracks2zarr.slurm.ended_tasks import clean_up_ended_tasks, record_ended_tasks
 from tracks2zarr.slurm.status import status, status_with_accounting
@@ -12,6 +13,7 @@ from tracks2zarr.slurm.status_values import StoreStatus
 from tracks2zarr.slurm.submission import Verify
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.root import Finalised, finalise_store
+from tracks2zarr.store.video_state import State
 from tracks2zarr.verifying.all_videos import Verification, verify
 
 
@@ -38,6 +40,17 @@ class Finished:
         """Whether every planned video is done, listed, and not found to be wrong."""
         verified = self.verification is None or self.verification.ok
         return self.status.ok and verified and not self.finalised.problems
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong with what is listed; why videos are not done, their status says."""
+        problems = [*self.finalised.problems]
+        if self.verification is not None:
+            done = {video.video for video in self.status.of_states([State.DONE])}
+            verdicts = [verdict for verdict in self.verification.videos if verdict.video in done]
+            problems += [problem for verdict in verdicts for problem in verdict.problems]
+            problems += self.verification.problems
+        return problems
 
 
 def finish(

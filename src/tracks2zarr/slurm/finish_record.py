@@ -19,7 +19,6 @@ from tracks2zarr.slurm.submission import SubmittedTasks, Verify
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.task_record import End
-from tracks2zarr.store.video_state import State
 
 if TYPE_CHECKING:
     from tracks2zarr.slurm.finish import Finished
@@ -138,7 +137,7 @@ def recorded_finish(
     found: list[Problem] = []
     end = replace(record, end=End.STOPPED, why="It was stopped by a signal.")
     try:
-        yield lambda finished: found.extend(_found_wrong(finished))
+        yield lambda finished: found.extend(errors_of(finished.problems))
         end = _with_problems(record, found)
     except Tracks2ZarrError as error:
         end = _with_problems(record, error.problems)
@@ -190,14 +189,3 @@ def _with_problems(record: FinishRecord, problems: Sequence[Problem]) -> FinishR
     video = f"{problems[0].video}: " if problems[0].video else ""
     why = one_line(f"{video}{problems[0].what}{others}")
     return replace(record, end=End.FAILED, why=why, problems=tuple(problems[:_PROBLEMS_KEPT]))
-
-
-def _found_wrong(finished: Finished) -> list[Problem]:
-    """Return the errors in what is listed; why videos are not done, they say themselves."""
-    problems = [*finished.finalised.problems]
-    if finished.verification is not None:
-        done = {video.video for video in finished.status.videos if video.state is State.DONE}
-        verdicts = [verdict for verdict in finished.verification.videos if verdict.video in done]
-        problems += [problem for verdict in verdicts for problem in verdict.problems]
-        problems += finished.verification.problems
-    return errors_of(problems)

@@ -261,12 +261,7 @@ def _quoted(path: Path) -> str:
 def print_finished(finished: Finished) -> None:
     """Print how the experiment stands, and write it to the store's logs."""
     verification = finished.verification
-    show.print_problems(finished.finalised.problems)
-    if verification is not None:
-        done = {video.video for video in finished.status.of_states([State.DONE])}
-        verdicts = [verdict for verdict in verification.videos if verdict.video in done]
-        found = [problem for verdict in verdicts for problem in verdict.problems]
-        show.print_problems([*found, *verification.problems])
+    show.print_problems(finished.problems)
     print_status(finished.status)
     text = io.StringIO()
     console = Console(file=text, width=UNLIMITED, highlight=False)
