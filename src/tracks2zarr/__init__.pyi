@@ -6,9 +6,9 @@ from .converting.creation import Summary as Summary
 from .converting.creation import create as create
 from .converting.one_video import Outcome as Outcome
 from .converting.one_video import Result as Result
-from .loading.load import OpenStore as OpenStore
-from .loading.load import load_clip as load_clip
-from .loading.load import open_store as open_store
+from .loading.load_clip import load_clip as load_clip
+from .loading.open_store import OpenStore as OpenStore
+from .loading.open_store import open_store as open_store
 from .merging.merge import Merged as Merged
 from .merging.merge import merge as merge
 from .planning.matching import plan as plan

@@ -52,6 +52,7 @@ def written_by_zarr(array: Any) -> dict[str, Any]:
 def test_metadata(group: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ResourceWarning)  # of what earlier tests left behind
         arrays: dict[str, Any] = dict(zarr.open_group(group, mode="r").arrays())
         for name, array in arrays.items():
             own = json.loads((group / name / "zarr.json").read_bytes())

@@ -288,6 +288,7 @@ def _check_with_xarray(store: Path, expected: Mapping[str, ExpectedVideo]) -> No
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ResourceWarning)  # of what earlier tests left behind
         tree = xr.open_datatree(store, engine="zarr", chunks={})
         try:
             assert not tree.dataset.variables

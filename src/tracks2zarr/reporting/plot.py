@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tracks2zarr.common.files import write_atomically
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
-from tracks2zarr.loading.load import check_finished, no_such_clip
+from tracks2zarr.loading.load_clip import check_finished, no_such_clip
 from tracks2zarr.reporting import PANEL_NAMES
 from tracks2zarr.reporting.figures import clip_figure, extent_of
 from tracks2zarr.reporting.output import check_output

@@ -1,11 +1,9 @@
-"""``open_store`` and ``load_clip``: a store opened lazily, and a clip as a `movement` dataset."""
+"""``load_clip``: one clip of a store as a `movement` dataset."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracks2zarr.common.problems import (
     Problem,
@@ -15,107 +13,14 @@ from tracks2zarr.common.problems import (
     one_line,
 )
 from tracks2zarr.dataset.schema import CLIP_ID, INDIVIDUAL, TIME
+from tracks2zarr.loading.open_store import open_video
 from tracks2zarr.store.existing import existing_store
-from tracks2zarr.store.listing import listed_in
 from tracks2zarr.store.overview import no_such_video
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import state_of
 
 if TYPE_CHECKING:
     import xarray as xr
-
-
-class OpenStore:
-    """The videos that a store listed when it was opened; each is opened as it is used.
-
-    ``len``, ``in`` and iteration go by the ids of videos, sorted; ``opened[video]`` is an
-    `xarray.Dataset` of all its clips.
-
-    Parameters
-    ----------
-    store
-        The folder of the store.
-    videos
-        The ids of its videos, sorted.
-    chunks
-        As in `xarray.open_zarr`: None for numpy arrays that are read as they are used,
-        ``{}`` for dask arrays in the store's chunks.
-    """
-
-    def __init__(
-        self, store: Path, videos: tuple[str, ...], chunks: dict[Any, Any] | None = None
-    ) -> None:
-        self._store = Store(store)
-        self._chunks = chunks
-        self.videos = videos
-
-    def __len__(self) -> int:
-        return len(self.videos)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.videos)
-
-    def __contains__(self, video: object) -> bool:
-        return video in self.videos
-
-    def __repr__(self) -> str:
-        return f"<OpenStore {str(self._store.path)!r}: {len(self)} videos>"
-
-    def __getitem__(self, video: str) -> xr.Dataset:
-        if video not in self.videos:
-            raise Tracks2ZarrError(no_such_video(self._store, video, list(self.videos)))
-        return _open_video(self._store, video, self._chunks)
-
-
-def open_store(store: str | os.PathLike[str], *, chunks: dict[Any, Any] | None = None) -> OpenStore:
-    """Open a store of any number of videos at once: of each, nothing is read until it is used.
-
-    `xarray.open_datatree` reads the coordinates of all videos before it returns.
-
-    Parameters
-    ----------
-    store
-        The store.
-    chunks
-        As in `xarray.open_zarr`: None for numpy arrays that are read as they are used,
-        ``{}`` for dask arrays in the store's chunks.
-
-    Returns
-    -------
-    OpenStore
-        With the videos that were finished at the last `finalise`.
-
-    Raises
-    ------
-    Tracks2ZarrError
-        If there is no store.
-    """
-    there = existing_store(store)
-    return OpenStore(there.path, tuple(sorted(listed_in(there))), chunks)
-
-
-def _open_video(store: Store, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
-    import xarray as xr
-
-    from tracks2zarr.group.stored_array import UnknownFormatError
-    from tracks2zarr.loading.engine import GroupBackend
-
-    try:
-        return xr.open_dataset(store.group(video), engine=GroupBackend, chunks=chunks)
-    except UnknownFormatError:
-        return _open_with_zarr(store, video, chunks)
-
-
-def _open_with_zarr(store: Store, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
-    import xarray as xr
-    from zarr.storage import LocalStore
-
-    group = LocalStore(store.group(video), read_only=True)
-    listed = (
-        None if store.is_from_tracks2zarr(video) else False
-    )  # others' groups do not list their arrays
-    dataset: xr.Dataset = xr.open_zarr(group, consolidated=listed, chunks=chunks, zarr_format=3)
-    return dataset
 
 
 def load_clip(
@@ -152,7 +57,7 @@ def load_clip(
 
     there = existing_store(store)
     check_finished(there, video)
-    dataset = _open_video(there, video, None)
+    dataset = open_video(there, video, None)
     texts = {
         name: (one.dims, np.array(one.values.tolist(), dtype=np.str_), one.attrs)
         for name, one in dataset.variables.items()
