@@ -143,6 +143,7 @@ A first run:
         "report": "report",
         "plot": "plot",
         "merge": "merge",
+        "export": "export",
         "finalise": "finalise",
         "slurm": "slurm",
         "completion": "completion",

@@ -48,6 +48,10 @@ class StoredBoxes:
         order = np.argsort(self.frame, kind="stable")
         return StoredBoxes(*(column[order] for column in self._columns()))
 
+    def rows(self, rows: slice) -> StoredBoxes:
+        """Return some of the boxes."""
+        return StoredBoxes(*(column[rows] for column in self._columns()))
+
     def _columns(self) -> Iterator[NDArray[Any]]:
         return (getattr(self, name) for name in StoredBoxes.__slots__)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -28,6 +29,7 @@ from tracks2zarr.dataset.schema import (
 from tracks2zarr.loading.open_store import open_video
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.overview import no_such_video
+from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import state_of
 
@@ -157,7 +159,8 @@ def _window(store: Store, clip: xr.Dataset, frames: slice) -> xr.Dataset:
     n_frames = clip.sizes[TIME]
     start, stop, _ = frames.indices(n_frames)
     if start >= stop:
-        raise Tracks2ZarrError(_no_such_frames(store, clip, frames))
+        where = store.group(clip.attrs["video_id"])
+        raise Tracks2ZarrError(no_such_frames(where, str(clip[CLIP_ID].values), n_frames, frames))
     window = clip.isel({TIME: slice(start, stop)})
     if TRACK_FIRST_FRAME not in clip:
         return window
@@ -193,8 +196,8 @@ def _with_time(clip: xr.Dataset, start: int, long_name: str, *, seconds: bool) -
     return clip
 
 
-def check_finished(store: Store, video: str) -> None:
-    """Check that a video is finished.
+def check_finished(store: Store, video: str) -> Receipt:
+    """Check that a video is finished, and return its receipt.
 
     Raises
     ------
@@ -203,7 +206,7 @@ def check_finished(store: Store, video: str) -> None:
     """
     receipt = store.read_receipt(video)
     if receipt is not None and store.is_intact(receipt, read=False):
-        return
+        return receipt
     names = store.groups()
     planned = {plan.video: plan for plan in store.read_plan().videos}
     if video not in names and video not in planned:
@@ -263,15 +266,15 @@ def no_escape(store: Store, clips: Sequence[tuple[str, str]]) -> Problem:
     )
 
 
-def _no_such_frames(store: Store, clip: xr.Dataset, frames: slice) -> Problem:
-    video = clip.attrs["video_id"]
+def no_such_frames(group: Path, clip: str, n_frames: int, frames: slice) -> Problem:
+    """Return the problem of a clip that has none of the frames that are asked for."""
     return Problem(
         kind="no-such-frames",
         what="The clip has none of these frames.",
-        file=str(store.group(video)),
+        file=str(group),
         found=f"slice({frames.start}, {frames.stop})",
-        expected=f"some of the frames 0 to {clip.sizes[TIME] - 1}",
+        expected=f"some of the frames 0 to {n_frames - 1} of {one_line(clip)}",
         remedy="Count the frames within the clip, from 0.",
-        video=video,
-        clip=str(clip[CLIP_ID].values),
+        video=group.name,
+        clip=clip,
     )

@@ -1,0 +1,90 @@
+"""``tracks2zarr export``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracks2zarr.cli.app import Command, debug_option
+from tracks2zarr.cli.completion import videos
+from tracks2zarr.cli.options import FOLDER
+from tracks2zarr.common.words import count_text, size_text
+
+if TYPE_CHECKING:
+    from tracks2zarr.exporting.export import ExportedFile
+
+
+class FrameSlice(click.ParamType[slice]):
+    """Frames within a clip, such as ``100:200``, of which the second is not included."""
+
+    name = "A:B"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> slice:
+        """Return the frames as a slice."""
+        if isinstance(value, slice):
+            return value
+        match = re.fullmatch(r"(\d*):(\d*)", str(value).strip())
+        if match is None:
+            self.fail(f"'{value}' is not a range of frames; expected a form like 100:200.")
+        start, stop = (int(text) if text else None for text in match.groups())
+        return slice(start, stop)
+
+
+@click.command("export", cls=Command)
+@click.argument("store", type=FOLDER)
+@click.argument("out", type=FOLDER)
+@click.option(
+    "--format",
+    type=click.Choice(["via", "movement", "parquet", "mot", "coco"]),
+    default="via",
+    show_default=True,
+    help="VIA tracks CSV, movement netCDF, Parquet, MOTChallenge text, or COCO JSON.",
+)
+@click.option("--video", metavar="ID", shell_complete=videos, help="Export one video only.")
+@click.option("--clip", metavar="ID", help="Export one clip of --video only.")
+@click.option(
+    "--frames",
+    type=FrameSlice(),
+    help="Export frames A to B-1 of each clip, counted from 0 within the clip.",
+)
+@click.option(
+    "--images",
+    metavar="TEMPLATE",
+    default="frame_{frame:08d}.png",
+    show_default=True,
+    help="Names of images in VIA and COCO files. Fields: {frame}, {video_frame}, {video}, {clip}.",
+)
+@click.option(
+    "--overwrite", is_flag=True, help="Replace files that were changed since they were exported."
+)
+@debug_option
+def command(store: Path, out: Path, **options: Any) -> None:
+    """Write the clips in STORE to files in the folder OUT, one file per clip.
+
+    Run again, it writes only what is missing or differs.
+    """
+    from tracks2zarr.cli import show
+    from tracks2zarr.exporting.export import export
+
+    if options["clip"] is not None and options["video"] is None:
+        raise click.UsageError("--clip needs --video.")
+    console = show.stdout()
+
+    def on_file(one: ExportedFile) -> None:
+        console.print(_line(one, out), markup=False, soft_wrap=True)
+
+    try:
+        files = export(store, out, on_file=on_file, **options)
+    except ValueError as error:
+        raise click.UsageError(f"{error}") from error
+    console.print(f"{count_text(len(files), 'file')} in {show.path_text(out)}", soft_wrap=True)
+
+
+def _line(one: ExportedFile, out: Path) -> str:
+    name = one.path.relative_to(out.absolute()).as_posix()
+    return f"{name}: {size_text(one.size)}" + (", there already" if one.result == "same" else "")

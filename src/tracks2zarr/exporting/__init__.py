@@ -1,0 +1,1 @@
+"""Clips of a store written as files of other formats."""

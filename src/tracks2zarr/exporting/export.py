@@ -1,0 +1,297 @@
+"""``export``: clips of a store written as files of another format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from tracks2zarr.common.durable import sync, sync_file
+from tracks2zarr.common.files import ABSENT, make_folder
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
+from tracks2zarr.common.system_problems import os_problem
+from tracks2zarr.common.words import count_text
+from tracks2zarr.exporting.formats import FORMAT_NAMES, ExportFormat, FormatName, format_named
+from tracks2zarr.exporting.record import FOLDER, ExportRecord, record_path
+from tracks2zarr.exporting.stored_clip import StoredClip, clips_of, image_name
+from tracks2zarr.loading.load_clip import (
+    check_arguments,
+    check_finished,
+    no_such_clip,
+    no_such_frames,
+)
+from tracks2zarr.store.existing import enclosing_group, existing_store
+from tracks2zarr.store.listing import listed_in
+from tracks2zarr.store.store import Store
+
+#: How the images of frames are called by default.
+IMAGES = "frame_{frame:08d}.png"
+
+
+class ExportResult(StrEnum):
+    """What became of a file."""
+
+    WRITTEN = "written"
+    SAME = "same"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedFile:
+    """One file of an export.
+
+    Parameters
+    ----------
+    path
+        The file.
+    video, clip
+        The clip in it.
+    result
+        Whether it was written, or was there already from the same clip.
+    size
+        Its size in bytes.
+    """
+
+    path: Path
+    video: str
+    clip: str
+    result: ExportResult
+    size: int
+
+
+def export(
+    store: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    format: FormatName = "via",
+    video: str | None = None,
+    clip: str | None = None,
+    frames: slice | None = None,
+    images: str = IMAGES,
+    overwrite: bool = False,
+    on_file: Callable[[ExportedFile], None] = lambda _: None,
+) -> tuple[ExportedFile, ...]:
+    """Write clips of finished videos as files of another format, one file per clip.
+
+    A file appears whole or not at all. Run again, only what is missing or differs is written.
+
+    Parameters
+    ----------
+    store
+        The store.
+    out
+        The folder of the files; it is made where it is missing.
+    format
+        ``via`` (VIA tracks CSV), ``movement`` (netCDF), ``parquet``, ``mot`` (MOTChallenge text)
+        or ``coco`` (JSON).
+    video, clip
+        The ids of one video, and of one of its clips; all by default.
+    frames
+        Frames within each clip, from 0, as ``slice(0, 100)``; all by default.
+    images
+        How the images of frames are called in VIA and COCO files: a template with the fields
+        ``{frame}`` (within the clip, from 0), ``{video_frame}``, ``{video}`` and ``{clip}``.
+    overwrite
+        Whether to replace files that were changed after they were exported, or that are not from
+        an export of this store.
+    on_file
+        Called with each file as it is finished.
+
+    Returns
+    -------
+    tuple[ExportedFile, ...]
+        The files, in order of video and clip.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no such store, video or clip; a video is not finished; or files are in the way.
+        All is checked before anything is written.
+    ValueError
+        If `format`, `frames` or `images` is none.
+    """
+    if format not in FORMAT_NAMES:
+        raise ValueError(f"format is {format!r}; expected one of {FORMAT_NAMES}")
+    if clip is not None and video is None:
+        raise ValueError("clip needs video")
+    check_arguments(0, None, frames)
+    there = existing_store(store)
+    clips = _chosen(there, video, clip, frames)
+    exporter = _Exporter(Path(out).absolute(), format, format_named(format), images)
+    _check_names(clips, images)
+    exporter.check(there, clips, overwrite=overwrite)
+    done = []
+    for one in clips:
+        done.append(exporter.export(one))
+        on_file(done[-1])
+    return tuple(done)
+
+
+def _chosen(
+    store: Store, video: str | None, clip: str | None, frames: slice | None
+) -> list[StoredClip]:
+    """Return the clips to export, with the frames that are asked for."""
+    chosen: list[StoredClip] = []
+    for name in [video] if video is not None else sorted(listed_in(store)):
+        receipt = check_finished(store, name)
+        of_video = list(clips_of(store.path, store.group(name), receipt))
+        if clip is not None:
+            ids = [one.clip for one in of_video]
+            if clip not in ids:
+                raise Tracks2ZarrError(no_such_clip(store, name, clip, ids))
+            of_video = [of_video[ids.index(clip)]]
+        chosen += of_video
+    if frames is None:
+        return chosen
+    windows = [one.window(frames) for one in chosen]
+    if without := [one for one in windows if not one.frames]:
+        raise Tracks2ZarrError(
+            no_such_frames(one.group, one.clip, one.plan.n_frames, frames) for one in without
+        )
+    return windows
+
+
+def _check_names(clips: list[StoredClip], images: str) -> None:
+    """Check that images can be named so, and that a reader finds the frames in the names."""
+    try:
+        names = {image_name(clip, frame, images) for clip in clips[:1] for frame in (0, 1)}
+    except (LookupError, ValueError, AttributeError) as error:
+        raise ValueError(f"images is {images!r}: {error!r}") from None
+    if clips and len(names) < 2:
+        raise ValueError(f"images is {images!r}; expected a template with {{frame}}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Exporter:
+    """Writes clips into a folder, and records what it wrote."""
+
+    out: Path
+    name: FormatName
+    format: ExportFormat
+    images: str
+
+    def check(self, store: Store, clips: list[StoredClip], *, overwrite: bool) -> None:
+        """Check that nothing is in the way.
+
+        Raises
+        ------
+        Tracks2ZarrError
+            If the folder cannot be one, or files are not as an export left them.
+        """
+        if self.out.exists() and not self.out.is_dir():
+            raise Tracks2ZarrError(_no_folder(self.out, "a file"))
+        if (inside := enclosing_group(self.out / "file")) is not None:
+            raise Tracks2ZarrError(_no_folder(self.out, f"a folder inside the store {inside}"))
+        if overwrite:
+            return
+        in_the_way = [path for path in map(self.path_of, clips) if self._is_in_the_way(path)]
+        if in_the_way:
+            raise Tracks2ZarrError(_in_the_way(self.out, in_the_way))
+
+    def path_of(self, clip: StoredClip) -> Path:
+        """Return the file of a clip."""
+        return self.out / self.format.name_of(clip)
+
+    def export(self, clip: StoredClip) -> ExportedFile:
+        """Write the file of a clip, unless it is there."""
+        path = self.path_of(clip)
+        record = self._record_of(path)
+        result = ExportResult.SAME
+        if record is None or not self._is_of(record, clip):
+            self._write(clip, path)
+            result = ExportResult.WRITTEN
+        size = path.stat().st_size
+        return ExportedFile(path=path, video=clip.video, clip=clip.clip, result=result, size=size)
+
+    def _is_in_the_way(self, path: Path) -> bool:
+        return os.path.lexists(path) and self._record_of(path) is None
+
+    def _record_of(self, path: Path) -> ExportRecord | None:
+        """Return the record of a file that is as it was exported; None for any other."""
+        record = ExportRecord.read(record_path(self.out, self._below(path)))
+        try:
+            return record if record is not None and record.describes(path) else None
+        except ABSENT:
+            return None
+
+    def _below(self, path: Path) -> str:
+        return path.relative_to(self.out).as_posix()
+
+    def _is_of(self, record: ExportRecord, clip: StoredClip) -> bool:
+        return record == self._record(clip, record.size, record.mtime_ns)
+
+    def _record(self, clip: StoredClip, size: int, mtime_ns: int) -> ExportRecord:
+        return ExportRecord(
+            file=self.format.name_of(clip),
+            format=self.name,
+            video=clip.video,
+            clip=clip.clip,
+            content=clip.content,
+            first_frame=clip.frames.start,
+            n_frames=len(clip.frames),
+            images=self.images,
+            size=size,
+            mtime_ns=mtime_ns,
+        )
+
+    def _write(self, clip: StoredClip, path: Path) -> None:
+        """Write a file under another name, record it, and let it take its own name."""
+        temporary = path.with_name(f".{path.name}.new")
+        try:
+            make_folder(path.parent)
+            temporary.unlink(missing_ok=True)
+            self.format.write(clip, temporary, self.images)
+            with temporary.open("rb") as file:
+                sync_file(file.fileno())
+            found = temporary.stat()
+            record = self._record(clip, found.st_size, found.st_mtime_ns)
+            make_folder(self.out / FOLDER)
+            record.write(record_path(self.out, self._below(path)))
+            temporary.replace(path)
+            sync(path.parent)
+        except OSError as error:
+            raise Tracks2ZarrError(os_problem(error, path)) from error
+        except ValueError as error:
+            raise Tracks2ZarrError(_damaged(clip, error)) from error
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _no_folder(out: Path, found: str) -> Problem:
+    return Problem(
+        kind="output",
+        what="The files cannot be written there.",
+        file=str(out),
+        found=found,
+        expected="a folder outside any store, which is made if it is missing",
+        remedy="Choose another folder.",
+    )
+
+
+def _in_the_way(out: Path, files: list[Path]) -> Problem:
+    names = [path.relative_to(out).as_posix() for path in files]
+    return Problem(
+        kind="export-exists",
+        what="Files are in the way that were changed since they were exported, or are not from an"
+        " export.",
+        file=str(out),
+        found=f"{count_text(len(names), 'file')}: {comma_list(names)}",
+        expected="no such file, or one as it was exported",
+        remedy="Choose another folder, or pass --overwrite to replace these files.",
+    )
+
+
+def _damaged(clip: StoredClip, error: ValueError) -> Problem:
+    return Problem(
+        kind="group-unreadable",
+        what="The group cannot be read.",
+        file=str(clip.group),
+        found=one_line(error),
+        expected="a group as it was written",
+        remedy="Run 'tracks2zarr verify' to find out what differs, then convert the video again.",
+        video=clip.video,
+        clip=clip.clip,
+    )

@@ -1,0 +1,52 @@
+"""Writes MOTChallenge text, one row per box.
+
+The format is that of the MOTChallenge benchmark (https://arxiv.org/abs/1603.00831, table 4):
+``frame,id,left,top,width,height,confidence,x,y,z``, without a header; frames and ids count from 1.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from tracks2zarr.exporting.corners import corners
+from tracks2zarr.exporting.stored_clip import StoredClip
+from tracks2zarr.exporting.texts import as_text
+from tracks2zarr.group.reader import StoredBoxes
+
+SUFFIX = ".txt"
+#: What the benchmark writes for what is not known: a confidence, and a place in the world.
+_UNKNOWN = "-1"
+
+
+def name_of(clip: StoredClip) -> str:
+    """Return the name of a clip's file."""
+    return f"{clip.stem}{SUFFIX}"
+
+
+def write(clip: StoredClip, path: Path, images: str) -> None:
+    """Write a clip; frame and id are the frame within the clip and the track number, plus 1."""
+    with path.open("wb") as file:
+        for boxes in clip.boxes():
+            _rows(boxes).write_csv(file, include_header=False, quote_style="never")
+
+
+def _rows(boxes: StoredBoxes) -> pl.DataFrame:
+    corner = corners(boxes.position, boxes.shape)
+    confidence = as_text(boxes.confidence)
+    unknown = pl.repeat(_UNKNOWN, len(confidence), eager=True)
+    return pl.DataFrame(
+        {
+            "frame": boxes.frame + 1,
+            "id": boxes.track + 1,
+            "left": as_text(corner[:, 0]),
+            "top": as_text(corner[:, 1]),
+            "width": as_text(boxes.shape[:, 0]),
+            "height": as_text(boxes.shape[:, 1]),
+            "confidence": confidence.replace("NaN", _UNKNOWN),
+            "x": unknown,
+            "y": unknown,
+            "z": unknown,
+        }
+    )

@@ -1,0 +1,34 @@
+"""Writes netCDF-4 that `movement` loads, a clip as `load_clip` returns it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from tracks2zarr.exporting.stored_clip import StoredClip
+from tracks2zarr.loading.load_clip import load_clip
+
+SUFFIX = ".nc"
+_COMPRESSION = {"zlib": True, "complevel": 1, "shuffle": True}
+
+
+def name_of(clip: StoredClip) -> str:
+    """Return the name of a clip's file."""
+    return f"{clip.stem}{SUFFIX}"
+
+
+def write(clip: StoredClip, path: Path, images: str) -> None:
+    """Write a clip, chunk by chunk, with `time` in frames."""
+    frames = slice(clip.frames.start, clip.frames.stop)
+    loaded = load_clip(clip.store, clip.video, clip.clip, chunks={}, frames=frames)
+    loaded.to_netcdf(path, engine="h5netcdf", encoding=_encoding(loaded))
+
+
+def _encoding(clip: xr.Dataset) -> dict[Any, Any]:
+    return {
+        name: {**_COMPRESSION, "chunksizes": tuple(sizes[0] for sizes in one.chunks)}
+        for name, one in clip.variables.items()
+        if one.chunks
+    }

@@ -1,0 +1,86 @@
+"""Writes Parquet in long form, one row per box; the files of all clips are one table.
+
+Files lie in one folder per video, ``video=<id>``, as Hive names partitions, which polars, pandas
+and DuckDB understand: https://duckdb.org/docs/stable/data/partitioning/hive_partitioning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from tracks2zarr.dataset.schema import individual_names
+from tracks2zarr.exporting.stored_clip import StoredClip
+from tracks2zarr.group.reader import StoredBoxes
+
+SUFFIX = ".parquet"
+#: The columns of the table, besides ``video``, which is in the name of the folder.
+SCHEMA = {
+    "clip_id": pl.String,
+    "frame": pl.Int64,
+    "video_frame": pl.Int64,
+    "seconds": pl.Float64,
+    "escape_state": pl.UInt8,
+    "escape_type": pl.String,
+    "track": pl.Int64,
+    "individual": pl.String,
+    "x": pl.Float32,
+    "y": pl.Float32,
+    "width": pl.Float32,
+    "height": pl.Float32,
+    "confidence": pl.Float32,
+    "fps": pl.Float64,
+}
+
+
+def name_of(clip: StoredClip) -> str:
+    """Return the path of a clip's file below the folder of the export."""
+    return f"video={quote(clip.video, safe=' ')}/{clip.clip}{SUFFIX}"
+
+
+def write(clip: StoredClip, path: Path, images: str) -> None:
+    """Write a clip; an absent confidence is null.
+
+    ``frame`` counts within the clip and ``video_frame`` in the video, both from 0; ``seconds`` is
+    the time within the clip; ``x`` and ``y`` are the centroid, in pixels.
+    """
+
+    def tables(
+        _columns: list[str] | None, _filter: pl.Expr | None, _rows: int | None, _batch: int | None
+    ) -> Iterator[pl.DataFrame]:
+        names = pl.Series(individual_names(clip.n_individuals), dtype=pl.String)
+        for boxes in clip.boxes():
+            yield _table(clip, boxes, names)
+
+    lazy = register_io_source(tables, schema=SCHEMA, is_pure=True)
+    lazy.sink_parquet(path, compression="zstd")
+
+
+def _table(clip: StoredClip, boxes: StoredBoxes, names: pl.Series) -> pl.DataFrame:
+    """Return the boxes of some frames as rows."""
+    plan, frame = clip.plan, boxes.frame
+    escape = np.zeros(len(frame)) if plan.escape is None else frame >= plan.escape
+    return pl.DataFrame(
+        {
+            "clip_id": pl.repeat(clip.clip, len(frame), eager=True),
+            "frame": frame,
+            "video_frame": frame + plan.first_frame,
+            "seconds": frame / clip.fps,
+            "escape_state": escape.astype(np.uint8),
+            "escape_type": pl.repeat(plan.escape_type, len(frame), eager=True),
+            "track": boxes.track,
+            "individual": names.gather(boxes.individual),
+            "x": boxes.position[:, 0],
+            "y": boxes.position[:, 1],
+            "width": boxes.shape[:, 0],
+            "height": boxes.shape[:, 1],
+            "confidence": pl.Series(boxes.confidence).fill_nan(None),
+            "fps": pl.repeat(clip.fps, len(frame), dtype=pl.Float64, eager=True),
+        },
+        schema=SCHEMA,
+    )
