@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tracks2zarr.common.durable import sync, sync_file
 from tracks2zarr.common.files import ABSENT, make_folder
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.common.words import count_text
 from tracks2zarr.exporting.formats import FORMAT_NAMES, ExportFormat, FormatName, format_named
@@ -253,8 +253,6 @@ class _Exporter:
             sync(path.parent)
         except OSError as error:
             raise Tracks2ZarrError(os_problem(error, path)) from error
-        except ValueError as error:
-            raise Tracks2ZarrError(_damaged(clip, error)) from error
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -281,17 +279,4 @@ def _in_the_way(out: Path, files: list[Path]) -> Problem:
         found=f"{count_text(len(names), 'file')}: {comma_list(names)}",
         expected="no such file, or one as it was exported",
         remedy="Choose another folder, or pass --overwrite to replace these files.",
-    )
-
-
-def _damaged(clip: StoredClip, error: ValueError) -> Problem:
-    return Problem(
-        kind="group-unreadable",
-        what="The group cannot be read.",
-        file=str(clip.group),
-        found=one_line(error),
-        expected="a group as it was written",
-        remedy="Run 'tracks2zarr verify' to find out what differs, then convert the video again.",
-        video=clip.video,
-        clip=clip.clip,
     )

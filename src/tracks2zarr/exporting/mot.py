@@ -12,7 +12,7 @@ import polars as pl
 
 from tracks2zarr.exporting.corners import corners
 from tracks2zarr.exporting.stored_clip import StoredClip
-from tracks2zarr.exporting.texts import as_text
+from tracks2zarr.exporting.texts import as_text, write_rows
 from tracks2zarr.group.reader import StoredBoxes
 
 SUFFIX = ".txt"
@@ -29,7 +29,7 @@ def write(clip: StoredClip, path: Path, images: str) -> None:
     """Write a clip; frame and id are the frame within the clip and the track number, plus 1."""
     with path.open("wb") as file:
         for boxes in clip.boxes():
-            _rows(boxes).write_csv(file, include_header=False, quote_style="never")
+            write_rows(_rows(boxes), file)
 
 
 def _rows(boxes: StoredBoxes) -> pl.DataFrame:

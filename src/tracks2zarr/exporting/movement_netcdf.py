@@ -7,8 +7,11 @@ from typing import Any
 
 import xarray as xr
 
+from tracks2zarr.common.extras import require_extra
 from tracks2zarr.exporting.stored_clip import StoredClip
 from tracks2zarr.loading.load_clip import load_clip
+
+require_extra("netcdf", "Export to netCDF", "dask", "h5netcdf")
 
 SUFFIX = ".nc"
 _COMPRESSION = {"zlib": True, "complevel": 1, "shuffle": True}
@@ -30,5 +33,5 @@ def _encoding(clip: xr.Dataset) -> dict[Any, Any]:
     return {
         name: {**_COMPRESSION, "chunksizes": tuple(sizes[0] for sizes in one.chunks)}
         for name, one in clip.variables.items()
-        if one.chunks
+        if one.chunks and one.size
     }

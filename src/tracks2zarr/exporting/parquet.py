@@ -6,8 +6,10 @@ and DuckDB understand: https://duckdb.org/docs/stable/data/partitioning/hive_par
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Buffer, Iterator
 from pathlib import Path
+from typing import IO, BinaryIO, cast
 from urllib.parse import quote
 
 import numpy as np
@@ -58,7 +60,31 @@ def write(clip: StoredClip, path: Path, images: str) -> None:
             yield _table(clip, boxes, names)
 
     lazy = register_io_source(tables, schema=SCHEMA, is_pure=True)
-    lazy.sink_parquet(path, compression="zstd")
+    with path.open("wb") as file:
+        remembering = _Remembering(file)
+        try:
+            lazy.sink_parquet(cast("IO[bytes]", remembering), compression="zstd")
+        except pl.exceptions.ComputeError as error:
+            raise remembering.error or error from error
+
+
+class _Remembering(io.RawIOBase):
+    """A file that remembers why it could not be written; polars passes that on as text only."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        self.error: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Buffer) -> int:
+        try:
+            return self._file.write(content)
+        except OSError as error:
+            self.error = error
+            raise
 
 
 def _table(clip: StoredClip, boxes: StoredBoxes, names: pl.Series) -> pl.DataFrame:

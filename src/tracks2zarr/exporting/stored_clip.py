@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.group.reader import StoredBoxes, stored_boxes
 from tracks2zarr.planning.plan import ClipPlan
 from tracks2zarr.store.receipt import Receipt
@@ -65,14 +66,19 @@ class StoredClip:
 
         Raises
         ------
-        OSError, ValueError
+        OSError
+            If a file cannot be read.
+        Tracks2ZarrError
             If the group is not as it was written.
         """
-        for block in stored_boxes(self.group, self.number):
-            boxes = block.by_frame()
-            first, last = np.searchsorted(boxes.frame, [self.frames.start, self.frames.stop])
-            if last > first:
-                yield boxes.rows(slice(int(first), int(last)))
+        try:
+            for block in stored_boxes(self.group, self.number):
+                boxes = block.by_frame()
+                first, last = np.searchsorted(boxes.frame, [self.frames.start, self.frames.stop])
+                if last > first:
+                    yield boxes.rows(slice(int(first), int(last)))
+        except ValueError as error:
+            raise Tracks2ZarrError(_damaged(self, error)) from error
 
     def window(self, frames: slice) -> StoredClip:
         """Return the same clip with some of its frames."""
@@ -101,3 +107,16 @@ def image_name(clip: StoredClip, frame: int, images: str) -> str:
     """Return how the image of a frame is called, by a template (see `ExportFormat.write`)."""
     video_frame = clip.plan.first_frame + frame
     return images.format(video=clip.video, clip=clip.clip, frame=frame, video_frame=video_frame)
+
+
+def _damaged(clip: StoredClip, error: ValueError) -> Problem:
+    return Problem(
+        kind="group-unreadable",
+        what="The group cannot be read.",
+        file=str(clip.group),
+        found=one_line(error),
+        expected="a group as it was written",
+        remedy="Run 'tracks2zarr verify' to find out what differs, then convert the video again.",
+        video=clip.video,
+        clip=clip.clip,
+    )

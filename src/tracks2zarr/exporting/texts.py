@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from typing import BinaryIO
 
 import numpy as np
 import polars as pl
@@ -38,3 +40,10 @@ def as_text(values: NDArray[np.float32]) -> pl.Series:
 def joined(parts: Sequence[str | pl.Series]) -> pl.Series:
     """Return texts and columns of texts, joined row by row."""
     return pl.select(pl.concat_str([pl.lit(part) for part in parts])).to_series()
+
+
+def write_rows(table: pl.DataFrame, file: BinaryIO) -> None:
+    """Write rows as CSV without a header; polars' own writing loses the number of an error."""
+    text = io.BytesIO()
+    table.write_csv(text, include_header=False)
+    file.write(text.getbuffer())

@@ -12,7 +12,7 @@ import polars as pl
 
 from tracks2zarr.exporting.corners import corners
 from tracks2zarr.exporting.stored_clip import StoredClip, image_name
-from tracks2zarr.exporting.texts import as_text, joined
+from tracks2zarr.exporting.texts import as_text, joined, write_rows
 from tracks2zarr.group.reader import StoredBoxes
 from tracks2zarr.tracks.via import HEADER
 from tracks2zarr.tracks.via import SUFFIX as CLIP_SUFFIX
@@ -36,9 +36,7 @@ def write(clip: StoredClip, path: Path, images: str) -> None:
     with path.open("wb") as file:
         file.write(f"{','.join(HEADER)}\n".encode())
         for boxes in clip.boxes():
-            _rows(clip, boxes, images).write_csv(
-                file, include_header=False, quote_style="necessary"
-            )
+            write_rows(_rows(clip, boxes, images), file)
 
 
 def _rows(clip: StoredClip, boxes: StoredBoxes, images: str) -> pl.DataFrame:

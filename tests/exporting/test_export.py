@@ -1,0 +1,224 @@
+"""Where exports are written, what they replace, and how they end."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tracks2zarr as tz
+from support.commands import call
+from support.tree import cli_environment
+from tracks2zarr.exporting.record import FOLDER
+
+RIGHT, LEFT = "04.09.2023-01-Right", "06.09.2023-02-Left"
+
+
+def files_in(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Return content and time of the files of an export, without its records."""
+    return {
+        path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and FOLDER not in path.parts
+    }
+
+
+def kinds(error: pytest.ExceptionInfo[tz.Tracks2ZarrError]) -> list[str]:
+    return [problem.kind for problem in error.value.problems]
+
+
+def test_all_some_or_one(sample_store: Path, tmp_path: Path) -> None:
+    assert len(tz.export(sample_store, tmp_path / "all")) == 5
+    some = tz.export(sample_store, tmp_path / "some", video=LEFT)
+    assert [file.clip for file in some] == ["Loop00", "Loop01"]
+    one = tz.export(sample_store, tmp_path / "one", video=LEFT, clip="Loop01")
+    assert [file.path.name for file in one] == [f"{LEFT}-Loop01_tracks.csv"]
+    assert one[0].size == one[0].path.stat().st_size
+
+
+def test_again_nothing_is_written(sample_store: Path, tmp_path: Path) -> None:
+    first = tz.export(sample_store, tmp_path)
+    before = files_in(tmp_path)
+    assert {file.result for file in first} == {"written"}
+    assert {file.result for file in tz.export(sample_store, tmp_path)} == {"same"}
+    assert files_in(tmp_path) == before
+
+
+def test_what_is_missing_or_differs_is_written(sample_store: Path, tmp_path: Path) -> None:
+    whole = tz.export(sample_store, tmp_path, video=RIGHT)
+    whole[0].path.unlink()
+    again = tz.export(sample_store, tmp_path, video=RIGHT)
+    assert [file.result for file in again] == ["written", "same", "same"]
+    other = tz.export(sample_store, tmp_path, video=RIGHT, frames=slice(0, 9))
+    assert {file.result for file in other} == {"written"}, "what was asked for, not what is there"
+    assert other[2].size < again[2].size
+
+
+def test_what_was_edited_is_never_replaced_unasked(sample_store: Path, tmp_path: Path) -> None:
+    files = tz.export(sample_store, tmp_path)
+    edited, foreign = files[0].path, files[1].path
+    edited.write_text("corrected by hand")
+    (tmp_path / FOLDER).rename(tmp_path / "kept")
+    (tmp_path / FOLDER).mkdir()
+    for record in (tmp_path / "kept").iterdir():
+        if json.loads(record.read_bytes())["file"] != foreign.name:
+            record.rename(tmp_path / FOLDER / record.name)
+    before = files_in(tmp_path)
+    with pytest.raises(tz.Tracks2ZarrError, match="2 files: ") as error:
+        tz.export(sample_store, tmp_path, frames=slice(0, 5))
+    assert kinds(error) == ["export-exists"]
+    assert files_in(tmp_path) == before, "nothing was done"
+    again = tz.export(sample_store, tmp_path, overwrite=True)
+    assert [file.result for file in again] == ["written", "written", "same", "same", "same"]
+    assert edited.read_text().startswith("filename,")
+
+
+def test_places_where_nothing_can_be_written(sample_store: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", sample_store, sample_store / RIGHT, sample_store / "new"):
+        with pytest.raises(tz.Tracks2ZarrError) as error:
+            tz.export(sample_store, out)
+        assert kinds(error) == ["output"]
+
+
+@pytest.mark.parametrize(
+    ("keywords", "kind"),
+    [
+        ({"video": "no such"}, "no-such-video"),
+        ({"video": RIGHT, "clip": "Loop9"}, "no-such-clip"),
+        ({"video": RIGHT, "frames": slice(60, 70)}, "no-such-frames"),
+    ],
+)
+def test_what_is_not_there(
+    sample_store: Path, tmp_path: Path, keywords: dict[str, Any], kind: str
+) -> None:
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        tz.export(sample_store, tmp_path / "out", **keywords)
+    assert set(kinds(error)) == {kind}
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"format": "csv"},
+        {"clip": "Loop00"},
+        {"images": "frame.png"},
+        {"images": "{nothing}"},
+        {"images": "{frame:08q}"},
+        {"frames": slice(0, 9, 3)},
+    ],
+)
+def test_arguments_that_are_never_right(
+    sample_store: Path, tmp_path: Path, keywords: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=r"format|clip|images|frames"):
+        tz.export(sample_store, tmp_path / "out", **keywords)
+
+
+def copied(store: Path, to: Path) -> Path:
+    subprocess.run(["cp", "-a", store, to], check=True)
+    return to
+
+
+def test_a_damaged_chunk(sample_store: Path, tmp_path: Path) -> None:
+    store = copied(sample_store, tmp_path / "s.zarr")
+    shard = store / RIGHT / "position/c/1/0/0/0"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 4
+    shard.write_bytes(content)
+    for name in ("via", "movement"):
+        out = tmp_path / name
+        with pytest.raises(tz.Tracks2ZarrError) as error:
+            tz.export(store, out, format=name)
+        assert kinds(error) == ["group-unreadable"]
+        written = {Path(file).stem for file in files_in(out)}
+        assert len(written) == 1, "the clip before it, whole; of this one, nothing"
+
+
+def test_a_video_that_is_not_finished(sample_store: Path, tmp_path: Path) -> None:
+    store = copied(sample_store, tmp_path / "s.zarr")
+    (store / RIGHT / "position/c/1/0/0/0").unlink()
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        tz.export(store, tmp_path / "out")
+    assert kinds(error) == ["video-unfinished"]
+
+
+#: Ends itself in the middle of writing the third file.
+PROGRAM = """
+import os, sys
+import tracks2zarr as tz
+from tracks2zarr.exporting.stored_clip import StoredClip
+boxes, calls = StoredClip.boxes, []
+def some_boxes(clip):
+    calls.append(clip)
+    for part in boxes(clip):
+        yield part
+        if len(calls) == 3:
+            os._exit(9)
+StoredClip.boxes = some_boxes
+tz.export(sys.argv[1], sys.argv[2])
+"""
+
+
+def test_killed_half_way(sample_store: Path, tmp_path: Path) -> None:
+    arguments = [sys.executable, "-c", PROGRAM, str(sample_store), str(tmp_path / "out")]
+    done = subprocess.run(arguments, env=cli_environment(), check=False)
+    assert done.returncode == 9
+    whole = {file.path.name: file for file in tz.export(sample_store, tmp_path / "whole")}
+    left = {name for name in files_in(tmp_path / "out") if not name.startswith(".")}
+    assert len(left) == 2
+    again = tz.export(sample_store, tmp_path / "out")
+    assert [file.result for file in again] == ["same", "same", *["written"] * 3]
+    found = files_in(tmp_path / "out")
+    assert set(found) == set(whole), "what the killed one left was cleared away"
+    assert all(content == whole[name].path.read_bytes() for name, (content, _) in found.items())
+
+
+@pytest.mark.parametrize(("name", "size"), [("via", 300), ("parquet", 12), ("coco", 300)])
+def test_a_full_disk(sample_store: Path, tmp_path: Path, name: Any, size: int) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", disk], check=True)
+    try:
+        with pytest.raises(tz.Tracks2ZarrError) as error:
+            tz.export(sample_store, disk / "out", video=RIGHT, format=name)
+        assert kinds(error) == ["disk-full"]
+        assert all(not name.startswith(".") for name in files_in(disk / "out"))
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_on_the_command_line(sample_store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = call("export", sample_store, out, "--video", LEFT, "--frames", "10:20")
+    assert done.status == 0
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"{LEFT}-Loop00_tracks.csv: ")
+    assert lines[-1].startswith("2 files in ")
+    again = call("export", sample_store, out, "--video", LEFT, "--frames", "10:20")
+    assert again.stdout.count("there already") == 2
+    for wrong in (["--frames", "10"], ["--clip", "Loop00"], ["--format", "csv"]):
+        assert call("export", sample_store, out, *wrong).status == 2
+    assert call("export", sample_store, out, "--images", "frame.png").status == 2
+    assert call("export", tmp_path / "none.zarr", out).status == 1
+
+
+def test_netcdf_without_its_libraries(sample_store: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['h5netcdf'] = None; from tracks2zarr.cli.app import main; main()"
+    )
+    arguments = ["export", str(sample_store), str(tmp_path / "out"), "--format", "movement"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env=cli_environment() | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "pip install 'tracks2zarr[netcdf]'" in done.stderr
+    assert not (tmp_path / "out").exists()
+    assert not any(tmp_path.iterdir())
