@@ -144,6 +144,7 @@ A first run:
         "plot": "plot",
         "merge": "merge",
         "export": "export",
+        "publish": "publish",
         "finalise": "finalise",
         "slurm": "slurm",
         "completion": "completion",

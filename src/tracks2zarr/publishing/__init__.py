@@ -1,0 +1,1 @@
+"""A finished store copied to an object store, and read from there."""

@@ -1,0 +1,188 @@
+"""A place in an object store, by its URL."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tracks2zarr.common.extras import require_extra
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
+
+SCHEMES = ("s3", "gs", "az", "file")
+#: How long one request is tried again before it is an error, in seconds.
+_PATIENCE = 30
+_OBJECTS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as its store lists it: size in bytes, and the tag that changes with its content."""
+
+    size: int
+    tag: str
+
+
+class Location:
+    """All objects below a URL such as ``s3://bucket/folder/CrabTracks.zarr``.
+
+    Credentials, region and endpoint come from where the provider's own tools look for them, such
+    as the environment variables ``AWS_ACCESS_KEY_ID`` and ``AWS_ENDPOINT_URL``.
+
+    Parameters
+    ----------
+    url
+        The URL, with one of the schemes ``s3``, ``gs``, ``az`` and ``file``.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If the URL is of another kind, or obstore is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in SCHEMES or not (parts.netloc or parts.path.strip("/")):
+            raise Tracks2ZarrError(_not_an_url(url))
+        require_extra("cloud", "An object store", "obstore")
+        self.url = url.rstrip("/")
+        with self._asking():
+            self.store: Any = _opened(self.url, parts.scheme)
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of an object; None if there is none."""
+        from obstore.exceptions import NotFoundError
+
+        with self._asking(path):
+            try:
+                return bytes(self.store.get(path).bytes())
+            except (NotFoundError, FileNotFoundError):
+                return None
+
+    def list(self, prefix: str = "") -> dict[str, StoredObject]:
+        """Return all objects below a path, by their paths."""
+        with self._asking(prefix):
+            return dict(self._listed(prefix))
+
+    def _listed(self, prefix: str) -> Iterator[tuple[str, StoredObject]]:
+        for some in self.store.list(prefix or None, chunk_size=_OBJECTS_AT_ONCE):
+            for one in some:
+                yield one["path"], StoredObject(one["size"], one["e_tag"] or "")
+
+    def write(self, path: str, content: bytes | Path) -> StoredObject:
+        """Write an object, whole or not at all, and return it as the store has it.
+
+        Raises
+        ------
+        Tracks2ZarrError
+            If it cannot be written, or the store has another size of it.
+        """
+        size = content.stat().st_size if isinstance(content, Path) else len(content)
+        with self._asking(path):
+            put = self.store.put(path, content)
+            found = self.store.head(path)
+        if found["size"] != size:
+            raise Tracks2ZarrError(self._other_size(path, size, found["size"]))
+        return StoredObject(size, put["e_tag"] or found["e_tag"] or "")
+
+    def remove(self, paths: Sequence[str]) -> None:
+        """Remove objects."""
+        if paths:
+            with self._asking(paths[0]):
+                self.store.delete(list(paths))
+
+    @contextmanager
+    def _asking(self, path: str = "") -> Iterator[None]:
+        """Raise what the object store answers as a problem."""
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except (BaseError, OSError, ValueError) as error:
+            raise Tracks2ZarrError(self._problem(path, error)) from error
+
+    def _problem(self, path: str, error: Exception) -> Problem:
+        kind, remedy = _kind_and_remedy(error)
+        return Problem(
+            kind=kind,
+            what="The object store did not do what was asked.",
+            file=f"{self.url}/{path}" if path else self.url,
+            found=one_line(_answer(error)),
+            remedy=remedy,
+        )
+
+    def _other_size(self, path: str, size: int, found: int) -> Problem:
+        return Problem(
+            kind="object-store",
+            what="The object store has an object of another size than was sent.",
+            file=f"{self.url}/{path}",
+            found=f"{found:,} bytes",
+            expected=f"{size:,} bytes",
+            remedy="Run the same command again.",
+        )
+
+
+_MISSING = ("object-store-missing", "Check the name of the bucket, or make it.")
+_ACCESS = (
+    "object-store-access",
+    "Check the credentials, e.g. AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and their rights.",
+)
+_FAILED = ("object-store", "Check the URL and the connection, then run the same command again.")
+#: By exception of obstore, or status of HTTP.
+_REMEDIES = {
+    "NotFoundError": _MISSING,
+    "404": _MISSING,
+    "FileNotFoundError": _MISSING,
+    "PermissionDeniedError": _ACCESS,
+    "UnauthenticatedError": _ACCESS,
+    "401": _ACCESS,
+    "403": _ACCESS,
+}
+
+
+def _kind_and_remedy(error: Exception) -> tuple[str, str]:
+    status = re.search(r"status code: (\d+)", str(error))
+    name = type(error).__name__
+    return _REMEDIES.get(name) or _REMEDIES.get(status[1] if status else "") or _FAILED
+
+
+def _answer(error: Exception) -> str:
+    """Return what an error of obstore says, without the request and the documents in it."""
+    lines = str(error).split("\n\nDebug source", 1)[0]
+    text = " ".join(lines.split()).partition("<?xml")[0]
+    return text.rpartition(" - ")[2].rstrip(": ") or text
+
+
+def _opened(url: str, scheme: str) -> Any:
+    from datetime import timedelta
+
+    import obstore.store
+
+    from_url: Any = obstore.store.from_url  # typed by scheme
+    if scheme == "file":
+        return from_url(url, mkdir=True)
+    patience = {"max_retries": 5, "retry_timeout": timedelta(seconds=_PATIENCE)}
+    if scheme != "s3":
+        return from_url(url, retry_config=patience)
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    return from_url(
+        url,
+        config={"checksum_algorithm": "SHA256"},  # so that the server checks what arrives
+        client_options={"allow_http": endpoint.startswith("http://")},
+        retry_config=patience,
+    )
+
+
+def _not_an_url(url: str) -> Problem:
+    return Problem(
+        kind="url",
+        what="This is not a URL of an object store.",
+        found=f"'{one_line(url)}'",
+        expected=f"a URL that begins with {', '.join(f'{scheme}://' for scheme in SCHEMES)}",
+        remedy="Correct the URL, e.g. s3://bucket/CrabTracks.zarr.",
+    )

@@ -1,0 +1,280 @@
+"""A store in a real S3 server is the store, whatever happens on the way."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xarray as xr
+
+import tracks2zarr as tz
+from support.commands import call
+from support.experiments import Box, Clip, Experiment, Video, crowd
+from support.object_store import BUCKET, S3Server, dropping_proxy, s3_server, without_aws
+from support.tree import cli_environment
+
+URL = f"s3://{BUCKET}/lab/a.zarr"
+TESTS = Path(__file__).parents[1]
+OWN = (".tracks2zarr/published.json",)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    """Return a server."""
+    with s3_server() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def clean(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty the bucket, and let clients in this process find the server."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    client = server.client()
+    for key in server.objects():
+        client.delete_object(Bucket=BUCKET, Key=key)
+
+
+def video(name: str, n_clips: int = 1) -> Video:
+    clips = (Clip(f"Loop{i:02}", 10 * i + 1, 10 * i + 9, boxes=crowd(3)) for i in range(n_clips))
+    return Video(name, tuple(clips))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Return a store of two videos."""
+    tracks, metadata = Experiment((video("A"), video("B", 2))).write(tmp_path / "in")
+    assert tz.create(tz.plan(tracks, metadata), tmp_path / "a.zarr", workers=1).ok
+    return tmp_path / "a.zarr"
+
+
+def published_files(store: Path) -> dict[str, bytes]:
+    """Return what of a store is to be published."""
+    files = {
+        path.relative_to(store).as_posix(): path for path in store.rglob("*") if path.is_file()
+    }
+    return {name: path.read_bytes() for name, path in files.items() if "/locks/" not in name}
+
+
+def assert_published(server: S3Server, store: Path) -> None:
+    found = server.objects("lab/a.zarr/")
+    assert {name: found[name] for name in found if name not in OWN} == published_files(store)
+
+
+def test_all_objects_are_the_files(server: S3Server, store: Path) -> None:
+    videos = tz.publish(store, URL)
+    assert [(one.video, one.result) for one in videos] == [("A", "sent"), ("B", "sent")]
+    assert_published(server, store)
+
+
+def test_xarray_opens_it(server: S3Server, store: Path) -> None:
+    from obstore.store import from_url
+    from zarr.storage import ObjectStore
+
+    tz.publish(store, URL)
+    remote: Any = ObjectStore(from_url(URL, client_options={"allow_http": True}), read_only=True)
+    with (
+        xr.open_datatree(remote, engine="zarr") as there,
+        xr.open_datatree(store, engine="zarr") as here,
+    ):
+        xr.testing.assert_identical(there.load(), here.load())
+
+
+def test_again_nothing_is_sent(server: S3Server, store: Path) -> None:
+    tz.publish(store, URL)
+    assert {one.result for one in tz.publish(store, URL)} == {"same"}
+    assert_published(server, store)
+
+
+def test_only_what_changed_is_sent_and_what_is_left_over_removed(
+    server: S3Server, store: Path, tmp_path: Path
+) -> None:
+    tz.publish(store, URL)
+    first, second = video("B", 2).clips
+    without_boxes = Video("B", (first, replace(second, boxes=())))
+    tracks, metadata = Experiment((without_boxes, video("C"))).write(tmp_path / "other")
+    plan = tz.plan(tracks, metadata)
+    assert tz.create(plan, store, workers=1, store_mode="a", group_mode="w").ok
+    server.client().put_object(Bucket=BUCKET, Key="lab/a.zarr/B/own notes.txt", Body=b"keep me")
+    results = {one.video: one for one in tz.publish(store, URL)}
+    assert results["A"].result == "same"
+    assert 0 < results["B"].n_sent < results["C"].n_sent, "the clip's own arrays did not change"
+    found = server.objects("lab/a.zarr/")
+    assert found.pop("B/own notes.txt") == b"keep me"
+    assert {name: found[name] for name in found if name not in OWN} == published_files(store)
+
+
+@pytest.mark.parametrize("harm", ["changed", "removed"])
+def test_what_was_harmed_there_is_sent_again(server: S3Server, store: Path, harm: str) -> None:
+    tz.publish(store, URL)
+    key = "lab/a.zarr/A/position/c/0/0/0/0"
+    if harm == "changed":
+        content = bytes(len(server.objects(key)[""]))
+        server.client().put_object(Bucket=BUCKET, Key=key, Body=content)
+    else:
+        server.client().delete_object(Bucket=BUCKET, Key=key)
+    (first, second) = tz.publish(store, URL)
+    assert (first.n_sent, second.n_sent) == (1, 0)
+    assert_published(server, store)
+
+
+#: Publishes, and ends itself after so many objects were written.
+PROGRAM = """
+import os, sys
+import tracks2zarr as tz
+from tracks2zarr.publishing.location import Location
+write, calls = Location.write, []
+def counted(location, path, content):
+    if len(calls) == int(sys.argv[3]):
+        os._exit(9)
+    calls.append(path)
+    return write(location, path, content)
+Location.write = counted
+tz.publish(sys.argv[1], sys.argv[2])
+"""
+
+
+def listed(server: S3Server) -> set[str]:
+    root = server.objects("lab/a.zarr/").get("zarr.json")
+    if root is None:
+        return set()
+    names = json.loads(root)["consolidated_metadata"]["metadata"]
+    return {name for name in names if "/" not in name}
+
+
+def check_readers(server: S3Server, store: Path) -> None:
+    """What the root lists is whole, of this store or of the one before."""
+    objects = server.objects("lab/a.zarr/")
+    for name in listed(server):
+        files = {path for path in published_files(store) if path.startswith(f"{name}/")}
+        assert files <= set(objects), name
+
+
+@pytest.mark.parametrize("after", [0, 1, 20, 60, 90, 93])
+def test_killed_on_the_way(server: S3Server, store: Path, after: int) -> None:
+    arguments = [sys.executable, "-c", PROGRAM, str(store), URL, str(after)]
+    environment = cli_environment() | server.environment
+    subprocess.run(arguments, env=environment, check=False, capture_output=True)
+    assert not listed(server) or after > 60
+    check_readers(server, store)
+    tz.publish(store, URL)
+    assert_published(server, store)
+
+
+def test_a_video_is_unlisted_before_it_is_changed(
+    server: S3Server, store: Path, tmp_path: Path
+) -> None:
+    tz.publish(store, URL)
+    tracks, metadata = Experiment((Video("A", (Clip("Loop00", 1, 9, boxes=(Box(3, 1),)),)),)).write(
+        tmp_path / "other"
+    )
+    plan = tz.plan(tracks, metadata)
+    assert tz.create(plan, store, workers=1, store_mode="a", group_mode="w").ok
+    arguments = [sys.executable, "-c", PROGRAM, str(store), URL, "3"]
+    subprocess.run(
+        arguments, env=cli_environment() | server.environment, check=False, capture_output=True
+    )
+    assert listed(server) == {"B"}
+    tz.publish(store, URL)
+    assert listed(server) == {"A", "B"}
+    assert_published(server, store)
+
+
+def test_dropped_connections(
+    server: S3Server, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dropping_proxy(server, every=3) as (through, proxy):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", through.endpoint)
+        tz.publish(store, URL)
+        assert proxy.dropped > 0
+    assert_published(server, store)
+
+
+def problem_of(store: Path, url: str) -> tz.Problem:
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        tz.publish(store, url)
+    (problem,) = error.value.problems
+    return problem
+
+
+def test_a_bucket_that_is_not_there(store: Path) -> None:
+    problem = problem_of(store, "s3://no-such-bucket/a.zarr")
+    assert problem.kind == "object-store-missing"
+    assert problem.file == "s3://no-such-bucket/a.zarr"
+
+
+def test_a_server_that_is_not_there(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert problem_of(store, URL).kind == "object-store"
+
+
+def test_wrong_credentials(store: Path) -> None:
+    """In a process of its own, since this server checks credentials only where all are checked."""
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER_WITH_ACCESS],
+        env=without_aws() | {"INITIAL_NO_AUTH_ACTION_COUNT": "1", "PYTHONPATH": str(TESTS)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout is not None
+    try:
+        endpoint = server.stdout.readline().strip()
+        done = subprocess.run(
+            [sys.executable, "-m", "tracks2zarr", "publish", store, URL],
+            env=cli_environment() | S3Server(endpoint).environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert "Check the credentials" in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        server.terminate()
+        server.wait()
+        server.stdout.close()
+
+
+SERVER_WITH_ACCESS = """
+import threading
+from support.object_store import s3_server
+with s3_server() as server:
+    print(server.endpoint, flush=True)
+    threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize("url", ["s3://", "http://x/y", "a.zarr", "ftp://a/b", ""])
+def test_what_is_no_url_of_an_object_store(store: Path, url: str) -> None:
+    assert problem_of(store, url).kind == "url"
+
+
+def test_a_store_of_others_is_left_alone(server: S3Server, store: Path) -> None:
+    server.client().put_object(Bucket=BUCKET, Key="lab/a.zarr/zarr.json", Body=b"{}")
+    assert problem_of(store, URL).kind == "published-otherwise"
+    assert server.objects() == {"lab/a.zarr/zarr.json": b"{}"}
+
+
+def test_a_video_that_is_not_whole_is_not_published(server: S3Server, store: Path) -> None:
+    shutil.rmtree(store / "B/position/c")
+    assert problem_of(store, URL).kind == "video-unfinished"
+    assert server.objects() == {}
+
+
+def test_a_folder(store: Path, tmp_path: Path) -> None:
+    tz.publish(store, (tmp_path / "there").as_uri())
+    names = published_files(tmp_path / "there")
+    assert {name: names[name] for name in names if name not in OWN} == published_files(store)
+
+
+def test_on_the_command_line(server: S3Server, store: Path) -> None:
+    done = call("publish", store, URL)
+    assert done.status == 0, done.stderr
+    assert done.stdout.splitlines()[0].startswith("A: sent ")
+    again = call("publish", store, URL)
+    assert again.stdout == f"A: there already\nB: there already\n2 videos at {URL}\n"
