@@ -180,12 +180,12 @@ def _consolidate(store: Store) -> tuple[Finalised, bytes]:
             entries[name] = entry = _entry(store, name, plans.get(name))
             if entry.state not in {None, State.DONE} and (broken := broken_receipt(store, name)):
                 problems.append(broken)
-        except OSError as error:
-            problems.append(unreadable_problem(store, name, error))
-            entries[name] = _as_listed_before(store, name, is_planned=name in plans)
         except Tracks2ZarrError as error:
             problems += error.problems
             entries[name] = _Entry(State.UNKNOWN if name in plans else None)
+        except OSError as error:
+            problems.append(unreadable_problem(store, name, error))
+            entries[name] = _as_listed_before(store, name, is_planned=name in plans)
     nodes = {path: node for entry in entries.values() for path, node in (entry.nodes or {}).items()}
     return _finalised(entries, problems), _root_bytes(nodes)
 
