@@ -23,7 +23,7 @@ def error_of(kind: str, **fields: str) -> tz.Tracks2ZarrError:
 
 def test_python_has_thought_of_every_kind_that_is_documented() -> None:
     page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
-    kinds = {}
+    kinds: dict[str, bool] = {}
     for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
         is_input = any(section.startswith(name) for name in INPUT)
         kinds |= dict.fromkeys(re.findall(r"^### `(.+)`$", section, re.MULTILINE), is_input)
