@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+from tracks2zarr.common.arguments import check_optional_number, check_optional_path, check_type
 from tracks2zarr.common.files import remove_if_empty
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of
 from tracks2zarr.common.provenance import now
@@ -137,7 +138,7 @@ def create(
         If the modes forbid the run, or hardly any file may be open; nothing has been done then. If
         the store was moved or removed meanwhile.
     TypeError
-        If the plan is none, such as a path.
+        If an argument is of a wrong type, such as a path in place of a plan.
     ValueError
         If a mode is unknown, `workers` is less than 1, or the plan has no videos.
     Interrupted
@@ -145,6 +146,8 @@ def create(
     """
     started = time.perf_counter()
     _check_arguments(plan, store_mode, group_mode, workers)
+    check_optional_number("memory", memory)
+    check_optional_path("temp", temp)
     ensure_open_files_limit()
     target = Store.at(store)
     work_root = target.temp if temp is None else Path(os.path.realpath(temp))
@@ -231,9 +234,8 @@ def _finish(store: Store, work_root: Path) -> tuple[Mapping[str, State], tuple[P
 
 
 def _check_arguments(plan: Plan, store_mode: str, group_mode: str, workers: int | None) -> None:
-    if not isinstance(plan, Plan):
-        given = type(plan).__name__  # type: ignore[unreachable]
-        raise TypeError(f"the plan is a {given}; tracks2zarr.plan(...) makes one")
+    check_type("plan", plan, Plan, "what tracks2zarr.plan(...) returns")
+    check_optional_number("workers", workers)
     if not plan.videos:
         raise ValueError("the plan has no videos")
     for name, mode in (("store_mode", store_mode), ("group_mode", group_mode)):

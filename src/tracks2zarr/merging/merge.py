@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+from tracks2zarr.common.arguments import check_path, check_type
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.dataset.schema import IndividualDim
@@ -112,7 +113,11 @@ def merge(
     ValueError
         If there is no source, or `on_conflict` or `individual_dim` is unknown.
     """
+    check_path("target", target)
+    check_type("sources", sources, (str, os.PathLike, Iterable), "a list of paths, or one path")
     paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    for path in paths:
+        check_path("one of sources", path)
     if not paths:
         raise ValueError("there is no source")
     if on_conflict not in get_args(OnConflict):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from tracks2zarr.common.arguments import check_optional_number, check_optional_path
 from tracks2zarr.common.files import write_atomically
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.provenance import now
@@ -55,6 +56,8 @@ def report(
         If there is no store, its plan cannot be read, or the file cannot be written there or is
         no page by its name.
     """
+    check_optional_path("output", output)
+    check_optional_number("workers", workers)
     there = existing_store(store)
     file = report_file(there.path) if output is None else Path(output).absolute()
     check_output(file)

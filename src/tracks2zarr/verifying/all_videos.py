@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tracks2zarr.common.arguments import check_optional_number, check_optional_path
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.system_problems import ensure_open_files_limit
 from tracks2zarr.parallel import interrupts
@@ -91,6 +92,9 @@ def verify(
     Tracks2ZarrError
         If there is no store, its plan cannot be read, or `tracks_dir` or `metadata` is not there.
     """
+    check_optional_path("tracks_dir", tracks_dir)
+    check_optional_path("metadata", metadata)
+    check_optional_number("workers", workers)
     ensure_open_files_limit()
     there = existing_store(store)
     _check_places(tracks_dir, metadata)
