@@ -12,9 +12,9 @@ _KINDS: dict[type[Exception], str] = {
     PermissionError: "merge-read-only",
     OSError: "metadata-unreadable tracks-dir videos-from tracks-unreadable video-unreadable disk"
     " disk-full too-many-open-files group-unreadable",
-    RuntimeError: "memory no-video-left store-busy no-flock planned-otherwise video-busy"
-    " store-moved clip-kept video-unfinished not-drawn merge-unfinished merge-busy stdout"
-    " worker-killed workers source-changed store-differs group-metadata unexpected"
+    RuntimeError: "needs-posix memory no-video-left store-busy no-flock planned-otherwise"
+    " video-busy store-moved clip-kept video-unfinished not-drawn merge-unfinished merge-busy"
+    " stdout worker-killed workers source-changed store-differs group-metadata unexpected"
     " slurm-unanswered memory-low slurm-refused input-unchanged jobs-left store-queued"
     " store-replaced not-finished other-plan content-changed metadata-changed receipt-differs"
     " one-reader-only extra-group extra-file stale-metadata",

@@ -12,6 +12,7 @@ from typing import get_args
 
 from tracks2zarr.common.arguments import check_optional_number, check_optional_path, check_type
 from tracks2zarr.common.files import remove_if_empty
+from tracks2zarr.common.posix import check_can_write
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of
 from tracks2zarr.common.provenance import now
 from tracks2zarr.common.system_problems import ensure_open_files_limit, os_problem
@@ -148,6 +149,7 @@ def create(
     _check_arguments(plan, store_mode, group_mode, workers)
     check_optional_number("memory", memory)
     check_optional_path("temp", temp)
+    check_can_write()
     ensure_open_files_limit()
     target = Store.at(store)
     work_root = target.temp if temp is None else Path(os.path.realpath(temp))
@@ -217,6 +219,7 @@ def prepare(
         If the plan has no videos.
     """
     _check_arguments(plan, "a", group_mode, None)
+    check_can_write()
     target = Store.at(store)
     with open_for_writing(target, plan, "a"), target.holding() as target:
         return problems_of(join(target, plan, group_mode, since=now()).values())

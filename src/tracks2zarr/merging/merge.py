@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from tracks2zarr.common.arguments import check_path, check_type
+from tracks2zarr.common.posix import check_can_write
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.dataset.schema import IndividualDim
@@ -124,6 +125,7 @@ def merge(
         raise ValueError(f"on_conflict is {on_conflict!r}; expected one of {get_args(OnConflict)}")
     if individual_dim not in {None, *get_args(IndividualDim)}:
         raise ValueError(f"individual_dim is {individual_dim!r}")
+    check_can_write()
     stores = check_stores(target, paths, move=not copy)
     merging = _Merging(*stores, copy, on_conflict, individual_dim, on_video)
     with merging.entered():

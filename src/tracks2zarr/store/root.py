@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.files import read_file, read_json, write_atomically
+from tracks2zarr.common.posix import check_can_write
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of, one_line
 from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
 from tracks2zarr.planning.plan import Plan, VideoPlan
@@ -105,6 +106,7 @@ def finalise_store(store: Store, work_roots: Iterable[Path] = ()) -> Finalised:
     work_roots
         As for `recover_all`.
     """
+    check_can_write()
     with store.holding() as there:
         recover_all(there, work_roots)
         with there.root_lock():
