@@ -101,7 +101,7 @@ def _with_article(name: str) -> str:
 def url_problem(path: str) -> Problem | None:
     """Return the problem of a URL where a path is expected; None for a path.
 
-    >>> url_problem("C://a/b"), url_problem("a://b").kind
+    >>> url_problem("C:/a/b"), url_problem("s3://a/b").kind
     (None, 'url-not-path')
     """
     if not _URL.match(path):

@@ -14,14 +14,10 @@ from tracks2zarr.common.arguments import check_optional_number, check_optional_p
 from tracks2zarr.common.files import remove_if_empty
 from tracks2zarr.common.posix import check_can_write
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of
+from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.provenance import now
 from tracks2zarr.common.system_problems import ensure_open_files_limit, os_problem
-from tracks2zarr.converting.all_videos import (
-    NoProgress,
-    Progress,
-    convert_videos,
-    video_tasks,
-)
+from tracks2zarr.converting.all_videos import convert_videos, video_tasks
 from tracks2zarr.converting.one_video import Outcome, Result
 from tracks2zarr.parallel.cores import available_cores
 from tracks2zarr.planning.plan import Plan
@@ -97,7 +93,7 @@ def create(
     memory: int | None = None,
     executor: Executor | None = None,
     temp: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
+    progress: bool | Progress = False,
     rehash: bool = False,
 ) -> Summary:
     """Convert all videos of a plan into one store, check each, and list them in the root.
@@ -123,7 +119,7 @@ def create(
     temp
         The folder for what is in progress; by default ``<store>.temp``.
     progress
-        Is told how far the run is.
+        Whether to show a bar, or what to tell how far the run is instead.
     rehash
         Whether to hash every tracks file of a finished video, instead of only those that may have
         changed since they were converted.
@@ -154,7 +150,11 @@ def create(
     target = Store.at(store)
     work_root = target.temp if temp is None else Path(os.path.realpath(temp))
     made_work_root = not work_root.exists()
-    with open_for_writing(target, plan, store_mode), target.holding() as target:
+    with (
+        showing(progress) as shown,
+        open_for_writing(target, plan, store_mode),
+        target.holding() as target,
+    ):
         since = now()
         decisions = join(target, plan, group_mode, since=since, rehash=rehash)
         tasks = video_tasks(
@@ -169,7 +169,7 @@ def create(
         outcomes = {task.plan.video: Outcome(task.plan.video, Result.STOPPED) for task in tasks}
         count, interrupted = _worker_count(plan, workers, memory), False
         try:
-            for outcome in convert_videos(tasks, count, executor, progress or NoProgress()):
+            for outcome in convert_videos(tasks, count, executor, shown):
                 outcomes[outcome.video] = outcome
         except KeyboardInterrupt:
             interrupted = True
