@@ -25,6 +25,9 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 
+#: A line that drops ends a run as well; Windows has no such signal.
+_TERMINATING = {"SIGTERM", "SIGHUP"}
+
 #: Set by the option --debug.
 _debug = False
 #: Set when SIGTERM, and not SIGINT, interrupts a run.
@@ -190,7 +193,7 @@ def run(command: click.Command, name: str, args: Sequence[str] | None = None) ->
     prepare_streams()
     # numpy's threads for linear algebra, of which there is none here, spin a tenth of a second
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a line that drops ends it as well
+    for number in [one for one in signal.Signals if one.name in _TERMINATING]:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
             signal.signal(number, _on_sigterm)
     try:

@@ -114,8 +114,7 @@ def convert(plan: Plan, store: Path, *, quiet: bool, **options: Any) -> int:
 
     show.print_problems(plan.problems)
     try:
-        with _progress(quiet=quiet) as progress:
-            summary = create(plan, store, progress=progress, **options)
+        summary = create(plan, store, progress=not quiet, **options)
     except Interrupted as stop:
         _print_summary(stop.summary, quiet=quiet)
         other_mode = " with --store-mode a" if options["store_mode"] == "w" else ""
@@ -128,20 +127,6 @@ def convert(plan: Plan, store: Path, *, quiet: bool, **options: Any) -> int:
         return interrupted_status()
     _print_summary(summary, quiet=quiet)
     return show.print_skipped_input(plan.problems) or (0 if summary.ok else 1)
-
-
-def _progress(*, quiet: bool) -> Any:
-    from contextlib import nullcontext
-
-    from tracks2zarr.cli import show
-    from tracks2zarr.cli.progress import BarProgress, LineProgress
-    from tracks2zarr.converting.all_videos import NoProgress
-
-    if quiet:
-        return nullcontext(NoProgress())
-    console = show.stderr()
-    can_move = console.is_terminal and not console.is_dumb_terminal
-    return BarProgress(console) if can_move else LineProgress(console)
 
 
 def _print_summary(summary: Summary, *, quiet: bool) -> None:

@@ -21,6 +21,8 @@ from tracks2zarr.common.durable import sync_file
 
 #: What is raised where there is no such file; all other errors mean that nobody knows.
 ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+#: Windows has no such flag, and no pipes or devices in folders.
+_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
 #: How often a folder is made that others remove at the same moment.
 _TRIES = 100
 
@@ -73,7 +75,7 @@ def open_unbuffered(path: Path) -> FileIO:
 
 
 def _open_regular(path: str, flags: int) -> int:
-    handle = os.open(path, flags | os.O_NONBLOCK)
+    handle = os.open(path, flags | _NONBLOCK)
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # the caller refuses folders
         return handle

@@ -15,7 +15,7 @@ from typing import Literal
 
 from tracks2zarr.common.files import read_content, write_atomically
 from tracks2zarr.common.locks import LockedError
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.dataset.schema import IndividualDim
 from tracks2zarr.merging import problems
 from tracks2zarr.merging.copying import copy_folder
@@ -74,6 +74,15 @@ class MergedVideo:
     state: State
     problem: Problem | None = None
     unverified: str | None = None
+
+    def __str__(self) -> str:
+        words = {
+            Fate.SAME: "there already",
+            Fate.SKIPPED: "skipped, as another one is in the target",
+            Fate.LEFT: f"left, as it is {self.state}"
+            + ("" if self.problem else "; the target has it"),
+        }
+        return one_line(f"{self.video}: {words.get(self.fate, self.fate)} ({self.source.name})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

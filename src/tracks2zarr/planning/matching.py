@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
+from tracks2zarr.common.arguments import check_path, check_texts
 from tracks2zarr.common.names import DEFAULT_PATTERNS
 from tracks2zarr.common.problems import (
     Problem,
@@ -78,6 +79,10 @@ def plan(
         If there is any error; it carries all of them. With `keep_going`, only if no
         video is left.
     """
+    check_path("tracks_dir", tracks_dir)
+    check_path("metadata_csv", metadata_csv)
+    check_texts("pattern", pattern)
+    check_texts("videos", () if videos is None else videos)
     drafted = draft(
         tracks_dir,
         metadata_csv,

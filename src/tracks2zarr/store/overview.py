@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tracks2zarr.common.arguments import check_type
 from tracks2zarr.common.documents import fields_of
 from tracks2zarr.common.problems import (
     Problem,
@@ -126,6 +127,7 @@ def info(store: str | os.PathLike[str], video: str | None = None) -> StoreInfo:
     Tracks2ZarrError
         If there is no store, or no such video.
     """
+    check_type("video", video, (str, type(None)), "a str, or None")
     there = existing_store(store)
     planned = there.read_plan().by_id
     names = sorted(planned.keys() | set(there.groups()))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.files import read_file, read_json, write_atomically
+from tracks2zarr.common.posix import check_can_write
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of, one_line
 from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
 from tracks2zarr.planning.plan import Plan, VideoPlan
@@ -105,6 +106,7 @@ def finalise_store(store: Store, work_roots: Iterable[Path] = ()) -> Finalised:
     work_roots
         As for `recover_all`.
     """
+    check_can_write()
     with store.holding() as there:
         recover_all(there, work_roots)
         with there.root_lock():
@@ -180,12 +182,12 @@ def _consolidate(store: Store) -> tuple[Finalised, bytes]:
             entries[name] = entry = _entry(store, name, plans.get(name))
             if entry.state not in {None, State.DONE} and (broken := broken_receipt(store, name)):
                 problems.append(broken)
-        except OSError as error:
-            problems.append(unreadable_problem(store, name, error))
-            entries[name] = _as_listed_before(store, name, is_planned=name in plans)
         except Tracks2ZarrError as error:
             problems += error.problems
             entries[name] = _Entry(State.UNKNOWN if name in plans else None)
+        except OSError as error:
+            problems.append(unreadable_problem(store, name, error))
+            entries[name] = _as_listed_before(store, name, is_planned=name in plans)
     nodes = {path: node for entry in entries.values() for path, node in (entry.nodes or {}).items()}
     return _finalised(entries, problems), _root_bytes(nodes)
 

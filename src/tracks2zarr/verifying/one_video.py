@@ -38,6 +38,10 @@ class VideoVerdict:
         """Whether all of the video was verified."""
         return self.state is State.DONE
 
+    def __str__(self) -> str:
+        boxes = f", {self.n_boxes:,} boxes" if self.n_boxes else ""
+        return f"{self.video}: {'verified' if self.ok else self.state}{boxes}"
+
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict for JSON."""
         return {
