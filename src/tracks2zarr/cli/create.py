@@ -149,7 +149,8 @@ def _print_summary(summary: Summary, *, quiet: bool) -> None:
     from tracks2zarr.cli import show
 
     problems = [problem for outcome in summary.outcomes for problem in outcome.problems]
-    show.print_problems([*problems, *summary.problems])
+    # the warnings of finished videos are found again where the root lists them
+    show.print_problems(dict.fromkeys([*problems, *summary.problems]))
     if quiet:
         return
     console = show.stdout()

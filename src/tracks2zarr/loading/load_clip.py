@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 from tracks2zarr.common.problems import (
@@ -16,6 +17,7 @@ from tracks2zarr.dataset.schema import CLIP_ID, INDIVIDUAL, TIME
 from tracks2zarr.loading.open_store import open_video
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.overview import no_such_video
+from tracks2zarr.store.ownership import foreign_problem
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import state_of
 
@@ -56,7 +58,11 @@ def load_clip(
     import numpy as np
 
     there = existing_store(store)
-    check_finished(there, video)
+    if added := check_finished(there, video):
+        text = (
+            f"{one_line(video)} contains data that tracks2zarr did not write: {comma_list(added)}"
+        )
+        warnings.warn(text, stacklevel=2)
     dataset = open_video(there, video, None)
     texts = {
         name: (one.dims, np.array(one.values.tolist(), dtype=np.str_), one.attrs)
@@ -83,8 +89,13 @@ def load_clip(
     return one
 
 
-def check_finished(store: Store, video: str) -> None:
+def check_finished(store: Store, video: str) -> tuple[str, ...]:
     """Check that a video is finished.
+
+    Returns
+    -------
+    tuple
+        What others added to its group, such as arrays.
 
     Raises
     ------
@@ -92,20 +103,22 @@ def check_finished(store: Store, video: str) -> None:
         If it is not, if another workflow made it, or if there is no such video.
     """
     receipt = store.read_receipt(video)
-    if receipt is not None and store.is_intact(receipt, read=False):
-        return
+    if receipt is not None and (added := store.added_to(receipt, read=False)) is not None:
+        return added
     names = store.groups()
     planned = {plan.video: plan for plan in store.read_plan().videos}
     if video not in names and video not in planned:
         raise Tracks2ZarrError(no_such_video(store, video, sorted({*names, *planned})))
     if store.is_from_tracks2zarr(video):
         state = state_of(store, planned[video]) if video in planned else "a group without a receipt"
+        foreign = foreign_problem(store, video)
+        beside = f", with data that tracks2zarr did not write: {foreign.found}" if foreign else ""
         raise Tracks2ZarrError(
             Problem(
                 kind="video-unfinished",
                 what="The video is not finished.",
                 file=str(store.group(video)),
-                found=str(state),
+                found=f"{state}{beside}",
                 expected="a video with a valid receipt",
                 remedy="Run 'tracks2zarr create' again with --store-mode a.",
                 video=video,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tracks2zarr.common.files import read_file, read_json
 from tracks2zarr.common.problems import (
     Tracks2ZarrError,
 )
@@ -106,8 +107,22 @@ def _open_with_zarr(store: Store, video: str, chunks: dict[Any, Any] | None) -> 
     from zarr.storage import LocalStore
 
     group = LocalStore(store.group(video), read_only=True)
-    listed = (
-        None if store.is_from_tracks2zarr(video) else False
-    )  # others' groups do not list their arrays
+    # others' groups do not list their arrays, nor does one that xarray added an array to
+    document = read_json(read_file(store.group(video) / "zarr.json"))
+    is_listed = store.is_from_tracks2zarr(video) and document.get("consolidated_metadata")
+    listed = None if is_listed else False
     dataset: xr.Dataset = xr.open_zarr(group, consolidated=listed, chunks=chunks, zarr_format=3)
-    return dataset
+    return dataset.assign_attrs(_lost_attributes(store, video, dataset.attrs))
+
+
+def _lost_attributes(store: Store, video: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a finished video that are not in its group any more.
+
+    xarray removes them where it adds an array of a dataset without attributes.
+    """
+    from tracks2zarr.group.own_metadata import attributes_of
+
+    receipt = store.read_receipt(video) if store.is_from_tracks2zarr(video) else None
+    if receipt is None:
+        return {}
+    return {name: one for name, one in attributes_of(receipt.plan).items() if name not in found}
