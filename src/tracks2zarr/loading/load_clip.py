@@ -15,6 +15,7 @@ from tracks2zarr.common.problems import (
 )
 from tracks2zarr.dataset.schema import CLIP_ID, INDIVIDUAL, TIME
 from tracks2zarr.loading.open_store import open_video
+from tracks2zarr.store.commands import converting
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.overview import no_such_video
 from tracks2zarr.store.ownership import foreign_problem
@@ -120,7 +121,7 @@ def check_finished(store: Store, video: str) -> tuple[str, ...]:
                 file=str(store.group(video)),
                 found=f"{state}{beside}",
                 expected="a video with a valid receipt",
-                remedy="Run 'tracks2zarr create' again with --store-mode a.",
+                remedy=f"Run: {converting(store, video)}",
                 video=video,
             )
         )
@@ -135,7 +136,8 @@ def _not_ours(store: Store, video: str) -> Problem:
         file=str(store.group(video)),
         found=note.why() if note else "a group that tracks2zarr did not write",
         expected="a video that tracks2zarr made",
-        remedy="Open the group with xarray, or convert the video with tracks2zarr.",
+        remedy="Open the group with xarray, or convert the video:"
+        f" {converting(store, video, replace=True)}",
         video=video,
     )
 

@@ -12,13 +12,13 @@ from tracks2zarr.common.files import FolderContent, read_content
 from tracks2zarr.common.problems import Problem, one_line
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.planning.plan import VideoPlan
+from tracks2zarr.store.commands import converting, create_command
 from tracks2zarr.store.ownership import additions_warning
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unreadable import UNREADABLE, broken_receipt, unreadable_problem
 from tracks2zarr.store.unverified import Unverified
 from tracks2zarr.store.video_state import State, state_of
-from tracks2zarr.verifying.remedies import create_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def unverified_verdict(store: Store, note: Unverified) -> VideoVerdict:
         file=str(store.group(note.video)),
         found=note.why(),
         expected="a video that tracks2zarr made",
-        remedy="Convert it: 'tracks2zarr create' with --store-mode a and --group-mode w.",
+        remedy=f"Convert it: {converting(store, note.video, replace=True)}",
         video=note.video,
     )
     state = State.FAILED if changes else State.UNKNOWN

@@ -13,11 +13,11 @@ from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.parallel.processes import report_bytes
 from tracks2zarr.planning.metadata_csv import ClipRow, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
+from tracks2zarr.store.commands import create_command
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.tracks.files import digest_of
 from tracks2zarr.tracks.formats import UnrecognisedError, format_named
 from tracks2zarr.verifying.expected import TracksOfClip
-from tracks2zarr.verifying.remedies import create_command
 from tracks2zarr.verifying.source_boxes import (
     Source,
     SourceBoxes,
