@@ -438,7 +438,7 @@ def test_what_is_not_ours_stays_in_the_target(
 def test_what_was_added_to_a_group_stays_in_the_target(one: Path, tmp_path: Path) -> None:
     other = create(tmp_path / "other.zarr", video("A", x=7))
     (one / "A" / "notes.txt").write_text("mine")
-    assert refused(one, other, on_conflict="replace") == ["foreign-group"]
+    assert refused(one, other, on_conflict="replace") == ["foreign-arrays"]
     assert (one / "A" / "notes.txt").read_text() == "mine"
 
 

@@ -558,7 +558,7 @@ CASES = {
     # settings
     "clips without a file": Case(
         removed(A01), "row-without-file", METADATA, 3, CLIP,
-        "no file for A-Loop01", "_tracks.csv in ", "--require-all",
+        "no file for A-Loop01", "_tracks.csv in ", "Fetch or make the missing files; or",
         options={"require_all": True},
         also=frozenset({"video-without-file"}),  # of the video C
     ),

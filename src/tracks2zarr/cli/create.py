@@ -110,6 +110,7 @@ def convert(plan: Plan, store: Path, *, quiet: bool, **options: Any) -> int:
         Those of `tracks2zarr.create`.
     """
     from tracks2zarr.cli import show
+    from tracks2zarr.common.problems import same_command
     from tracks2zarr.converting.creation import Interrupted, create
 
     show.print_problems(plan.problems)
@@ -117,13 +118,11 @@ def convert(plan: Plan, store: Path, *, quiet: bool, **options: Any) -> int:
         summary = create(plan, store, progress=not quiet, **options)
     except Interrupted as stop:
         _print_summary(stop.summary, quiet=quiet)
-        other_mode = " with --store-mode a" if options["store_mode"] == "w" else ""
-        show.stderr().print(
-            show.with_option_names(
-                f"Interrupted. To go on, run the same command again{other_mode}."
-            ),
-            style="yellow",
-        )
+        again = "the same command again."
+        if options["store_mode"] == "w":
+            again = same_command("--store-mode", "a")
+        text = show.with_option_names(f"Interrupted. To continue, run {again}")
+        show.stderr().print(text, style="yellow", markup=False)
         return interrupted_status()
     _print_summary(summary, quiet=quiet)
     return show.print_skipped_input(plan.problems) or (0 if summary.ok else 1)
@@ -134,7 +133,8 @@ def _print_summary(summary: Summary, *, quiet: bool) -> None:
     from tracks2zarr.cli import show
 
     problems = [problem for outcome in summary.outcomes for problem in outcome.problems]
-    show.print_problems([*problems, *summary.problems])
+    # the warnings of finished videos are found again where the root lists them
+    show.print_problems(dict.fromkeys([*problems, *summary.problems]))
     if quiet:
         return
     console = show.stdout()

@@ -293,6 +293,7 @@ def confirm_replacing(store: Path) -> bool:
     Tracks2ZarrError
         If there is a store, and no terminal to ask on.
     """
+    from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
     from tracks2zarr.store.store import Store
 
     there = Store.at(store)
@@ -314,7 +315,8 @@ def confirm_replacing(store: Path) -> bool:
             file=str(store),
             found="no terminal to ask on",
             expected="--yes",
-            remedy="Pass --yes to replace it, or --store-mode a to add to it.",
+            remedy=f"To replace it, run {same_command('--yes')}; to add to it, run"
+            f" {same_command('--store-mode', 'a')}",
         )
     )
 

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -202,18 +202,33 @@ class FolderContent:
     size: int
 
 
-def read_content(folder: Path) -> FolderContent:
+def read_content(
+    folder: Path, *, names: Iterable[str] | None = None, instead: Mapping[str, bytes] | None = None
+) -> FolderContent:
     """Read all files of a folder and return its content.
 
-    Equal folders have equal digests: it is the SHA-256 of a line a file, sorted by path,
+    Equal folders have equal digests: it is the SHA-256 of one line per file, sorted by path,
     with the file's own SHA-256 and its path.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    names
+        The files that count, as `file_names` gives them; by default all.
+    instead
+        What counts as the content of some files, whatever they hold.
     """
     whole = hashlib.sha256()
     files = size = 0
-    for name in sorted(_names(folder)):
-        with open_file(Path(folder, name)) as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size += file.tell()
+    for name in sorted(_names(folder) if names is None else names):
+        if instead is not None and name in instead:
+            digest = hashlib.sha256(instead[name]).hexdigest()
+            size += len(instead[name])
+        else:
+            with open_file(Path(folder, name)) as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                size += file.tell()
         # names that are no text are digested, too; none of ours is like that
         whole.update(f"{digest} {name}\n".encode(errors="surrogateescape"))
         files += 1

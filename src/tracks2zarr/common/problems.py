@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import shlex
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -219,6 +220,32 @@ def comma_list(items: Sequence[object], limit: int = 10) -> str:
     named = ", ".join(one_line(item) for item in items[:limit])
     rest = len(items) - limit
     return f"{named} and {rest} more" if rest > 0 else named
+
+
+def same_command(*options: str, without: str | None = None) -> str:
+    """Return the words for the command that was run, with other options.
+
+    The command line shows the whole command in their place, behind "run"; so a comma, a semicolon,
+    a bracket or the end of the text follows.
+
+    Parameters
+    ----------
+    *options
+        The options, each followed by its value where it takes one.
+    without
+        The option that is left out; then there are no others.
+
+    >>> same_command("--store-mode", "a", "--video", "Crab 1")
+    "the same command with --store-mode a --video 'Crab 1'"
+    """
+    if without is not None:
+        return f"the same command without {without}"
+    return f"the same command with {' '.join(map(_quoted, options))}"
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for a shell, also one that holds what would end the options in a text."""
+    return f"'{word}'" if set(word) & set(",;()") and "'" not in word else shlex.quote(word)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import accumulate
 from pathlib import Path
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
 from tracks2zarr.common.progress import Progress
 from tracks2zarr.common.system_problems import unexpected_problem, workers_problem
 from tracks2zarr.converting.one_video import (
@@ -173,6 +173,7 @@ def _killed(task: VideoTask) -> Problem:
         what="A worker process was killed while the video was converted.",
         found="a process that is gone; too little memory is the usual reason",
         expected=f"about {task.plan.predicted_memory / 2**20:.0f} MiB a worker",
-        remedy="Run the same command again, with --store-mode a, and with fewer --workers.",
+        remedy=f"With fewer processes, run {same_command('--store-mode', 'a', '--workers', '1')};"
+        " or use a machine with more memory.",
         video=task.plan.video,
     )

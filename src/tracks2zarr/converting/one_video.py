@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tracks2zarr.common.files import read_content
 from tracks2zarr.common.locks import LockedError
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
 from tracks2zarr.common.provenance import Clock, now, peak_memory, versions
 from tracks2zarr.common.system_problems import is_panic, unexpected_problem
 from tracks2zarr.common.unfetched import annex_problem
@@ -346,7 +346,8 @@ def _memory_problem(plan: VideoPlan) -> Problem:
         what="There is too little memory for the video.",
         found="an allocation that failed",
         expected=f"about {plan.predicted_memory / 2**20:.0f} MiB",
-        remedy="Use fewer workers (--workers), or a machine with more memory.",
+        remedy=f"With fewer processes, run {same_command('--store-mode', 'a', '--workers', '1')};"
+        " or use a machine with more memory.",
     )
 
 

@@ -19,6 +19,7 @@ from xarray.core import indexing
 from tracks2zarr.common.files import read_file, read_json
 from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.dataset import schema
+from tracks2zarr.group.own_metadata import attributes_of
 from tracks2zarr.group.shard import DamagedFileError
 from tracks2zarr.group.stored_array import StoredArray, UnknownFormatError
 from tracks2zarr.loading.group_files import GroupFiles
@@ -162,8 +163,22 @@ def _by_zarr(files: GroupFiles, document: Mapping[str, Any], decoding: Decoding)
     }
     dims = {name: one for name, one in variables.items() if one.dims == (name,)}
     others = {name: one for name, one in variables.items() if name not in dims}
-    dataset = xr.Dataset(others, coords=xr.Coordinates(dims, indexes={}), attrs=opened.attrs)
+    attributes = {**opened.attrs, **_lost_attributes(files, opened.attrs)}
+    dataset = xr.Dataset(others, coords=xr.Coordinates(dims, indexes={}), attrs=attributes)
     return dataset.set_coords([name for name in others if name in opened.coords])
+
+
+def _lost_attributes(files: GroupFiles, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a finished video that are not in its group any more.
+
+    xarray removes them where it adds an array of a dataset without attributes.
+    """
+    if files.store is None or not files.store.is_from_tracks2zarr(files.video):
+        return {}
+    receipt = files.store.read_receipt(files.video)
+    if receipt is None:
+        return {}
+    return {name: one for name, one in attributes_of(receipt.plan).items() if name not in found}
 
 
 def _of_zarr(files: GroupFiles, name: str, variable: xr.Variable, *, is_small: bool) -> xr.Variable:

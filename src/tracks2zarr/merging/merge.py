@@ -12,7 +12,7 @@ from typing import get_args
 
 from tracks2zarr.common.arguments import check_path, check_type
 from tracks2zarr.common.posix import check_can_write
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.dataset.schema import IndividualDim
@@ -213,8 +213,14 @@ class _Merging:
 
     def _remedy(self, other: VideoInStore) -> str:
         if other.store == self.target:
-            return "Pass --on-conflict skip to keep the target's, or --on-conflict replace."
-        return "Merge them one by one, or pass --on-conflict skip to take the first."
+            return (
+                f"To keep the target's, run {same_command('--on-conflict', 'skip')}; to replace it,"
+                f" run {same_command('--on-conflict', 'replace')}"
+            )
+        return (
+            f"To take the first, run {same_command('--on-conflict', 'skip')}; or merge them one by"
+            " one."
+        )
 
     def run(self) -> Merged:
         """Merge, and list in all roots what is there then."""

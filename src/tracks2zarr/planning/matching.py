@@ -18,6 +18,7 @@ from tracks2zarr.common.problems import (
     comma_list,
     errors_of,
     one_line,
+    same_command,
 )
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import SCHEMA_VERSION, IndividualDim
@@ -313,7 +314,8 @@ class _Match:
                 column="loop_clip_name",
                 found=f"no file for {comma_list([row.clip_stem for row in rows])}",
                 expected=f"<clip>_tracks.csv in {self.folder}",
-                remedy="Fetch or make the missing files, or leave --require-all out."
+                remedy="Fetch or make the missing files; or, to convert the others, run"
+                f" {same_command(without='--require-all')}"
                 if require_all
                 else "Nothing, if these clips were not tracked.",
                 severity="error" if require_all else "warning",

@@ -1,4 +1,4 @@
-"""The whole commands that put right what `verify` finds."""
+"""The whole commands that convert a video of a store again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import glob
 import shlex
 from pathlib import Path, PurePosixPath
 
+from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.dataset.schema import SCHEMA_VERSION
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.schemas import converting_again
@@ -45,3 +46,27 @@ def create_command(
     options += ["--store-mode", "a", *(["--group-mode", "w"] if replace else [])]
     words = [str(tracks_dir or plan.clips[0].tracks_dir), str(metadata_csv or plan.metadata_csv)]
     return shlex.join(["tracks2zarr", "create", *words, str(store), *options])
+
+
+def converting(store: Store, video: str, *, replace: bool = False) -> str:
+    """Return the command that converts a video into a store, of whose plan little may be known.
+
+    Parameters
+    ----------
+    store
+        The store.
+    video
+        The video's id. Where the store's plan does not have it, the command names its input in
+        capitals.
+    replace
+        As for `create_command`.
+    """
+    try:
+        plan = store.read_plan().by_id.get(video)
+    except (OSError, Tracks2ZarrError):
+        plan = None
+    if plan is not None:
+        return create_command(store.path, plan, replace=replace)
+    words = [str(store.path), "--video", video, "--store-mode", "a"]
+    words += ["--group-mode", "w"] if replace else []
+    return f"tracks2zarr create TRACKS_DIR METADATA_CSV {shlex.join(words)}"
