@@ -6,11 +6,19 @@ import unicodedata
 from pathlib import PurePath
 
 #: Which files are tracks files, where nothing else is asked for.
-DEFAULT_PATTERNS = ("*.csv",)
+DEFAULT_PATTERNS = ("*.csv", "*.csv.gz", "*.csv.zst")
 #: Names in the root of a store that are not videos.
 RESERVED_NAMES = frozenset({"zarr.json", ".tracks2zarr", "logs", "logs_failed"})
 #: The longest video id, in bytes: receipts and attempts add to it, and a file name has 255.
 MAX_NAME_BYTES = 200
+
+
+def composed(name: str) -> str:
+    """Return a name in Unicode's composed form (NFC), in which names are compared and written.
+
+    Some file systems, and programs on macOS, take names apart: a letter, then its accent.
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def stem(file_name: str) -> str:

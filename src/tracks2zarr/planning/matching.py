@@ -250,7 +250,7 @@ class _Match:
         return [
             *of_rows,
             *of_files,
-            *self._files_without_row(),
+            *self._files_without_row({p.clip for p in of_files if p.kind == "tracks-no-file"}),
             *self._rows_without_file(with_files, require_all=require_all),
             *self._overlaps(),
         ]
@@ -273,13 +273,14 @@ class _Match:
             missing, self.metadata, self.metadata_csv, self.folder, require_all=require_all
         )
 
-    def _files_without_row(self) -> Iterable[Problem]:
+    def _files_without_row(self, no_files: set[str | None]) -> Iterable[Problem]:
+        """Yield a problem for each file whose clip has no row."""
         if not self.metadata.names:  # then the metadata's own problem says why
             return
         known = {name.clip_stem for name in self.metadata.names.values()}
         without_file = known - {file.clip_stem for file in self.files}
         for file in self.files:
-            if file.clip_stem not in known:
+            if file.clip_stem not in known and file.clip_stem not in no_files:
                 yield Problem(
                     kind="file-without-row",
                     what="A tracks file has no row in the metadata CSV.",
@@ -374,6 +375,7 @@ class _Match:
             escape_frame=row.escape_frame,
             escape_type=row.escape_type,
             tracks_dir=str(self.folder),
+            expanded_size=None if file.content_size == file.size else file.content_size,
         )
 
 

@@ -8,13 +8,13 @@ records at once. A record that is not right is for the row reader, which names i
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterator
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,12 +22,11 @@ import polars as pl
 from tracks2zarr.dataset.batches import Batch, ImageBatch, Int32s, Int64s
 from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.tracks import values
-from tracks2zarr.tracks.files import named_digest
 from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes, UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.header import BOM, HEADER, is_header, split_at_return, split_header
 from tracks2zarr.tracks.images import Images
 from tracks2zarr.tracks.source_file import open_source
-from tracks2zarr.tracks.via import BOM, HEADER, is_header, split_header
 
 #: Bytes of CSV that are parsed at once; the JSON of more does not fit into a core's cache.
 BATCH_BYTES = 2 * 2**20
@@ -75,43 +74,32 @@ def read_file(
     OSError
         If the file cannot be read.
     """
-    hasher, images = hashlib.sha256(), Images()
-    with open_source(path) as source:
-        line = source.file.readline()
-        hasher.update(line)
-        on_bytes(len(line))
-        header, rest = _split_at_return(line)
+    images = Images()
+    with open_source(path, on_bytes) as source:
+        header, rest = split_at_return(source.file.readline())
         if not is_header(split_header(header)):
             raise UnrecognisedError
         read = partial(_read_batch, rows_are_sound=rows_are_sound)
-        for size, found in map_in_threads(read, _records(source.file, hasher, rest)):
+        for found in map_in_threads(read, _records(source.file, rest)):
             take(images.renumbered(found))
-            on_bytes(size)
         source.check_end()
     frame_of_image, warnings = images.frames(path, rule)
-    return ReadFile("columns", named_digest(hasher), source.stamp, frame_of_image, warnings)
+    return ReadFile("columns", source.digest, source.stamp, frame_of_image, warnings)
 
 
-def _split_at_return(line: bytes) -> tuple[bytes, bytes]:
-    """Split a line behind a carriage return that no line feed follows; it ends a line, too."""
-    place = line.find(b"\r") + 1
-    return (line[:place], line[place:]) if place and line[place:] != b"\n" else (line, b"")
-
-
-def _records(file: BinaryIO, hasher: hashlib._Hash, rest: bytes) -> Iterator[bytes]:
+def _records(file: BufferedReader[Any], rest: bytes) -> Iterator[bytes]:
     """Yield `rest` and whole records; a record may have line breaks within quotes."""
     while block := file.read(BATCH_BYTES):
         block += file.readline()
         if _n_quotes(block) % 2:
             block += b"".join(_lines_to_next_quote(file))
-        hasher.update(block)
         yield rest + block
         rest = b""
     if rest:
         yield rest
 
 
-def _lines_to_next_quote(file: BinaryIO) -> Iterator[bytes]:
+def _lines_to_next_quote(file: BufferedReader[Any]) -> Iterator[bytes]:
     """Yield lines up to the one that closes an open quote; those have an even number of them."""
     size = 0
     while line := file.readline():
@@ -127,9 +115,9 @@ def _n_quotes(block: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord('"')))
 
 
-def _read_batch(records: bytes, *, rows_are_sound: bool) -> tuple[int, ImageBatch]:
-    """Return the number of bytes, and the boxes of some records."""
-    return len(records), decode(records, rows_are_sound=rows_are_sound)[0]
+def _read_batch(records: bytes, *, rows_are_sound: bool) -> ImageBatch:
+    """Return the boxes of some records."""
+    return decode(records, rows_are_sound=rows_are_sound)[0]
 
 
 def decode(records: bytes, *, rows_are_sound: bool = False) -> tuple[ImageBatch, Int64s]:

@@ -14,11 +14,8 @@ has none, and another reader decides.
 from __future__ import annotations
 
 import csv
-import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +23,16 @@ import numpy as np
 from tracks2zarr.dataset.batches import ImageBatch, Int64s
 from tracks2zarr.native import library
 from tracks2zarr.parallel.threads import map_in_threads
-from tracks2zarr.tracks.files import named_digest
 from tracks2zarr.tracks.formats import OnBytes, ReaderName, ReadFile, TakeBoxes, UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.header import BOM, is_header, split_header
 from tracks2zarr.tracks.images import Images
-from tracks2zarr.tracks.source_file import open_source
-from tracks2zarr.tracks.via import BOM, is_header, split_header
+from tracks2zarr.tracks.source_file import SourceFile, open_source
 
 #: Bytes of CSV that are parsed at once: twice as much takes more memory, and no less time.
 BATCH_BYTES = 8 * 2**20
+#: The content of a byte of a compressed file; where it is more, there are more batches.
+_EXPANDED_BYTE = 16
 #: The cells of an image: file name, size, attributes.
 _N_CELLS = 3
 
@@ -57,38 +55,33 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
     """
     if not is_available():
         raise UnrecognisedError
-    hasher, images = hashlib.sha256(), Images()
+    images = Images()
     name: ReaderName = "compiled"
-    with open_source(path) as source:
-        file = source.file
-        header = file.readline()
-        hasher.update(header)
-        on_bytes(len(header))
-        if not is_header(split_header(header)):
+    with open_source(path, on_bytes) as source:
+        if not is_header(split_header(source.file.readline())):
             raise UnrecognisedError
-        for batch in map_in_threads(_read_batch, _record_batches(file, hasher)):
+        for batch in map_in_threads(_read_batch, _record_batches(source)):
             if batch.by_columns:
                 name = "columns"
             take(images.renumbered(batch.found))
-            on_bytes(batch.size)
         source.check_end()
     frame_of_image, warnings = images.frames(path, rule)
-    return ReadFile(name, named_digest(hasher), source.stamp, frame_of_image, warnings)
+    return ReadFile(name, source.digest, source.stamp, frame_of_image, warnings)
 
 
-def _record_batches(file: BufferedReader, hasher: hashlib._Hash) -> Iterator[memoryview]:
+def _record_batches(source: SourceFile) -> Iterator[memoryview]:
     """Yield the bytes of whole records; a line break within quotes does not end one."""
     rest = b""
     # no more than the file and one byte, to see that it ends: of small files, there are many
-    batch_bytes = min(BATCH_BYTES, os.fstat(file.fileno()).st_size + 1)
+    size = source.stamp.size * (_EXPANDED_BYTE if source.is_compressed else 1) + 1
+    batch_bytes = min(BATCH_BYTES, size)
     while True:
         data = bytearray(len(rest) + batch_bytes)  # each batch has its own: others are in use
         data[: len(rest)] = rest
         view = memoryview(data)
-        read = view[len(rest) : len(rest) + file.readinto(view[len(rest) :])]
+        read = view[len(rest) : len(rest) + source.file.readinto(view[len(rest) :])]
         if not read:
             break
-        hasher.update(read)
         size = len(rest) + len(read)
         if has_lone_return(data, size):
             raise UnrecognisedError  # to the csv module, this ends a line

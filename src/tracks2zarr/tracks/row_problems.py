@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tracks2zarr.common.files import open_file
+from tracks2zarr.common.encodings import place_of_no_utf8
 from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line
-from tracks2zarr.tracks.via import HEADER
-
-_REMEDY = "Export the tracks again."
+from tracks2zarr.tracks.file_start import EXPORT_AGAIN, FileFault, not_utf8
+from tracks2zarr.tracks.source_file import open_source
 
 
 class BadRowError(Exception):
@@ -49,24 +48,14 @@ class RowProblems:
                     file=str(self.path),
                     row=line,
                     found=one_line(problem.found),
-                    remedy=problem.remedy or _REMEDY,
+                    remedy=problem.remedy or EXPORT_AGAIN,
                 )
             )
 
-    def add_file_problem(self, line: int | None, kind: str, what: str, found: str) -> None:
+    def add_fault(self, fault: FileFault) -> None:
         """Add what is wrong with the file, from which no row can be read then."""
-        self._count[kind] = 1
-        self._first[kind] = [
-            Problem(
-                kind=kind,
-                what=what,
-                file=str(self.path),
-                row=line,
-                found=one_line(found),
-                expected="a CSV file in UTF-8 with the columns " + ",".join(HEADER),
-                remedy=_REMEDY,
-            )
-        ]
+        self._count[fault.kind] = 1
+        self._first[fault.kind] = [fault.problem(self.path)]
 
     def all(self) -> Iterator[Problem]:
         """Yield the problems of each kind, then how many more there are of it."""
@@ -98,13 +87,11 @@ def mixed_frames(path: Path) -> Problem:
     )
 
 
-def not_utf8(path: Path) -> tuple[int, str, str, str]:
-    """Return line, kind and text of the problem of a file that is not UTF-8, and what is there."""
-    with open_file(path) as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                found = f"byte 0x{line[error.start]:02x} at position {error.start + 1} of the row"
-                return number, "tracks-not-utf8", "A tracks file is not UTF-8.", found
+def first_not_utf8(path: Path) -> FileFault:
+    """Return the problem of a file that is not UTF-8, with the row of the first such byte."""
+    with open_source(path) as source:
+        for number, line in enumerate(source.file, start=1):
+            place = place_of_no_utf8(line)
+            if place is not None:
+                return not_utf8(line, place, number)
     raise AssertionError("a file that is not UTF-8 has a line that is not")
