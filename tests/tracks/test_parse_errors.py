@@ -417,7 +417,6 @@ CASES = {
         row().removesuffix("\n") + ",\n", "row-fields", FILENAME, "8 fields", "7 fields"
     ),
     "one field": Case("frame_00000001.png\n", "row-fields", FILENAME, "1 fields", "7 fields"),
-    "a row of spaces": Case("  \n", "row-fields", FILENAME, "1 fields", "7 fields"),
     "a row broken off": Case(row()[:22], "row-fields", FILENAME, "2 fields", "7 fields"),
     "a row broken off in a quote": Case(
         row()[:30], "tracks-csv", None, "unexpected end of data", "a CSV file in UTF-8"

@@ -21,8 +21,8 @@ SUFFIXES = (".gz", ".zst")
 _GZIP_BYTES, _MOST_BYTES = 1 << 15, 1 << 19
 #: A header of zstd has no more bytes.
 _MOST_SAID = 18
-#: Bytes of zstd that are taken at once; they expand to 32 MiB at the very most.
-_ZSTD_BYTES = 1 << 10
+#: Bytes of zstd that are taken at once; they expand to 64 MiB at the very most.
+_ZSTD_BYTES = 1 << 11
 
 
 def compression_of(start: bytes) -> str | None:

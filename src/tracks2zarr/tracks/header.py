@@ -1,4 +1,4 @@
-"""The header of a VIA tracks file: its seven column names, and the ways to write them."""
+"""The header of a VIA tracks file, its seven column names; and rows that are none."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ def is_header(fields: Sequence[str]) -> bool:
 def _bare(name: str) -> str:
     """Return a name without blanks around it; where blanks stand before quotes, CSV keeps them."""
     return name.strip().removeprefix('"').removesuffix('"').strip()
+
+
+def is_blank(fields: Sequence[str]) -> bool:
+    """Tell whether a row has no cell with text; spreadsheet programs leave such rows."""
+    return not any(field.strip() for field in fields)
 
 
 def split_header(line: bytes) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tracks2zarr.common.encodings import place_of_no_utf8
 from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line
+from tracks2zarr.common.words import count_text
 from tracks2zarr.tracks.file_start import EXPORT_AGAIN, FileFault, not_utf8
 from tracks2zarr.tracks.source_file import open_source
 
@@ -73,7 +74,39 @@ class RowProblems:
                 )
 
 
-def mixed_frames(path: Path) -> Problem:
+def file_warnings(path: Path, *, is_mixed: bool, n_blank_rows: int) -> tuple[Problem, ...]:
+    """Return what was noticed in a file that was read.
+
+    Parameters
+    ----------
+    path
+        The file.
+    is_mixed
+        Whether some images have a frame in their attributes, and others have none.
+    n_blank_rows
+        How many rows have no text in any cell.
+    """
+    warnings = []
+    if is_mixed:
+        warnings.append(_mixed_frames(path))
+    if n_blank_rows:
+        warnings.append(_blank_rows(path, n_blank_rows))
+    return tuple(warnings)
+
+
+def _blank_rows(path: Path, count: int) -> Problem:
+    return Problem(
+        kind="blank-rows",
+        what=f"A tracks file has {count_text(count, 'blank row')}.",
+        file=str(path),
+        found="no text in any cell, as spreadsheet programs leave below a table",
+        expected="a box or a frame in each row",
+        remedy="Nothing, if no boxes are missing: blank rows are skipped.",
+        severity="warning",
+    )
+
+
+def _mixed_frames(path: Path) -> Problem:
     """Return the warning that only some rows of a file have a frame in their attributes."""
     return Problem(
         kind="mixed-frames",

@@ -21,9 +21,9 @@ from tracks2zarr.tracks import values
 from tracks2zarr.tracks.file_start import EXPORT_AGAIN, FileFault, other_header
 from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes
 from tracks2zarr.tracks.frames import FrameRule, Image, frames_of
-from tracks2zarr.tracks.header import HEADER, is_header
+from tracks2zarr.tracks.header import HEADER, is_blank, is_header
 from tracks2zarr.tracks.json_cells import read_box, read_region
-from tracks2zarr.tracks.row_problems import BadRowError, RowProblems, first_not_utf8, mixed_frames
+from tracks2zarr.tracks.row_problems import BadRowError, RowProblems, file_warnings, first_not_utf8
 from tracks2zarr.tracks.source_file import open_source
 
 _EMPTY = "{}"
@@ -63,7 +63,7 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
         _name_duplicates(rows, frame_of_image, problems)
     if problems:
         raise Tracks2ZarrError(problems.all())
-    warnings = (mixed_frames(path),) if frames.mixed else ()
+    warnings = file_warnings(path, is_mixed=frames.mixed, n_blank_rows=rows.n_blank)
     return ReadFile("rows", digest, source.stamp, frame_of_image, warnings)
 
 
@@ -84,6 +84,7 @@ class _Rows:
     # to each of them Python gives the nearest float32
     box: array[float] = field(default_factory=lambda: array("f"))
     confidence: array[float] = field(default_factory=lambda: array("f"))
+    n_blank: int = 0
 
     def add_box(self, line: int, image: int, box: Sequence[float], confidence: float) -> None:
         """Add a box but for its track, which `track` has already."""
@@ -121,11 +122,13 @@ def _read_rows(reader: CsvReader, rows: _Rows, problems: RowProblems) -> None:
             return
         line = reader.line_num + 1
         for fields in reader:
-            if fields:
-                try:
+            try:
+                if is_blank(fields):
+                    rows.n_blank += 1
+                else:
                     _read_row(line, fields, rows)
-                except BadRowError as bad:
-                    problems.add(line, bad.problem)
+            except BadRowError as bad:
+                problems.add(line, bad.problem)
             line = reader.line_num + 1
         rows.hand_on()
     except csv.Error as error:
