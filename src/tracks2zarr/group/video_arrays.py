@@ -88,7 +88,7 @@ class VideoArrays:
             "ds_type": "bboxes",
             "time_unit": "frames",
             "source_software": format_named(self.plan.format).SOURCE_SOFTWARE,
-            "source_file": [clip.source for clip in self.plan.clips],
+            "source_file": self.plan.source_files,
             "tracks2zarr_schema": schema.SCHEMA_VERSION,
         }
 

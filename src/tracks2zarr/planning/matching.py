@@ -253,6 +253,7 @@ class _Match:
             *self._files_without_row({p.clip for p in of_files if p.kind == "tracks-no-file"}),
             *self._rows_without_file(with_files, require_all=require_all),
             *self._overlaps(),
+            *self._names_alike(with_files),
         ]
 
     def videos_with(self, errors: list[Problem]) -> set[str]:
@@ -343,6 +344,26 @@ class _Match:
                         clip=row.clip,
                     )
                 furthest = max(furthest, row, key=lambda clip: clip.last_frame)
+
+    def _names_alike(self, videos: set[str]) -> Iterable[Problem]:
+        """Yield a warning for each video whose name differs from another's in its case alone."""
+        alike: dict[str, list[str]] = defaultdict(list)
+        for video in sorted(videos):
+            alike[video.casefold()].append(video)
+        for several in alike.values():
+            for video in several[1:]:
+                yield Problem(
+                    kind="names-differ-in-case",
+                    what="The names of two videos differ only in upper and lower case.",
+                    file=str(self.metadata_csv),
+                    column="video_name",
+                    found=f"'{one_line(video)}' beside '{one_line(several[0])}'",
+                    expected="names that differ in more, as macOS and Windows take them for one",
+                    remedy="If they are one video, correct the metadata CSV. Else rename one, to"
+                    " keep the store on such a computer.",
+                    severity="warning",
+                    video=video,
+                )
 
     def videos(self) -> Iterable[VideoPlan]:
         """Yield the plan of each video with at least one tracks file, sorted by id."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from tracks2zarr.common.documents import Document, DocumentError, fields_of, parse_document
+from tracks2zarr.common.names import composed
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import ABSENT, IndividualDim
@@ -223,6 +224,11 @@ class VideoPlan:
     def metadata_of(self, clip: ClipPlan) -> str:
         """Return the metadata CSV of a clip."""
         return clip.metadata_csv or self.metadata_csv
+
+    @property
+    def source_files(self) -> list[str]:
+        """The tracks file of each clip, as the group names it: in composed form."""
+        return [composed(clip.source) for clip in self.clips]
 
     @property
     def places(self) -> list[tuple[str, str, str]]:

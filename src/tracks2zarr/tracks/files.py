@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from tracks2zarr.common.names import DEFAULT_PATTERNS
+from tracks2zarr.common.names import DEFAULT_PATTERNS, composed
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.common.system_problems import found_instead
 from tracks2zarr.common.unfetched import annex_problem
@@ -253,7 +253,7 @@ def _twice(tracks_dir: Path, files: list[TracksFile]) -> list[Problem]:
             kind="two-files",
             what="A clip has two tracks files.",
             file=str(tracks_dir / second.path),
-            found=f"'{one_line(second.path)}' beside '{one_line(several[0].path)}'",
+            found=_beside(second.path, several[0].path),
             expected="one tracks file a clip",
             remedy="Remove one, or pass a --pattern that matches one of them.",
             clip=clip_stem,
@@ -261,6 +261,14 @@ def _twice(tracks_dir: Path, files: list[TracksFile]) -> list[Problem]:
         for clip_stem, several in files_of.items()
         for second in several[1:]
     ]
+
+
+def _beside(second: str, first: str) -> str:
+    """Return the names of two files, and what their difference is where it does not show."""
+    found = f"'{one_line(second)}' beside '{one_line(first)}'"
+    if composed(second) == composed(first):
+        return f"{found}: one name, with its accents composed (NFC) and decomposed (NFD)"
+    return found
 
 
 def digest_of(path: Path) -> str:
