@@ -75,12 +75,23 @@ def open_unbuffered(path: Path) -> FileIO:
 
 
 def _open_regular(path: str, flags: int) -> int:
-    handle = os.open(path, flags | _NONBLOCK)
+    try:
+        handle = os.open(path, flags | _NONBLOCK)
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # as for a socket
+            raise
+        raise _irregular(path, os.stat(path).st_mode) from None  # noqa: PTH116
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # the caller refuses folders
         return handle
     os.close(handle)
-    raise OSError(errno.EINVAL, "a pipe or a device, not a regular file", path)
+    raise _irregular(path, mode)
+
+
+def _irregular(path: str, mode: int) -> OSError:
+    names = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+    name = names.get(stat.S_IFMT(mode), "a device")
+    return OSError(errno.EINVAL, f"{name}, not a regular file", path)
 
 
 def read_file(path: Path) -> bytes:

@@ -251,7 +251,7 @@ def _check_arguments(plan: Plan, store_mode: str, group_mode: str, workers: int 
 def _worker_count(plan: Plan, workers: int | None, memory: int | None) -> int:
     """Return how many processes are worth their start; 1 is this process alone."""
     if workers is None:
-        small = sum(video.size for video in plan.videos) < _SMALL_BYTES
+        small = sum(video.content_size for video in plan.videos) < _SMALL_BYTES
         small = small and len(plan.videos) < _FEW_VIDEOS
         workers = 1 if small else available_cores()
     if memory is not None:

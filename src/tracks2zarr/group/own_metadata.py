@@ -25,7 +25,7 @@ def attributes_of(plan: VideoPlan) -> dict[str, Any]:
         "ds_type": "bboxes",
         "time_unit": "frames",
         "source_software": format_named(plan.format).SOURCE_SOFTWARE,
-        "source_file": [clip.source for clip in plan.clips],
+        "source_file": plan.source_files,
         "tracks2zarr_schema": plan.schema,
     }
 

@@ -256,9 +256,10 @@ class _Match:
         return [
             *of_rows,
             *of_files,
-            *self._files_without_row(),
+            *self._files_without_row({p.clip for p in of_files if p.kind == "tracks-no-file"}),
             *self._rows_without_file(with_files, require_all=require_all),
             *self._overlaps(),
+            *self._names_alike(with_files),
         ]
 
     def videos_with(self, errors: list[Problem]) -> set[str]:
@@ -279,13 +280,14 @@ class _Match:
             missing, self.metadata, self.metadata_csv, self.folder, require_all=require_all
         )
 
-    def _files_without_row(self) -> Iterable[Problem]:
+    def _files_without_row(self, no_files: set[str | None]) -> Iterable[Problem]:
+        """Yield a problem for each file whose clip has no row."""
         if not self.metadata.names:  # then the metadata's own problem says why
             return
         known = {name.clip_stem for name in self.metadata.names.values()}
         without_file = known - {file.clip_stem for file in self.files}
         for file in self.files:
-            if file.clip_stem not in known:
+            if file.clip_stem not in known and file.clip_stem not in no_files:
                 yield Problem(
                     kind="file-without-row",
                     what="A tracks file has no row in the metadata CSV.",
@@ -350,6 +352,26 @@ class _Match:
                     )
                 furthest = max(furthest, row, key=lambda clip: clip.last_frame)
 
+    def _names_alike(self, videos: set[str]) -> Iterable[Problem]:
+        """Yield a warning for each video whose name differs from another's in its case alone."""
+        alike: dict[str, list[str]] = defaultdict(list)
+        for video in sorted(videos):
+            alike[video.casefold()].append(video)
+        for several in alike.values():
+            for video in several[1:]:
+                yield Problem(
+                    kind="names-differ-in-case",
+                    what="The names of two videos differ only in upper and lower case.",
+                    file=str(self.metadata_csv),
+                    column="video_name",
+                    found=f"'{one_line(video)}' beside '{one_line(several[0])}'",
+                    expected="names that differ in more, as macOS and Windows take them for one",
+                    remedy="If they are one video, correct the metadata CSV. Else rename one, to"
+                    " keep the store on such a computer.",
+                    severity="warning",
+                    video=video,
+                )
+
     def videos(self) -> Iterable[VideoPlan]:
         """Yield the plan of each video with at least one tracks file, sorted by id."""
         file_of = {file.clip_stem: file for file in self.files}
@@ -381,6 +403,7 @@ class _Match:
             escape_frame=row.escape_frame,
             escape_type=row.escape_type,
             tracks_dir=str(self.folder),
+            expanded_size=None if file.content_size == file.size else file.content_size,
         )
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
-from tracks2zarr.common.names import clip_id_of
+from tracks2zarr.common.names import clip_id_of, composed
 from tracks2zarr.common.problems import Problem, comma_list, did_you_mean, one_line, same_command
 from tracks2zarr.common.words import count_text
 from tracks2zarr.planning.metadata_csv import Metadata
@@ -27,7 +27,7 @@ class Selection:
     """
 
     def __init__(self, videos: Iterable[str], metadata: Metadata) -> None:
-        self.videos = frozenset(videos)
+        self.videos = frozenset(map(composed, videos))
         self._in_metadata = {name.video for name in metadata.names.values()}
         self._videos_of: dict[str, set[str]] = defaultdict(set)
         for name in metadata.names.values():

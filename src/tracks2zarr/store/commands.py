@@ -6,6 +6,7 @@ import glob
 import shlex
 from pathlib import Path, PurePosixPath
 
+from tracks2zarr.common.names import DEFAULT_PATTERNS
 from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.dataset.schema import SCHEMA_VERSION
 from tracks2zarr.planning.plan import VideoPlan
@@ -41,7 +42,8 @@ def create_command(
         return converting_again(there, there.read_plan(), tracks_dir, metadata_csv)
     folders = {str(PurePosixPath(clip.source).parent) for clip in plan.clips}
     below = f"{glob.escape(folders.pop())}/" if len(folders) == 1 else "**/"
-    options = [] if below == "./" else ["--pattern", f"{below}*.csv"]
+    patterns = [] if below == "./" else [f"{below}{pattern}" for pattern in _patterns(plan)]
+    options = [word for pattern in patterns for word in ("--pattern", pattern)]
     options += ["--video", plan.video, *plan.settings.options()]
     options += ["--store-mode", "a", *(["--group-mode", "w"] if replace else [])]
     words = [str(tracks_dir or plan.clips[0].tracks_dir), str(metadata_csv or plan.metadata_csv)]
@@ -70,3 +72,13 @@ def converting(store: Store, video: str, *, replace: bool = False) -> str:
     words = [str(store.path), "--video", video, "--store-mode", "a"]
     words += ["--group-mode", "w"] if replace else []
     return f"tracks2zarr create TRACKS_DIR METADATA_CSV {shlex.join(words)}"
+
+
+def _patterns(plan: VideoPlan) -> list[str]:
+    """Return those of the usual patterns that match a video's tracks files."""
+    names = [PurePosixPath(clip.source).name.lower() for clip in plan.clips]
+    return [
+        pattern
+        for pattern in DEFAULT_PATTERNS
+        if any(name.endswith(pattern.removeprefix("*")) for name in names)
+    ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from tracks2zarr.common.names import found_in
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.parallel.processes import report_bytes
@@ -60,7 +61,7 @@ class VideoSources:
 
     def path(self, clip: ClipPlan) -> Path:
         """Return the tracks file of a clip."""
-        return clip.source_path if self.tracks_dir is None else self.tracks_dir / clip.source
+        return found_in(self.tracks_dir or Path(clip.tracks_dir), clip.source)
 
     def command(self) -> str:
         """Return the whole command that converts the video again."""
