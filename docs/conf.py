@@ -39,7 +39,7 @@ napoleon_google_docstring = False
 nitpick_ignore_regex = [
     (
         r"py:.*",
-        r"(collections|concurrent|numpy|np|os|pathlib|polars|typing|xarray|xr|zarr)\..*"
+        r"(collections|concurrent|numpy|np|os|pandas|pathlib|pd|polars|typing|xarray|xr|zarr)\..*"
         r"|Path|optional|default.*|tracks2zarr\.store\.Store",
     ),
 ]

@@ -6,6 +6,9 @@ from .converting.creation import Summary as Summary
 from .converting.creation import create as create
 from .converting.one_video import Outcome as Outcome
 from .converting.one_video import Result as Result
+from .loading.clips import clips as clips
+from .loading.clips import load_clips as load_clips
+from .loading.concat_clips import concat_clips as concat_clips
 from .loading.load_clip import load_clip as load_clip
 from .loading.open_store import OpenStore as OpenStore
 from .loading.open_store import open_store as open_store

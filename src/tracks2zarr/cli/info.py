@@ -10,6 +10,7 @@ import click
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import videos
 from tracks2zarr.cli.options import FOLDER, json_option
+from tracks2zarr.common.problems import comma_list
 from tracks2zarr.common.words import count_text, size_text
 
 if TYPE_CHECKING:
@@ -20,19 +21,37 @@ if TYPE_CHECKING:
 @click.argument("store", type=FOLDER)
 @click.argument("video", required=False, shell_complete=videos)
 @json_option
+@click.option(
+    "--csv", "as_csv", is_flag=True, help="Print a CSV table of all finished clips, one per row."
+)
 @debug_option
-def command(store: Path, video: str | None, *, as_json: bool) -> None:
+def command(store: Path, video: str | None, *, as_json: bool, as_csv: bool) -> None:
     """Show the videos in STORE, or the clips of one VIDEO."""
     from tracks2zarr.cli import show
     from tracks2zarr.store.overview import info
 
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv do not go together.")
     found = info(store, video)
-    if as_json:
+    if as_csv:
+        _print_csv(found)
+    elif as_json:
         show.print_json(found.as_dict())
     elif video is None:
         _print_videos(found)
     else:
         _print_clips(found.videos[0])
+
+
+def _print_csv(found: StoreInfo) -> None:
+    from tracks2zarr.cli import show
+    from tracks2zarr.loading.clips import clip_table
+
+    click.echo(clip_table(found).to_csv(index=False, lineterminator="\n"), nl=False)
+    unfinished = [video.video for video in found.videos if video.state != "done"]
+    if unfinished:
+        left_out = f"Left out, because not finished: {comma_list(unfinished)}"
+        show.stderr().print(left_out, markup=False, soft_wrap=True)
 
 
 def _print_videos(found: StoreInfo) -> None:

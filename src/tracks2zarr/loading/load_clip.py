@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tracks2zarr.common.problems import (
     Problem,
@@ -12,7 +16,15 @@ from tracks2zarr.common.problems import (
     did_you_mean,
     one_line,
 )
-from tracks2zarr.dataset.schema import CLIP_ID, INDIVIDUAL, TIME
+from tracks2zarr.common.words import count_text
+from tracks2zarr.dataset.schema import (
+    ABSENT,
+    CLIP_ID,
+    INDIVIDUAL,
+    TIME,
+    TRACK_FIRST_FRAME,
+    TRACK_LAST_FRAME,
+)
 from tracks2zarr.loading.open_store import open_video
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.overview import no_such_video
@@ -24,7 +36,14 @@ if TYPE_CHECKING:
 
 
 def load_clip(
-    store: str | os.PathLike[str], video: str, clip: str, *, seconds: bool = False
+    store: str | os.PathLike[str],
+    video: str,
+    clip: str | int,
+    *,
+    seconds: bool = False,
+    zero: Literal["escape"] | None = None,
+    frames: slice | None = None,
+    chunks: dict[Any, Any] | None = None,
 ) -> xr.Dataset:
     """Return one clip as a `movement` bounding-boxes dataset of its own frames and individuals.
 
@@ -37,50 +56,141 @@ def load_clip(
     video
         The video's id.
     clip
-        The clip's id.
+        The clip's id, or its position among the clips of the video, from 0.
     seconds
-        Whether the coordinate `time` is in seconds; by default it is the frame within the clip.
+        Whether the coordinate `time` is in seconds; by default it is in frames. A time is a whole
+        number of frames divided by fps, so the times of clips with the same fps coincide exactly.
+    zero
+        ``"escape"`` counts `time` from the first frame of the escape, negative before it; by
+        default it counts from the first frame of the clip.
+    frames
+        Frames within the clip, from 0: ``slice(a, b)`` loads frames ``a`` to ``b - 1``, and only
+        the individuals whose track overlaps them. (In stores of schema 1: all individuals.)
+    chunks
+        As in `xarray.open_zarr`: None for numpy arrays that are read as they are used,
+        ``{}`` for dask arrays in the store's chunks.
 
     Returns
     -------
     xarray.Dataset
         With ``position`` and ``shape`` (time, space, individual) float32 in pixels,
-        ``confidence`` (time, individual) and ``escape_state`` (time) float32; `clip_id` and
-        what else is known of the clip are scalar coordinates.
+        ``confidence`` (time, individual) and ``escape_state`` (time) float32; `video`, `clip_id`
+        and what else is known of the clip are scalar coordinates.
 
     Raises
     ------
     Tracks2ZarrError
-        If there is no such store, video or clip, or the video is not finished.
+        If there is no such store, video or clip, the video is not finished, the clip has no
+        escape to count from, or none of the frames.
     """
-    import numpy as np
-
+    check_arguments(clip, zero, frames)
     there = existing_store(store)
     check_finished(there, video)
-    dataset = open_video(there, video, None)
+    dataset = _with_numpy_texts(open_video(there, video, chunks))
+    number = _number_of(there, video, clip, dataset[CLIP_ID].values.tolist())
+    loaded = _own_extent(dataset.isel({CLIP_ID: number}))
+    loaded.attrs["source_file"] = dataset.attrs["source_file"][number]
+    if frames is not None:
+        loaded = _window(there, loaded, frames)
+    start = _escape_frame(there, loaded) if zero == "escape" else 0
+    if seconds or zero is not None:
+        name = "time within the clip" if zero is None else "time from the escape's first frame"
+        loaded = _with_time(loaded, start, name, seconds=seconds)
+    return loaded.assign_coords(video=((), video, {"long_name": "video"}))
+
+
+def check_arguments(clip: object, zero: object, frames: object) -> None:
+    """Check the types of what chooses a clip and a part of it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is of another type, or has a value that is never right.
+    """
+    if isinstance(clip, bool) or not isinstance(clip, str | int | np.integer):
+        raise TypeError(f"clip is a {type(clip).__name__}; expected the clip's id or its position")
+    if zero not in ("escape", None):
+        raise ValueError(f"zero is {zero!r}; expected 'escape' or None")
+    if frames is None:
+        return
+    if not isinstance(frames, slice):
+        raise TypeError(f"frames is a {type(frames).__name__}; expected a slice, as slice(0, 100)")
+    if frames.step not in (None, 1):
+        raise ValueError(f"frames has a step of {frames.step!r}; expected every frame")
+
+
+def _number_of(store: Store, video: str, clip: str | int, clips: list[str]) -> int:
+    if not isinstance(clip, str):
+        if -len(clips) <= clip < len(clips):
+            return int(clip)
+        raise Tracks2ZarrError(no_such_clip(store, video, str(clip), clips))
+    if clip not in clips:
+        raise Tracks2ZarrError(no_such_clip(store, video, clip, clips))
+    return clips.index(clip)
+
+
+def _with_numpy_texts(dataset: xr.Dataset) -> xr.Dataset:
+    """Return a dataset whose texts are numpy's ``<U``, as `movement` has them; of schema 1, too."""
     texts = {
         name: (one.dims, np.array(one.values.tolist(), dtype=np.str_), one.attrs)
         for name, one in dataset.variables.items()
         if one.dtype.kind == "T"
     }
-    dataset = dataset.assign_coords(texts)  # of schema 1, as `movement` has them
-    clips = dataset[CLIP_ID].values.tolist()
-    if clip not in clips:
-        raise Tracks2ZarrError(no_such_clip(there, video, clip, clips))
-    number = clips.index(clip)
-    one = dataset.isel({CLIP_ID: number})
-    dim = INDIVIDUAL if INDIVIDUAL in one.dims else "individuals"
+    return dataset.assign_coords(texts)
+
+
+def _individual_dim(clip: xr.Dataset) -> str:
+    return INDIVIDUAL if INDIVIDUAL in clip.dims else "individuals"
+
+
+def _own_extent(clip: xr.Dataset) -> xr.Dataset:
+    """Return a clip without what pads it to the extent of the video's longest clip."""
     extent = {
-        TIME: slice(int(one["clip_n_frames"])),
-        dim: slice(int(one["clip_n_individuals"])),
+        TIME: slice(int(clip["clip_n_frames"])),
+        _individual_dim(clip): slice(int(clip["clip_n_individuals"])),
     }
-    one = one.isel(extent)
-    one.attrs["source_file"] = dataset.attrs["source_file"][number]
-    if seconds:
-        attributes = {"long_name": "time within the clip", "units": "seconds"}
-        one = one.assign_coords({TIME: (TIME, one[TIME].values / one.attrs["fps"], attributes)})
-        one.attrs["time_unit"] = "seconds"
-    return one
+    return clip.isel(extent)
+
+
+def _window(store: Store, clip: xr.Dataset, frames: slice) -> xr.Dataset:
+    """Return some frames of a clip, with the individuals whose track overlaps them."""
+    n_frames = clip.sizes[TIME]
+    start, stop, _ = frames.indices(n_frames)
+    if start >= stop:
+        raise Tracks2ZarrError(_no_such_frames(store, clip, frames))
+    window = clip.isel({TIME: slice(start, stop)})
+    if TRACK_FIRST_FRAME not in clip:
+        return window
+    first, last = clip[TRACK_FIRST_FRAME].values, clip[TRACK_LAST_FRAME].values
+    (alive,) = np.nonzero((first < stop) & (last >= start))
+    return window.isel({_individual_dim(clip): _as_slice(alive)})
+
+
+def _as_slice(places: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    """Return a slice for places that follow each other, which is read quicker."""
+    if len(places) and places[-1] - places[0] + 1 == len(places):
+        return slice(int(places[0]), int(places[-1]) + 1)
+    return places
+
+
+def _escape_frame(store: Store, clip: xr.Dataset) -> int:
+    """Return the first frame of the escape within the clip."""
+    first_in_video = int(clip["clip_escape_first_frame_0idx"])
+    if first_in_video == ABSENT:
+        video, one = clip.attrs["video_id"], str(clip[CLIP_ID].values)
+        raise Tracks2ZarrError(no_escape(store, [(video, one)]))
+    return first_in_video - int(clip["clip_first_frame_0idx"])
+
+
+def _with_time(clip: xr.Dataset, start: int, long_name: str, *, seconds: bool) -> xr.Dataset:
+    """Return a clip whose `time` counts from a frame of it, in frames or in seconds."""
+    frames = clip[TIME].values - start
+    unit = "seconds" if seconds else "frames"
+    time = frames / clip.attrs["fps"] if seconds else frames
+    attributes = {"long_name": long_name, "units": unit}
+    clip = clip.assign_coords({TIME: (TIME, time, attributes)})
+    clip.attrs["time_unit"] = unit
+    return clip
 
 
 def check_finished(store: Store, video: str) -> None:
@@ -137,4 +247,31 @@ def no_such_clip(store: Store, video: str, clip: str, clips: list[str]) -> Probl
         expected=f"one of {comma_list(clips)}",
         remedy=did_you_mean(clip, clips) or "Correct the clip's id.",
         video=video,
+    )
+
+
+def no_escape(store: Store, clips: Sequence[tuple[str, str]]) -> Problem:
+    """Return the problem of clips whose time cannot be counted from an escape."""
+    names = [f"{video}, {clip}" for video, clip in clips]
+    return Problem(
+        kind="no-escape",
+        what="Time cannot be counted from the escape, since there is none.",
+        file=str(store.path),
+        found=f"{count_text(len(names), 'clip')} without an escape: {comma_list(names)}",
+        expected="clips with an escape",
+        remedy="Leave out zero='escape', or choose clips whose escape_type is not 'none'.",
+    )
+
+
+def _no_such_frames(store: Store, clip: xr.Dataset, frames: slice) -> Problem:
+    video = clip.attrs["video_id"]
+    return Problem(
+        kind="no-such-frames",
+        what="The clip has none of these frames.",
+        file=str(store.group(video)),
+        found=f"slice({frames.start}, {frames.stop})",
+        expected=f"some of the frames 0 to {clip.sizes[TIME] - 1}",
+        remedy="Count the frames within the clip, from 0.",
+        video=video,
+        clip=str(clip[CLIP_ID].values),
     )

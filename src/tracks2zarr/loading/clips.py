@@ -1,0 +1,179 @@
+"""``clips`` and ``load_clips``: the clips of all videos as a table, and those chosen from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
+from tracks2zarr.dataset.schema import ABSENT
+from tracks2zarr.loading.load_clip import check_arguments, load_clip, no_escape
+from tracks2zarr.store.existing import existing_store
+from tracks2zarr.store.overview import ClipInfo, StoreInfo, VideoInfo, info
+from tracks2zarr.store.video_state import State
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+#: The columns of the table of clips, and pandas' dtype of each.
+COLUMNS = {
+    "video": "str",
+    "clip_id": "str",
+    "fps": "float64",
+    "n_frames": "int64",
+    "seconds": "float64",
+    "n_individuals": "int64",
+    "n_boxes": "int64",
+    "first_frame": "int64",
+    "last_frame": "int64",
+    "escape_frame": "Int64",
+    "escape_type": "str",
+    "escape_seconds": "float64",
+}
+
+
+def clips(store: str | os.PathLike[str]) -> pd.DataFrame:
+    """Return a table of the clips of all finished videos; no array is read.
+
+    Parameters
+    ----------
+    store
+        The store.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per clip, sorted by video and clip, with the columns
+
+        - ``video`` and ``clip_id`` (str);
+        - ``fps`` (float64), ``n_frames`` (int64), and its duration ``seconds`` (float64);
+        - ``n_individuals`` and ``n_boxes`` (int64);
+        - ``first_frame`` and ``last_frame`` (int64): in the video, from 0;
+        - ``escape_frame`` (Int64): the first frame of the escape in the video, from 0; missing for
+          a clip without an escape;
+        - ``escape_type`` (str): in lower case; ``none`` without an escape;
+        - ``escape_seconds`` (float64): the time of that frame within the clip; NaN without one.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no store.
+    """
+    return clip_table(info(store))
+
+
+def clip_table(found: StoreInfo) -> pd.DataFrame:
+    """Return the table of the clips of the finished videos in an overview of a store."""
+    import pandas as pd
+
+    done = [video for video in found.videos if video.state is State.DONE]
+    rows = [_row(video, clip) for video in done for clip in video.clips]
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _row(video: VideoInfo, clip: ClipInfo) -> tuple[object, ...]:
+    fps = video.fps or float("nan")
+    return (
+        video.video,
+        clip.clip,
+        fps,
+        clip.n_frames,
+        clip.n_frames / fps,
+        clip.n_individuals,
+        clip.n_boxes,
+        clip.first_frame,
+        clip.last_frame,
+        None if clip.escape_frame == ABSENT else clip.escape_frame,
+        clip.escape_type,
+        None if clip.escape is None else clip.escape / fps,
+    )
+
+
+def load_clips(
+    store: str | os.PathLike[str],
+    where: str | pd.DataFrame | None = None,
+    *,
+    seconds: bool = False,
+    zero: Literal["escape"] | None = None,
+    frames: slice | None = None,
+    chunks: dict[Any, Any] | None = None,
+) -> Iterator[xr.Dataset]:
+    """Load clips one after the other, each as `load_clip` does.
+
+    Clips are opened as the iterator comes to them, and their arrays are read as they are used, so
+    memory stays that of one clip, however many there are. Clips can be pickled, which sends
+    coordinates only, so they can be passed on to any executor.
+
+    Parameters
+    ----------
+    store
+        The store.
+    where
+        Which clips: a query on the table of `clips`, e.g. ``"escape_type == 'triggered'"`` (see
+        `pandas.DataFrame.query`), or rows of that table. All by default.
+    seconds, zero, frames, chunks
+        As in `load_clip`.
+
+    Returns
+    -------
+    Iterator[xarray.Dataset]
+        The clips in the order of the table.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no store, the query cannot be evaluated, a row is of a clip that is not there,
+        or clips have no escape to count from.
+    """
+    check_arguments(0, zero, frames)
+    chosen = _chosen(store, where)
+    names = list(zip(chosen["video"], chosen["clip_id"], strict=True))
+    without = chosen["escape_type"] == "none"
+    if zero == "escape" and without.any():
+        lacking = [name for name, lacks in zip(names, without, strict=True) if lacks]
+        raise Tracks2ZarrError(no_escape(existing_store(store), lacking))
+    return (
+        load_clip(store, *name, seconds=seconds, zero=zero, frames=frames, chunks=chunks)
+        for name in names
+    )
+
+
+def _chosen(store: str | os.PathLike[str], where: str | pd.DataFrame | None) -> pd.DataFrame:
+    import pandas as pd
+
+    if isinstance(where, str):
+        return _queried(store, clips(store), where)
+    if where is None:
+        return clips(store)
+    if not isinstance(where, pd.DataFrame):
+        kind = type(where).__name__
+        raise TypeError(f"where is a {kind}; expected a query or rows of tracks2zarr.clips(...)")
+    lacking = [name for name in ("video", "clip_id", "escape_type") if name not in where]
+    if lacking:
+        raise ValueError(
+            f"where has no column {comma_list(lacking)}; expected rows of tracks2zarr.clips(...)"
+        )
+    return where
+
+
+def _queried(store: str | os.PathLike[str], table: pd.DataFrame, query: str) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        fits = table.eval(query)
+        if not pd.api.types.is_bool_dtype(fits):
+            raise ValueError("not a condition, which is true or false")
+    except Exception as error:  # pandas raises nearly everything
+        raise Tracks2ZarrError(
+            Problem(
+                kind="clip-query",
+                what="The query for clips cannot be evaluated.",
+                file=str(store),
+                found=f"{one_line(query)!r}: {one_line(error)}",
+                expected=f"a condition on {comma_list(list(COLUMNS), len(COLUMNS))}",
+                remedy="Write it as for pandas, e.g. \"escape_type == 'triggered'\".",
+            )
+        ) from error
+    return table[fits]

@@ -1,0 +1,90 @@
+"""``concat_clips``: clips of any videos in one dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from tracks2zarr.dataset.schema import (
+    ABSENT,
+    TIME,
+    TRACK_FIRST_FRAME,
+    TRACK_ID,
+    TRACK_LAST_FRAME,
+    TRACK_N_BOXES,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: The dimension along which clips are concatenated.
+CLIP = "clip"
+_FILL_VALUES = {
+    TRACK_ID: ABSENT,
+    TRACK_FIRST_FRAME: ABSENT,
+    TRACK_LAST_FRAME: ABSENT,
+    TRACK_N_BOXES: 0,
+}
+
+
+def concat_clips(clips: Iterable[xr.Dataset]) -> xr.Dataset:
+    """Concatenate clips of any videos along a new dimension ``clip``.
+
+    The coordinates ``video`` and ``clip_id`` tell the clips apart. Times and individuals are
+    aligned by label; where a clip has none of a label, it is padded with NaN. The result is as long
+    as its longest clip and as wide as the one with the most individuals, so reduce long clips
+    first, or load them with ``chunks={}``.
+
+    (`xarray.concat` alone leaves a coordinate that is equal in all clips, such as ``clip_id`` of
+    the first clips of two videos, without the new dimension.)
+
+    Parameters
+    ----------
+    clips
+        Datasets as `load_clip` and `load_clips` return them, or results computed from them that
+        keep their coordinates.
+
+    Returns
+    -------
+    xarray.Dataset
+        The variables of the clips with a dimension ``clip`` in front. All coordinates of a clip,
+        and ``fps``, are coordinates along ``clip``; attributes that differ are left out.
+
+    Raises
+    ------
+    ValueError
+        If there are no clips, or they do not count time alike: in frames and in seconds, or from
+        the start and from the escape.
+    """
+    import xarray as xr
+
+    given = [_with_fps(clip) for clip in clips]
+    if not given:
+        raise ValueError("there are no clips to concatenate")
+    _check_times(given)
+    common = set.intersection(*({str(name) for name in clip.coords} for clip in given))
+    given = [clip.drop_vars({str(name) for name in clip.coords} - common) for clip in given]
+    return xr.concat(
+        given,
+        CLIP,
+        coords=sorted(common - set(map(str, given[0].dims))),
+        join="outer",
+        compat="equals",
+        combine_attrs="drop_conflicts",
+        fill_value={name: value for name, value in _FILL_VALUES.items() if name in common},
+    )
+
+
+def _with_fps(clip: xr.Dataset) -> xr.Dataset:
+    fps = clip.attrs.get("fps")
+    return clip if fps is None else clip.assign_coords(fps=((), fps, {"units": "1/s"}))
+
+
+def _check_times(clips: list[xr.Dataset]) -> None:
+    times = {str(clip[TIME].attrs.get("long_name")): clip for clip in clips if TIME in clip.coords}
+    units = {str(clip[TIME].attrs.get("units", "frames")) for clip in times.values()}
+    if len(units) > 1:
+        raise ValueError("the time of some clips is in frames and of others in seconds")
+    starts = {"escape" in name for name in times}
+    if len(starts) > 1:
+        raise ValueError("the time of some clips counts from the escape and of others does not")
