@@ -1,8 +1,10 @@
 """The notebooks run, and what they find is what the tracks files hold."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,15 +57,17 @@ Run = Callable[[str], dict[str, Any]]
 def test_every_notebook_has_a_test_and_a_place_in_the_tutorials() -> None:
     names = {path.stem for path in NOTEBOOKS.glob("*.md")}
     assert names == {
-        "structure", "trajectories", "filtering", "kinematics", "distributions", "napari"
+        "structure", "trajectories", "filtering", "kinematics", "distributions", "escapes",
+        "combining", "dask-workers", "napari",
     }  # fmt: skip
     index = (SAMPLE.parents[1] / "docs/tutorials/index.md").read_text(encoding="utf-8")
     for name in names:
         assert f"]({name}.md)" in index
         assert f"\n{name}\n" in index
         text = code_of(name)
-        assert "tz.load_clip(" in text, "each shows load_clip"
-        assert "xr.open_" in text, "and plain xarray beside it"
+        assert "tz.load_clip" in text
+        if name not in {"escapes", "dask-workers"}:  # about what comes after loading
+            assert "xr.open_" in text, "plain xarray is shown beside it"
 
 
 def test_structure(run: Run) -> None:
@@ -135,6 +139,82 @@ def test_distributions(run: Run) -> None:
     tracks = [value.sum() for (name, _), value in counts.items() if name == "boxes of a track"]
     assert sum(tracks) == 29 + 81 + 123 + 71 + 126
     assert boxes * 0.95 < found["visits"].sum() <= boxes  # some are beyond the frame's edge
+
+
+def positions_of(store: Path, video: str, clip: str) -> np.ndarray[Any, Any]:
+    """Return positions by time, individual and axis."""
+    loaded = tz.load_clip(store, video, clip)
+    return np.asarray(loaded.position.transpose("time", "individual", "space"))
+
+
+def nan_median(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    with warnings.catch_warnings(action="ignore"):  # of frames without crabs
+        return np.asarray(np.nanmedian(values, axis=1))
+
+
+def test_escapes(run: Run) -> None:
+    found = run("escapes")
+    curves, fps = {}, 59.94
+    for row in found["table"].itertuples():
+        position = positions_of(found["store"], row.video, row.clip_id)
+        time = (np.arange(len(position)) - (row.escape_frame - row.first_frame)) / fps
+        speed = np.hypot(*np.gradient(position, time, axis=0).transpose(2, 0, 1))
+        x, y = position.transpose(2, 0, 1)
+        edge = np.min([x, 4096 - x, y, 2160 - y], axis=0)
+        curves[row.video, row.clip_id] = time, nan_median(speed), nan_median(edge)
+    assert len(curves) == 5
+    for name, place in (("speeds", 1), ("distances", 2)):
+        measured = found[name].set_index(clip=["video", "clip_id"])
+        assert measured.sizes["time"] == 96  # as in the longest: times coincide
+        for clip, curve in curves.items():
+            ours = measured.sel(clip=clip).sel(time=curve[0])
+            np.testing.assert_allclose(ours, curve[place], rtol=1e-3)
+            assert int(measured.sel(clip=clip).count()) == np.isfinite(curve[place]).sum()
+    assert np.flatnonzero(found["differs"]).tolist() == [0, 11]
+    assert found["same"]
+    assert found["at_once"].identical(found["speeds"])
+    after = [curve[1][curve[0] >= 0] for clip, curve in curves.items() if clip[1] == "Loop01"]
+    median = np.median([np.nanmedian(speed) for speed in after])
+    assert found["medians"].sel(clip_escape_type="triggered", when="after") == pytest.approx(
+        median, rel=1e-3
+    )
+
+
+def test_combining(run: Run) -> None:
+    found = run("combining")
+    lengths, without_crabs = [49, 51, 96, 42, 52], [8, 20, 0, 8, 20]  # by the README of the sample
+    assert found["own"].sum("time").values.tolist() == lengths
+    in_view = found["in_view"]
+    assert (in_view == 0).sum("time").values.tolist() == without_crabs
+    assert in_view.sum("time").values[:3].tolist() == list(BOXES.values())
+    assert found["tracked"].sum("individual").values.tolist() == [29, 81, 123, 71, 126]
+    assert found["left"].clip_id.values.tolist() == ["Loop00", "Loop01"]
+    assert found["triggered"].video.values.tolist() == ["04.09.2023-01-Right", "06.09.2023-02-Left"]
+    assert int(found["count"].count()) == sum(lengths[:3])
+    table = found["table"]
+    np.testing.assert_allclose(table.crabs_in_view * table.n_frames, table.n_boxes)
+    assert len(found["frames"]) == sum(lengths)
+    assert found["frames"].crabs.sum() == table.n_boxes.sum()
+    assert found["crabs"].sum().values == table.n_boxes.sum()
+
+
+def test_dask_workers(run: Run) -> None:
+    before = multiprocessing.active_children()
+    found = run("dask-workers")
+    assert found["cluster"].status.name == "closed"
+    assert multiprocessing.active_children() == before, "all workers have ended"
+    table = found["table"].set_index(["video", "clip_id"])
+    assert len(table) == 5
+    for video, clip in table.index:
+        position = positions_of(found["store"], video, clip)
+        speed = np.hypot(*np.gradient(position, 1 / 59.94, axis=0).transpose(2, 0, 1))
+        assert table.fastest[video, clip] == pytest.approx(np.nanmax(speed), rel=1e-3)
+    assert len(found["done"]) == 5
+    assert [name[1] for name in found["failed"]] == ["Loop99"]
+    counted = found["counted"]["04.09.2023-01-Right"]
+    assert counted.sum("time").values.tolist() == list(BOXES.values())
+    assert counted.count("time").values.tolist() == [49, 51, 96]
+    assert found["in_loop"].equals(found["measured"])
 
 
 #: Python, Qt and OpenGL would be taken down in an order of chance, which may end in a segmentation

@@ -30,6 +30,7 @@ def movement(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespa
     ):
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         modules = SimpleNamespace(
+            load=importlib.import_module("movement.io.load"),
             load_bboxes=importlib.import_module("movement.io.load_bboxes"),
             save_bboxes=importlib.import_module("movement.io.save_bboxes"),
             kinematics=importlib.import_module("movement.kinematics"),
@@ -208,6 +209,51 @@ def test_clip_in_seconds(movement: SimpleNamespace, without_gaps: tuple[Path, Pa
         assert ours.attrs[attribute] == theirs.attrs[attribute]
     for coordinate in ("individual", "space"):
         assert ours[coordinate].dtype.kind == theirs[coordinate].dtype.kind
+
+
+@pytest.mark.parametrize("seconds", [False, True])
+@pytest.mark.parametrize("name", ["sample", "without gaps"])
+def test_clips_saved_as_netcdf(
+    movement: SimpleNamespace,
+    name: str,
+    seconds: bool,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> None:
+    store = (
+        request.getfixturevalue("sample_store")
+        if name == "sample"
+        else request.getfixturevalue("without_gaps")[1]
+    )
+    for video, clip, _ in clips_of(store):
+        loaded = tz.load_clip(store, video, clip, seconds=seconds)
+        path = tmp_path / f"{video}-{clip}.nc"
+        loaded.to_netcdf(path)
+        with xr.open_dataset(path) as opened:  # as the GUI of movement does
+            assert opened.identical(loaded)
+            assert opened["time"].dtype.kind == ("f" if seconds else "i")
+            movement.validator.validate(opened)
+            if not seconds:
+                check_with_movement(movement, opened)
+
+
+def test_netcdf_goes_on_to_tracks_files(
+    movement: SimpleNamespace, without_gaps: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """`movement.io` has no loader for netCDF: xarray opens it; what movement saves, it loads."""
+    loaders = movement.load.get_supported_source_software()
+    assert not [software for software, suffixes in loaders.items() if ".nc" in suffixes]
+
+    clip = tz.load_clip(without_gaps[1], "04.09.2023-01-Right", "Loop00")
+    clip.to_netcdf(tmp_path / "clip.nc")
+    with xr.open_dataset(tmp_path / "clip.nc") as opened:
+        movement.save_bboxes.to_via_tracks_file(opened, tmp_path / "saved_tracks.csv")
+    theirs = movement.load.load_dataset(tmp_path / "saved_tracks.csv")
+    assert theirs.attrs["source_software"] == "VIA-tracks"
+    theirs = theirs.assign_coords(individual=clip["individual"].values)
+    np.testing.assert_allclose(theirs["position"], clip["position"], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(theirs["shape"], clip["shape"], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(theirs["confidence"], clip["confidence"], rtol=0, atol=1e-6)
 
 
 def bboxes(movement: SimpleNamespace, n_frames: int, n_individuals: int) -> Any:

@@ -135,7 +135,7 @@ def _chosen(
     """Return the clips to export, with the frames that are asked for."""
     chosen: list[StoredClip] = []
     for name in [video] if video is not None else sorted(listed_in(store)):
-        receipt = check_finished(store, name)
+        receipt, _ = check_finished(store, name)
         of_video = list(clips_of(store.path, store.group(name), receipt))
         if clip is not None:
             ids = [one.clip for one in of_video]

@@ -23,6 +23,7 @@ from tracks2zarr.publishing.published import (
 )
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.listing import listed_in
+from tracks2zarr.store.ownership import foreign_problem
 from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
@@ -92,7 +93,7 @@ def publish(
         not do what it is asked; what was sent until then is not sent again.
     """
     there = existing_store(store)
-    receipts = {video: check_finished(there, video) for video in sorted(listed_in(there))}
+    receipts = {video: _receipt_of(there, video) for video in sorted(listed_in(there))}
     publication = _Publication.begun(there, Location(url), receipts)
     publication.unlist_changed()
     done = []
@@ -101,6 +102,15 @@ def publish(
         on_video(done[-1])
     publication.finish()
     return tuple(done)
+
+
+def _receipt_of(store: Store, video: str) -> Receipt:
+    """Return the receipt of a video that is whole, and to which others added nothing."""
+    receipt, added = check_finished(store, video)
+    foreign = foreign_problem(store, video) if added else None
+    if foreign is not None:
+        raise Tracks2ZarrError(foreign)
+    return receipt
 
 
 class _Publication:
