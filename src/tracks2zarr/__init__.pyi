@@ -7,6 +7,8 @@ from .converting.creation import Summary as Summary
 from .converting.creation import create as create
 from .converting.one_video import Outcome as Outcome
 from .converting.one_video import Result as Result
+from .exporting.export import ExportedFile as ExportedFile
+from .exporting.export import ExportedVideo as ExportedVideo
 from .exporting.export import export as export
 from .loading.clips import clips as clips
 from .loading.clips import load_clips as load_clips
@@ -18,6 +20,7 @@ from .merging.merge import Merged as Merged
 from .merging.merge import merge as merge
 from .planning.matching import plan as plan
 from .planning.plan import Plan as Plan
+from .publishing.publish import VideoPublished as VideoPublished
 from .publishing.publish import publish as publish
 from .reporting.plot import plot as plot
 from .reporting.report import report as report

@@ -247,7 +247,8 @@ def test_clips_without_boxes_or_confidence(name: Any, tmp_path: Path) -> None:
         Clip("many", 11, 12, boxes=crowd(200)),
     )
     store, _ = convert(Experiment((Video("A, é=%", clips),)), tmp_path)
-    files = tz.export(store, tmp_path / "out", format=name)
+    (exported,) = tz.export(store, tmp_path / "out", format=name)
+    files = exported.files
     assert [file.clip for file in files] == ["many", "no confidence", "none"]
     path = files[1].path
     if name == "parquet":

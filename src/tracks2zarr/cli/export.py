@@ -11,10 +11,11 @@ import click
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import videos
 from tracks2zarr.cli.options import FOLDER
-from tracks2zarr.common.words import count_text, size_text
+from tracks2zarr.common.problems import Tracks2ZarrError, one_line
+from tracks2zarr.common.words import count_text
 
 if TYPE_CHECKING:
-    from tracks2zarr.exporting.export import ExportedFile
+    from tracks2zarr.exporting.export import ExportedVideo
 
 
 class FrameSlice(click.ParamType[slice]):
@@ -69,22 +70,23 @@ def command(store: Path, out: Path, **options: Any) -> None:
     Run again, it writes only what is missing or differs.
     """
     from tracks2zarr.cli import show
+    from tracks2zarr.cli.progress import printing_results
     from tracks2zarr.exporting.export import export
 
     if options["clip"] is not None and options["video"] is None:
         raise click.UsageError("--clip needs --video.")
     console = show.stdout()
 
-    def on_file(one: ExportedFile) -> None:
-        console.print(_line(one, out), markup=False, soft_wrap=True)
+    def print_result(one: ExportedVideo) -> None:
+        console.print(str(one), markup=False, soft_wrap=True)
 
     try:
-        files = export(store, out, on_file=on_file, **options)
+        with printing_results(print_result) as progress:
+            videos = export(store, out, progress=progress, **options)
+    except Tracks2ZarrError:
+        raise
     except ValueError as error:
         raise click.UsageError(f"{error}") from error
-    console.print(f"{count_text(len(files), 'file')} in {show.path_text(out)}", soft_wrap=True)
-
-
-def _line(one: ExportedFile, out: Path) -> str:
-    name = one.path.relative_to(out.absolute()).as_posix()
-    return f"{name}: {size_text(one.size)}" + (", there already" if one.result == "same" else "")
+    n_files = sum(len(video.files) for video in videos)
+    text = f"{count_text(n_files, 'file')} in {one_line(out)}"
+    console.print(text, markup=False, soft_wrap=True)

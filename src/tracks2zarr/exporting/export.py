@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 
+from tracks2zarr.common.arguments import check_path
 from tracks2zarr.common.durable import sync, sync_file
 from tracks2zarr.common.files import ABSENT, make_folder
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
+from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import os_problem
-from tracks2zarr.common.words import count_text
+from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.exporting.formats import FORMAT_NAMES, ExportFormat, FormatName, format_named
 from tracks2zarr.exporting.record import FOLDER, ExportRecord, record_path
 from tracks2zarr.exporting.stored_clip import StoredClip, clips_of, image_name
@@ -61,6 +63,28 @@ class ExportedFile:
     size: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedVideo:
+    """The exported files of one video.
+
+    Parameters
+    ----------
+    video
+        The video's id.
+    files
+        One per clip, sorted by clip.
+    """
+
+    video: str
+    files: tuple[ExportedFile, ...]
+
+    def __str__(self) -> str:
+        size = size_text(sum(file.size for file in self.files))
+        n_same = sum(file.result is ExportResult.SAME for file in self.files)
+        same = f", {n_same} of them there already" if n_same else ""
+        return one_line(f"{self.video}: {count_text(len(self.files), 'file')}, {size}{same}")
+
+
 def export(
     store: str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -71,8 +95,8 @@ def export(
     frames: slice | None = None,
     images: str = IMAGES,
     overwrite: bool = False,
-    on_file: Callable[[ExportedFile], None] = lambda _: None,
-) -> tuple[ExportedFile, ...]:
+    progress: bool | Progress = False,
+) -> tuple[ExportedVideo, ...]:
     """Write clips of finished videos as files of another format, one file per clip.
 
     A file appears whole or not at all. Run again, only what is missing or differs is written.
@@ -96,13 +120,13 @@ def export(
     overwrite
         Whether to replace files that were changed after they were exported, or that are not from
         an export of this store.
-    on_file
-        Called with each file as it is finished.
+    progress
+        Whether to show a bar, or what to tell how far it is.
 
     Returns
     -------
-    tuple[ExportedFile, ...]
-        The files, in order of video and clip.
+    tuple[ExportedVideo, ...]
+        The files of each video, sorted by video and clip.
 
     Raises
     ------
@@ -117,15 +141,19 @@ def export(
     if clip is not None and video is None:
         raise ValueError("clip needs video")
     check_arguments(0, None, frames)
+    check_path("out", out)
     there = existing_store(store)
     clips = _chosen(there, video, clip, frames)
     exporter = _Exporter(Path(out).absolute(), format, format_named(format), images)
     _check_names(clips, images)
     exporter.check(there, clips, overwrite=overwrite)
+    by_video = {name: list(some) for name, some in groupby(clips, lambda one: one.video)}
     done = []
-    for one in clips:
-        done.append(exporter.export(one))
-        on_file(done[-1])
+    with showing(progress) as told:
+        told.begin(list(by_video), None)
+        for name, some in by_video.items():
+            done.append(ExportedVideo(video=name, files=tuple(map(exporter.export, some))))
+            told.ended(name, done[-1])
     return tuple(done)
 
 
@@ -251,6 +279,8 @@ class _Exporter:
             record.write(record_path(self.out, self._below(path)))
             temporary.replace(path)
             sync(path.parent)
+        except Tracks2ZarrError:
+            raise
         except OSError as error:
             raise Tracks2ZarrError(os_problem(error, path)) from error
         finally:

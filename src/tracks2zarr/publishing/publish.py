@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +12,9 @@ from hashlib import file_digest
 
 from tracks2zarr.common.documents import DocumentError
 from tracks2zarr.common.files import file_names, open_file
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
+from tracks2zarr.common.progress import Progress, showing
+from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.loading.load_clip import check_finished
 from tracks2zarr.publishing.location import Location, StoredObject
 from tracks2zarr.publishing.published import (
@@ -41,7 +43,7 @@ class PublishResult(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedResult:
+class VideoPublished:
     """One video of a publication.
 
     Parameters
@@ -59,13 +61,19 @@ class PublishedResult:
     n_sent: int
     size_sent: int
 
+    def __str__(self) -> str:
+        if self.result is PublishResult.SAME:
+            return one_line(f"{self.video}: there already")
+        sent = f"{count_text(self.n_sent, 'object')}, {size_text(self.size_sent)}"
+        return one_line(f"{self.video}: sent {sent}")
+
 
 def publish(
     store: str | os.PathLike[str],
     url: str,
     *,
-    on_video: Callable[[PublishedResult], None] = lambda _: None,
-) -> tuple[PublishedResult, ...]:
+    progress: bool | Progress = False,
+) -> tuple[VideoPublished, ...]:
     """Copy the finished videos of a store to an object store.
 
     The root comes last, so readers never see a video that is not whole. Run again, only what
@@ -78,12 +86,12 @@ def publish(
         The store; the videos that its root lists are published.
     url
         Where to, such as ``s3://bucket/CrabTracks.zarr``. See `Location`.
-    on_video
-        Called with each video as it is finished.
+    progress
+        Whether to show a bar, or what to tell how far it is.
 
     Returns
     -------
-    tuple[PublishedResult, ...]
+    tuple[VideoPublished, ...]
         The videos, sorted.
 
     Raises
@@ -97,9 +105,11 @@ def publish(
     publication = _Publication.begun(there, Location(url), receipts)
     publication.unlist_changed()
     done = []
-    for video in receipts:
-        done.append(publication.send_video(video))
-        on_video(done[-1])
+    with showing(progress) as told:
+        told.begin(list(receipts), None)
+        for video in receipts:
+            done.append(publication.send_video(video))
+            told.ended(video, done[-1])
     publication.finish()
     return tuple(done)
 
@@ -170,10 +180,10 @@ class _Publication:
         if _ROOT in self.objects and whole != set(self.receipts):
             self.location.write(_ROOT, _root_of(self.store, whole))
 
-    def send_video(self, video: str) -> PublishedResult:
+    def send_video(self, video: str) -> VideoPublished:
         """Send what the object store lacks of a video."""
         if self.is_there(video):
-            return PublishedResult(video=video, result=PublishResult.SAME, n_sent=0, size_sent=0)
+            return VideoPublished(video=video, result=PublishResult.SAME, n_sent=0, size_sent=0)
         known = self.record.videos.get(video)
         before = dict(known.objects) if known else {}
         names = [f"{video}/{name}" for name in file_names(self.store.group(video))]
@@ -188,7 +198,7 @@ class _Publication:
         self._write_record(video, PublishedVideo(content=content, objects=now))
         new = [one for one, is_new in sent if is_new]
         size = sum(one.size for one in new)
-        return PublishedResult(
+        return VideoPublished(
             video=video, result=PublishResult.SENT, n_sent=len(new), size_sent=size
         )
 
