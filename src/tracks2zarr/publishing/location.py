@@ -107,7 +107,14 @@ class Location:
             raise Tracks2ZarrError(self._problem(path, error)) from error
 
     def _problem(self, path: str, error: Exception) -> Problem:
-        kind, remedy = _kind_and_remedy(error)
+        status = re.search(r"status code: (\d+)", str(error))
+        names = {type(error).__name__, status[1] if status else ""}
+        if names & _MISSING:
+            kind, remedy = "object-store-missing", "Check the name of the bucket, or make it."
+        elif names & _REFUSED:
+            kind, remedy = "object-store-access", f"Check the credentials ({_VARIABLES})."
+        else:
+            kind, remedy = "object-store", "Check URL and connection, then run the command again."
         return Problem(
             kind=kind,
             what="The object store did not do what was asked.",
@@ -127,28 +134,10 @@ class Location:
         )
 
 
-_MISSING = ("object-store-missing", "Check the name of the bucket, or make it.")
-_ACCESS = (
-    "object-store-access",
-    "Check the credentials, e.g. AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and their rights.",
-)
-_FAILED = ("object-store", "Check the URL and the connection, then run the same command again.")
 #: By exception of obstore, or status of HTTP.
-_REMEDIES = {
-    "NotFoundError": _MISSING,
-    "404": _MISSING,
-    "FileNotFoundError": _MISSING,
-    "PermissionDeniedError": _ACCESS,
-    "UnauthenticatedError": _ACCESS,
-    "401": _ACCESS,
-    "403": _ACCESS,
-}
-
-
-def _kind_and_remedy(error: Exception) -> tuple[str, str]:
-    status = re.search(r"status code: (\d+)", str(error))
-    name = type(error).__name__
-    return _REMEDIES.get(name) or _REMEDIES.get(status[1] if status else "") or _FAILED
+_MISSING = {"NotFoundError", "FileNotFoundError", "404"}
+_REFUSED = {"PermissionDeniedError", "UnauthenticatedError", "401", "403"}
+_VARIABLES = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
 
 
 def _answer(error: Exception) -> str:
