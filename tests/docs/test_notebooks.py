@@ -244,6 +244,8 @@ def test_napari(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "['points: Loop02.nc', 'tracks: Loop02.nc', 'boxes: Loop02.nc']" in done.stdout
+    assert "123 -> 103 individuals" in done.stdout
+    assert "the same: True" in done.stdout
     taken, committed = (picture(folder / "napari-clip.png") for folder in (here, NOTEBOOKS))
     assert taken.shape == committed.shape == (860, 1400, 4)
     for image in (taken, committed):

@@ -185,11 +185,11 @@ def _escape_frame(store: Store, clip: xr.Dataset) -> int:
 def _with_time(clip: xr.Dataset, start: int, long_name: str, *, seconds: bool) -> xr.Dataset:
     """Return a clip whose `time` counts from a frame of it, in frames or in seconds."""
     frames = clip[TIME].values - start
-    unit = "seconds" if seconds else "frames"
     time = frames / clip.attrs["fps"] if seconds else frames
-    attributes = {"long_name": long_name, "units": unit}
+    # xarray before 2026 reads a coordinate in "seconds" from a file as timedeltas, in "s" as it is
+    attributes = {"long_name": long_name, "units": "s" if seconds else "frames"}
     clip = clip.assign_coords({TIME: (TIME, time, attributes)})
-    clip.attrs["time_unit"] = unit
+    clip.attrs["time_unit"] = "seconds" if seconds else "frames"
     return clip
 
 
