@@ -1,5 +1,6 @@
 from .common.problems import Problem as Problem
 from .common.problems import Tracks2ZarrError as Tracks2ZarrError
+from .common.progress import Progress as Progress
 from .common.provenance import __version__ as __version__
 from .converting.creation import Interrupted as Interrupted
 from .converting.creation import Summary as Summary

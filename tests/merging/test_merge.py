@@ -30,6 +30,7 @@ from support.merges import (
     without_locks,
 )
 from support.tree import run_cli, snapshot
+from tracks2zarr.common.progress import NoProgress
 from tracks2zarr.store.store import Store
 
 
@@ -437,7 +438,7 @@ def test_what_is_not_ours_stays_in_the_target(
 def test_what_was_added_to_a_group_stays_in_the_target(one: Path, tmp_path: Path) -> None:
     other = create(tmp_path / "other.zarr", video("A", x=7))
     (one / "A" / "notes.txt").write_text("mine")
-    assert refused(one, other, on_conflict="replace") == ["foreign-group"]
+    assert refused(one, other, on_conflict="replace") == ["foreign-arrays"]
     assert (one / "A" / "notes.txt").read_text() == "mine"
 
 
@@ -556,11 +557,12 @@ def test_stopped(one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cop
     """The roots are true after Ctrl-C, too."""
     two = create(tmp_path / "two.zarr", video("C"), video("D"))
 
-    def stop(one: Any) -> None:
-        raise KeyboardInterrupt
+    class Stop(NoProgress):
+        def ended(self, video: str, result: object) -> None:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tz.merge(one, [two], copy=copy, on_video=stop)
+        tz.merge(one, [two], copy=copy, progress=Stop())
     assert tz.finalise(one).done == ("A", "B", "C")
     assert tz.verify(two, quick=True).problems == ()
     tidy(one, two)

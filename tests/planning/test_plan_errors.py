@@ -473,7 +473,7 @@ CASES = {
             emptied,
             lambda given: given.path("tracks/x.csv").mkdir(),
         ),
-        "no-tracks", "tracks", None, None, "a folder that holds x.csv", "'*.csv'", "--pattern",
+        "tracks-no-file", "tracks/x.csv", None, None, "a folder", HEADER_TEXT, "Rename or move it",
     ),
     **{
         f"pattern {pattern!r}": Case(
@@ -526,17 +526,13 @@ CASES = {
     ),
     "file with semicolons": Case(
         replaced(A01, HEADER_TEXT.encode(), HEADER_TEXT.replace(",", ";").encode()),
-        "tracks-header", A01, 1, None, HEADER_TEXT.replace(",", ";"), HEADER_TEXT, "Export",
+        "tracks-separator", A01, 1, None, "a header separated by semicolons", HEADER_TEXT,
+        "separated by commas",
     ),
     "file in UTF-16": Case(
         lambda given: given.path(A01).write_bytes(given.path(A01).read_text().encode("utf-16")),
-        "tracks-header", A01, 1, None, "", HEADER_TEXT, "Export",
-    ),
-    "file with the line ends of an old Mac": Case(
-        lambda given: given.path(A01).write_bytes(
-            given.path(A01).read_bytes().replace(b"\n", b"\r")
-        ),
-        "tracks-header", A01, 1, None, "", HEADER_TEXT, "Export",
+        "tracks-not-utf8", A01, None, None, "text in UTF-16 (little-endian)", HEADER_TEXT,
+        "CSV UTF-8",
     ),
     "file is binary": Case(
         content(A01, bytes(range(256)) * 9), "tracks-header", A01, 1, None,
@@ -552,13 +548,13 @@ CASES = {
         "'gin get-content A-Loop01_tracks.csv'",
     ),
     "file is a link to itself": Case(
-        link(A01, "A-Loop01_tracks.csv"), "dangling-link", A01, None, None,
-        "a link to A-Loop01_tracks.csv, which is not there", "the file's content", ANNEX,
+        link(A01, "A-Loop01_tracks.csv"), "link-loop", A01, None, None,
+        "a link to A-Loop01_tracks.csv", "a link that leads to a file", "Replace the link",
     ),
     # settings
     "clips without a file": Case(
         removed(A01), "row-without-file", METADATA, 3, CLIP,
-        "no file for A-Loop01", "_tracks.csv in ", "--require-all",
+        "no file for A-Loop01", "_tracks.csv in ", "Fetch or make the missing files; or",
         options={"require_all": True},
         also=frozenset({"video-without-file"}),  # of the video C
     ),
@@ -583,8 +579,6 @@ FOUND_IN_PART = {
     "metadata not UTF-8, with a byte-order mark",
     "file without a header",
     "file with columns in another order",
-    "file in UTF-16",
-    "file with the line ends of an old Mac",
     "file is binary",
     *(name for name in CASES if name.startswith("frame regexp")),
 }
@@ -1245,7 +1239,9 @@ FORMS: dict[str, Change] = {
         content("tracks/.A-Loop00_tracks.csv.swp", b""),
     ),
     "files that do not match": content("tracks/README.txt", "about"),
-    "a folder that matches": lambda given: given.path("tracks/old.csv").mkdir(),
+    "the line ends of an old Mac": lambda given: given.path(A00).write_bytes(
+        given.path(A00).read_bytes().replace(b"\n", b"\r")
+    ),
     "files in folders that do not match": copy(A00, "tracks/old/A-Loop00_tracks.csv"),
     "files without the suffix": lambda given: given.path(A00).rename(given.tracks / "A-Loop00.csv"),
     "linked files": lambda given: given.path(A00).symlink_to(

@@ -1,12 +1,15 @@
 """What tracks2zarr did not write is never removed, and no clip is lost unasked."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 import zarr
 
 import tracks2zarr as tz
@@ -166,22 +169,98 @@ def note_among_chunks(group: Path) -> list[str]:
     return ["position/c/0/notes.txt", "time/old"]
 
 
-@pytest.mark.parametrize("add", [note_in_root, array, note_among_chunks])
-@pytest.mark.parametrize("group_mode", ["w-", "w", "a"])
-def test_what_was_added_to_a_group_stays(
-    store: Path, tmp_path: Path, add: Callable[[Path], list[str]], group_mode: str
+def results(group: Path) -> list[str]:
+    """Add an array as xarray does it for a dataset without attributes, which takes ours away."""
+    mine = xr.Dataset({"speed": ("clip_id", np.zeros(1))})
+    mine.to_zarr(group.parent, group=group.name, mode="a")
+    assert "fps" not in (group / "zarr.json").read_text()
+    return ["speed"]
+
+
+def results_with_ours(group: Path) -> list[str]:
+    """Add an array as xarray does it for our dataset with one more."""
+    ours = xr.open_zarr(group.parent, group=group.name)
+    more = ours.assign(speed=ours.position.sum("time"))
+    more.to_zarr(group.parent, group=group.name, mode="a")
+    assert "consolidated" not in (group / "zarr.json").read_text()
+    return ["speed"]
+
+
+ADDITIONS = [note_in_root, array, note_among_chunks, results, results_with_ours]
+
+
+@pytest.mark.parametrize("add", ADDITIONS)
+def test_a_video_to_which_others_added_something_stays_done(
+    store: Path, tmp_path: Path, add: Callable[[Path], list[str]]
 ) -> None:
-    whole = snapshot(store)
-    added = add(store / "A")
-    before = snapshot(store)
-    assert kinds(ONE, tmp_path, store, store_mode="a", group_mode=group_mode) == ["foreign-group"]
-    assert snapshot(store) == before
+    """It is named by all commands, and every one of them leaves it alone."""
+    whole, names = snapshot(store), ", ".join(add(store / "A"))
+    before = tree(store / "A")
+    seen = tz.info(store).videos[0]
+    assert str(seen.state) == "done"
+    assert str(seen.why).endswith(f"did not write: {names}")
+    for quick in (True, False):
+        verified = tz.verify(store, quick=quick, workers=1)
+        assert verified.ok
+        assert [(p.kind, p.found) for p in verified.videos[0].problems] == [
+            ("foreign-arrays", names)
+        ]
+    assert tz.finalise(store).done == ("A", "B")
+    with pytest.warns(UserWarning, match="did not write: "):
+        one = tz.load_clip(store, "A", "Loop00")
+    assert one.attrs["fps"] == tz.load_clip(store, "B", "Loop00").attrs["fps"]
+    for group_mode in ("w-", "a"):
+        again = run(ONE, tmp_path / "one", store, store_mode="a", group_mode=group_mode)
+        assert again.ok
+        assert "foreign-arrays" in {problem.kind for problem in again.problems}
+    assert kinds(ONE, tmp_path, store, store_mode="a", group_mode="w") == ["foreign-arrays"]
+    assert tree(store / "A") == before
     problem = foreign_problem(Store.at(store), "A")
     assert problem is not None
-    assert problem.found == ", ".join(added)
+    assert problem.found == names
     subprocess.run(["sh", "-c", str(problem.remedy).partition(": ")[2]], check=True)
     assert run(ONE, tmp_path / "in", store, store_mode="a").ok
     assert snapshot(store) == whole
+
+
+def test_damage_beside_what_others_added_is_found(store: Path, tmp_path: Path) -> None:
+    results(store / "A")
+    shutil.rmtree(store / "A" / "position" / "c")
+    assert not tz.verify(store, quick=True).ok
+    assert "speed" in str(tz.info(store).videos[0].why)
+    with pytest.raises(tz.Tracks2ZarrError, match="not finished") as error:
+        tz.load_clip(store, "A", "Loop00")
+    assert "speed" in str(error.value)
+    assert kinds(ONE, tmp_path, store, store_mode="a") == ["foreign-arrays"]
+
+
+@pytest.mark.parametrize("name", ["fps", "node_type", "shape"])
+def test_metadata_beside_what_others_added_are_held_to_what_they_were(
+    store: Path, name: str
+) -> None:
+    array(store / "A")
+    file = store / "A" / "zarr.json"
+    assert f'"{name}":' in file.read_text()
+    file.write_text(
+        re.sub(rf'"{name}":("group"|[0-9.]+|\[)', rf'"{name}":\g<1>1', file.read_text())
+    )
+    assert not tz.verify(store, quick=True).ok
+
+
+def test_results_in_a_group_of_their_own_are_named_and_left_alone(
+    store: Path, tmp_path: Path
+) -> None:
+    mine = xr.Dataset({"speed": ("clip_id", np.zeros(1))})
+    mine.to_zarr(store, group="my_results")
+    before = tree(store / "my_results")
+    assert [v.video for v in tz.info(store).videos if v.state == "unknown"] == ["my_results"]
+    assert tz.finalise(store).others == ("my_results",)
+    for group_mode in ("w-", "w", "a"):
+        assert run(ONE, tmp_path / "one", store, store_mode="a", group_mode=group_mode).ok
+    assert kinds(ONE, tmp_path, store, store_mode="w") == ["foreign-group"]
+    assert tree(store / "my_results") == before
+    (verdict,) = [v for v in tz.verify(store, workers=1).videos if v.video == "my_results"]
+    assert [problem.kind for problem in verdict.problems] == ["extra-group"]
 
 
 # ---- clips

@@ -98,16 +98,18 @@ def test_a_plan_of_another_version_is_never_replaced(store: Path) -> None:
 
 
 def test_names_that_are_no_text(store: Path, inputs: Inputs) -> None:
-    """The group is not listed, and not replaced: the file may be somebody's."""
+    """The video is done all the same, and the group is not replaced: the file may be somebody's."""
     added = store / "B" / "not-text-\udcff"
     added.write_text("x")
     for args in (("info", store), ("verify", store), ("finalise", store)):
         ended = call(*args)
         assert "does not know" not in ended.stderr, args
-    assert tz.finalise(store).done == ("A",)
-    ended = call("create", *inputs, store)
-    assert ended.status == 1
-    assert "error: The group of a video holds files that tracks2zarr did not write." in ended.stderr
+    assert tz.finalise(store).done == ("A", "B")
+    what = "The group of a video contains data that tracks2zarr did not write"
+    for options, status, severity in ((), 0, "warning"), (["--group-mode", "w"], 1, "error"):
+        ended = call("create", *inputs, store, *options)
+        assert ended.status == status
+        assert f"{severity}: {what}" in ended.stderr
     assert added.read_text() == "x"
 
 

@@ -8,8 +8,7 @@ import pytest
 import tracks2zarr as tz
 from store.test_moved import NAMES, at_write_of, experiment
 from support.tree import snapshot
-from tracks2zarr.converting.all_videos import NoProgress
-from tracks2zarr.converting.one_video import Outcome
+from tracks2zarr.common.progress import NoProgress
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ class _After(NoProgress):
     def __init__(self, store: Path, plan: tz.Plan) -> None:
         self._store, self._plan, self.summaries = store, plan, list[tz.Summary]()
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self, video: str, result: object) -> None:
         if not self.summaries:
             done = tz.create(self._plan, self._store, store_mode="a", group_mode="w", workers=1)
             self.summaries.append(done)

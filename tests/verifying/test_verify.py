@@ -314,10 +314,9 @@ def test_verify_changes_nothing(store: Path) -> None:
 
 
 def test_side_by_side(store: Path) -> None:
-    verdicts: list[str] = []
-    verification = tz.verify(store, workers=2, on_video=lambda v: verdicts.append(v.video))
+    verification = tz.verify(store, workers=2)
     assert verification.ok
-    assert sorted(verdicts) == [VIDEO, OTHER]
+    assert [verdict.video for verdict in verification.videos] == [VIDEO, OTHER]
 
 
 def kill_this_process(_: object) -> None:

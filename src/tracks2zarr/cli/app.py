@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
-import shlex
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from tracks2zarr.cli.streams import discard_stdout, prepare_streams
-
-if TYPE_CHECKING:
-    from tracks2zarr.common.problems import Problem
+from tracks2zarr.cli.whole_command import note_command
 
 #: Those of the command lines of this package.
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -25,8 +21,13 @@ CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 
+#: A line that drops ends a run as well; Windows has no such signal.
+_TERMINATING = {"SIGTERM", "SIGHUP"}
+
 #: Set by the option --debug.
 _debug = False
+#: The command line, with the name of the program.
+_given: list[str] = []
 #: Set when SIGTERM, and not SIGINT, interrupts a run.
 _terminated = False
 
@@ -56,6 +57,7 @@ class Command(click.Command):
         rest = super().parse_args(ctx, args)
         if not ctx.resilient_parsing:  # as where the Tab key asks
             self._check_repeated(ctx, given)
+            note_command(self, _given)
         return rest
 
     def _check_repeated(self, ctx: click.Context, args: list[str]) -> None:
@@ -161,18 +163,6 @@ def main() -> NoReturn:
     run(app, "tracks2zarr")
 
 
-#: The command line, with the name of the program.
-_given: list[str] = []
-
-
-def _with_whole_command(problem: Problem) -> Problem:
-    """Return the problem of a store that exists with the whole command that adds to it."""
-    if problem.kind != "store-exists" or any(word.startswith("--store-mode") for word in _given):
-        return problem
-    command = shlex.join([*_given, "--store-mode", "a"])
-    return replace(problem, remedy=f"{problem.remedy} To add to it, run: {command}")
-
-
 def run(command: click.Command, name: str, args: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its status; no traceback reaches a user.
 
@@ -185,12 +175,11 @@ def run(command: click.Command, name: str, args: Sequence[str] | None = None) ->
     args
         Its arguments; by default those of the process.
     """
-    global _given  # noqa: PLW0603 - a process has one command line
-    _given = [name, *(sys.argv[1:] if args is None else args)]
+    _given[:] = [name, *(sys.argv[1:] if args is None else args)]
     prepare_streams()
     # numpy's threads for linear algebra, of which there is none here, spin a tenth of a second
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a line that drops ends it as well
+    for number in [one for one in signal.Signals if one.name in _TERMINATING]:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
             signal.signal(number, _on_sigterm)
     try:
@@ -228,7 +217,7 @@ def _status(command: click.Command, name: str, args: Sequence[str] | None) -> in
 
         if any(problem.kind == "stdout" for problem in error.problems):
             discard_stdout()
-        print_problems(map(_with_whole_command, error.problems))
+        print_problems(error.problems)
         return 1
     except BrokenPipeError:
         raise

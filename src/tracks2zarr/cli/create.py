@@ -110,38 +110,22 @@ def convert(plan: Plan, store: Path, *, quiet: bool, **options: Any) -> int:
         Those of `tracks2zarr.create`.
     """
     from tracks2zarr.cli import show
+    from tracks2zarr.common.problems import same_command
     from tracks2zarr.converting.creation import Interrupted, create
 
     show.print_problems(plan.problems)
     try:
-        with _progress(quiet=quiet) as progress:
-            summary = create(plan, store, progress=progress, **options)
+        summary = create(plan, store, progress=not quiet, **options)
     except Interrupted as stop:
         _print_summary(stop.summary, quiet=quiet)
-        other_mode = " with --store-mode a" if options["store_mode"] == "w" else ""
-        show.stderr().print(
-            show.with_option_names(
-                f"Interrupted. To go on, run the same command again{other_mode}."
-            ),
-            style="yellow",
-        )
+        again = "the same command again."
+        if options["store_mode"] == "w":
+            again = same_command("--store-mode", "a")
+        text = show.with_option_names(f"Interrupted. To continue, run {again}")
+        show.stderr().print(text, style="yellow", markup=False)
         return interrupted_status()
     _print_summary(summary, quiet=quiet)
     return show.print_skipped_input(plan.problems) or (0 if summary.ok else 1)
-
-
-def _progress(*, quiet: bool) -> Any:
-    from contextlib import nullcontext
-
-    from tracks2zarr.cli import show
-    from tracks2zarr.cli.progress import BarProgress, LineProgress
-    from tracks2zarr.converting.all_videos import NoProgress
-
-    if quiet:
-        return nullcontext(NoProgress())
-    console = show.stderr()
-    can_move = console.is_terminal and not console.is_dumb_terminal
-    return BarProgress(console) if can_move else LineProgress(console)
 
 
 def _print_summary(summary: Summary, *, quiet: bool) -> None:
@@ -149,7 +133,8 @@ def _print_summary(summary: Summary, *, quiet: bool) -> None:
     from tracks2zarr.cli import show
 
     problems = [problem for outcome in summary.outcomes for problem in outcome.problems]
-    show.print_problems([*problems, *summary.problems])
+    # the warnings of finished videos are found again where the root lists them
+    show.print_problems(dict.fromkeys([*problems, *summary.problems]))
     if quiet:
         return
     console = show.stdout()

@@ -54,12 +54,15 @@ def command(
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.create import convert
+    from tracks2zarr.cli.whole_command import note_equivalent
     from tracks2zarr.common.problems import Tracks2ZarrError
     from tracks2zarr.planning.matching import plan as make_plan
     from tracks2zarr.store.store import Store
     from tracks2zarr.store.store_mode import finished_problem
 
     show.rename_options({**NAMES, "--video": "'tracks2zarr create' and --video"})
+    places = map(str, (via_tracks_dir, metadata_csv, zarr_store))
+    note_equivalent(["tracks2zarr", "create", *places, "--pattern", pattern], NAMES)
     plan = make_plan(via_tracks_dir, metadata_csv, pattern=pattern)
     finished = finished_problem(Store.at(zarr_store), plan) if store_mode == "w-" else None
     if finished is not None:

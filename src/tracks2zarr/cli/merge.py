@@ -41,30 +41,21 @@ def command(target: Path, sources: tuple[Path, ...], **options: Any) -> int:
     It can be stopped at any moment and run again. TARGET may be an empty folder.
     """
     from tracks2zarr.cli import show
+    from tracks2zarr.cli.progress import printing_results
     from tracks2zarr.merging.merge import merge
 
     console = show.stdout()
 
-    def on_video(one: MergedVideo) -> None:
-        console.print(_line(one), markup=False, soft_wrap=True)
+    def print_result(one: MergedVideo) -> None:
+        console.print(str(one), markup=False, soft_wrap=True)
         show.print_problems([one.problem] if one.problem else [])
 
-    merged = merge(target, sources, on_video=on_video, **options)
+    with printing_results(print_result) as progress:
+        merged = merge(target, sources, progress=progress, **options)
     show.print_problems([*merged.problems, *merged.finalised.problems])
     for line in _summary(merged):
         console.print(line, markup=False, soft_wrap=True)
     return 0 if merged.ok else 1
-
-
-def _line(one: MergedVideo) -> str:
-    """Return what became of a video in one line."""
-    words = {
-        "same": "there already",
-        "skipped": "skipped, as another one is in the target",
-        "left": f"left, as it is {one.state}" + ("" if one.problem else "; the target has it"),
-    }
-    fate = words.get(one.fate, str(one.fate))
-    return one_line(f"{one.video}: {fate} ({one.source.name})")
 
 
 def _summary(merged: Merged) -> list[str]:

@@ -13,7 +13,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from tracks2zarr.cli.completion import videos_in_metadata
+from tracks2zarr.common.arguments import url_problem
 from tracks2zarr.common.names import DEFAULT_PATTERNS
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 
 #: Adds an option or argument to a command.
 type Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -24,12 +26,15 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]*)?)\s*(?:([kmgt])(i?)b?|b)", re.IGNORECAS
 
 
 class _Path(click.Path):
-    """A path as it was given; an empty one, as of a variable that is not set, is none."""
+    """A path as it was given; neither an empty one, as of an unset variable, nor a URL is one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path."""
         if value == "":
             self.fail("The path is empty.", param, ctx)
+        problem = url_problem(str(value))
+        if problem is not None and not (ctx and ctx.resilient_parsing):  # as for the Tab key
+            raise Tracks2ZarrError(problem)
         return super().convert(value, param, ctx)
 
 
@@ -140,7 +145,6 @@ def videos_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _listed_videos(path: Path) -> list[str]:
     """Return the ids in a file with one per line."""
-    from tracks2zarr.common.problems import Problem, Tracks2ZarrError
     from tracks2zarr.common.system_problems import found_instead
 
     try:
@@ -289,7 +293,7 @@ def confirm_replacing(store: Path) -> bool:
     Tracks2ZarrError
         If there is a store, and no terminal to ask on.
     """
-    from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+    from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
     from tracks2zarr.store.store import Store
 
     there = Store.at(store)
@@ -311,7 +315,8 @@ def confirm_replacing(store: Path) -> bool:
             file=str(store),
             found="no terminal to ask on",
             expected="--yes",
-            remedy="Pass --yes to replace it, or --store-mode a to add to it.",
+            remedy=f"To replace it, run {same_command('--yes')}; to add to it, run"
+            f" {same_command('--store-mode', 'a')}",
         )
     )
 

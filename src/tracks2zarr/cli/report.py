@@ -54,24 +54,10 @@ def write_report(
     Tracks2ZarrError
         Those of `tracks2zarr.report`.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
     from tracks2zarr.cli import show
     from tracks2zarr.reporting.report import report
 
-    columns = TextColumn("drawing"), BarColumn(bar_width=24), MofNCompleteColumn()
-    console = show.stderr()
-    bar = Progress(
-        *columns, console=console, transient=True, disable=quiet or not console.is_terminal
-    )
-    with bar:
-        task = bar.add_task("", total=None)
-        file = report(
-            store,
-            output,
-            workers=workers,
-            on_video=lambda _video, total: bar.update(task, advance=1, total=total),
-        )
+    file = report(store, output, workers=workers, progress=not quiet)
     if not quiet:
         text = f"The report is in {show.path_text(file)}, {size_text(file.stat().st_size)}."
         show.stdout().print(text, markup=False, soft_wrap=True)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tracks2zarr.cli.tables import UNLIMITED, Rows
+from tracks2zarr.cli.whole_command import with_whole_commands
 from tracks2zarr.common.problems import Problem, errors_of, one_line, printable
 from tracks2zarr.common.words import count_text
 
@@ -39,7 +40,13 @@ def rename_options(names: dict[str, str]) -> None:
 
 
 def with_option_names(text: str) -> str:
-    """Return a message that names the options as the command that runs does."""
+    """Return a message that names the options as the command that runs does, in whole commands."""
+    return with_whole_commands(text, _renamed)
+
+
+def _renamed(text: str) -> str:
+    if "tracks2zarr create " in text:  # a command that goes by the other names
+        return text
     for option, name in _option_names.items():
         text = text.replace(option, name)
     return text

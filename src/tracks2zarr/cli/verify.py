@@ -35,6 +35,7 @@ def command(store: Path, *, as_json: bool, **options: Any) -> int:
     The exit status is 0 only where all of it was verified.
     """
     from tracks2zarr.cli import show
+    from tracks2zarr.cli.progress import printing_results
     from tracks2zarr.verifying.all_videos import verify
     from tracks2zarr.verifying.one_video import VideoVerdict
 
@@ -54,7 +55,8 @@ def command(store: Path, *, as_json: bool, **options: Any) -> int:
         console.print(line, soft_wrap=True)
         show.print_problems(verdict.problems)
 
-    verification = verify(store, on_video=on_video, **options)
+    with printing_results(on_video) as progress:
+        verification = verify(store, progress=progress, **options)
     if as_json:
         show.print_json(verification.as_dict())
         return 0 if verification.ok else 1

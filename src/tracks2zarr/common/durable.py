@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import functools
 import os
 import platform
 import re
 from collections.abc import Callable
 from pathlib import Path
+
+from tracks2zarr.common.posix import fcntl
 
 #: Before this Linux, ``syncfs`` said nothing of data that could not be written.
 _LINUX_WITH_ERRORS = (5, 8)

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -21,6 +21,8 @@ from tracks2zarr.common.durable import sync_file
 
 #: What is raised where there is no such file; all other errors mean that nobody knows.
 ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+#: Windows has no such flag, and no pipes or devices in folders.
+_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
 #: How often a folder is made that others remove at the same moment.
 _TRIES = 100
 
@@ -73,12 +75,23 @@ def open_unbuffered(path: Path) -> FileIO:
 
 
 def _open_regular(path: str, flags: int) -> int:
-    handle = os.open(path, flags | os.O_NONBLOCK)
+    try:
+        handle = os.open(path, flags | _NONBLOCK)
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # as for a socket
+            raise
+        raise _irregular(path, os.stat(path).st_mode) from None  # noqa: PTH116
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # the caller refuses folders
         return handle
     os.close(handle)
-    raise OSError(errno.EINVAL, "a pipe or a device, not a regular file", path)
+    raise _irregular(path, mode)
+
+
+def _irregular(path: str, mode: int) -> OSError:
+    names = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+    name = names.get(stat.S_IFMT(mode), "a device")
+    return OSError(errno.EINVAL, f"{name}, not a regular file", path)
 
 
 def read_file(path: Path) -> bytes:
@@ -200,18 +213,33 @@ class FolderContent:
     size: int
 
 
-def read_content(folder: Path) -> FolderContent:
+def read_content(
+    folder: Path, *, names: Iterable[str] | None = None, instead: Mapping[str, bytes] | None = None
+) -> FolderContent:
     """Read all files of a folder and return its content.
 
-    Equal folders have equal digests: it is the SHA-256 of a line a file, sorted by path,
+    Equal folders have equal digests: it is the SHA-256 of one line per file, sorted by path,
     with the file's own SHA-256 and its path.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    names
+        The files that count, as `file_names` gives them; by default all.
+    instead
+        What counts as the content of some files, whatever they hold.
     """
     whole = hashlib.sha256()
     files = size = 0
-    for name in sorted(_names(folder)):
-        with open_file(Path(folder, name)) as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size += file.tell()
+    for name in sorted(_names(folder) if names is None else names):
+        if instead is not None and name in instead:
+            digest = hashlib.sha256(instead[name]).hexdigest()
+            size += len(instead[name])
+        else:
+            with open_file(Path(folder, name)) as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                size += file.tell()
         # names that are no text are digested, too; none of ours is like that
         whole.update(f"{digest} {name}\n".encode(errors="surrogateescape"))
         files += 1

@@ -1,9 +1,14 @@
-"""Locks between processes that the kernel releases when their owner dies (``flock``)."""
+"""Locks between processes that the kernel releases when their owner dies (``flock``).
+
+They are not from a library. Of those that are kept, ``filelock`` has no shared locks on open files,
+and takes what a killed process left on a file system without ``flock`` for held; ``fasteners`` and
+``portalocker`` have nothing for such file systems. None renews a file that a copy made of hard
+links shares, or makes a folder again that another process has just removed.
+"""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +16,7 @@ from pathlib import Path
 
 from tracks2zarr.common import lock_files
 from tracks2zarr.common.files import ABSENT, make_folder
+from tracks2zarr.common.posix import check_can_write, fcntl
 
 #: What file systems answer that have no locks.
 _UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
@@ -58,6 +64,7 @@ def locked(
 
 def _acquire(path: Path, *, shared: bool, wait: bool, within: Path | None) -> int | Path:
     """Return the open file that has the lock, or the one that stands in for it."""
+    check_can_write()
     operation = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
     while True:
         make_folder(path.parent, within=within)
@@ -131,11 +138,15 @@ def _is_still(path: Path, handle: int) -> bool:
 def is_locked(path: Path) -> bool:
     """Tell whether a living process holds the lock alone; nothing is written.
 
+    Without ``flock`` nobody can tell, and no process of this machine holds it.
+
     Raises
     ------
     OSError
         If its file cannot be opened, although it is there: nobody knows.
     """
+    if fcntl is None:
+        return False  # type: ignore[unreachable]
     try:
         handle = os.open(path, os.O_RDONLY)
     except ABSENT:

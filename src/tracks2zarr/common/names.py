@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import unicodedata
-from pathlib import PurePath
+from pathlib import Path, PurePath, PurePosixPath
 
 #: Which files are tracks files, where nothing else is asked for.
-DEFAULT_PATTERNS = ("*.csv",)
+DEFAULT_PATTERNS = ("*.csv", "*.csv.gz", "*.csv.zst")
 #: Names in the root of a store that are not videos.
 RESERVED_NAMES = frozenset({"zarr.json", ".tracks2zarr", "logs", "logs_failed"})
 #: The longest video id, in bytes: receipts and attempts add to it, and a file name has 255.
 MAX_NAME_BYTES = 200
 
 
+def composed(name: str) -> str:
+    """Return a name in Unicode's composed form (NFC), in which names are compared and written.
+
+    Some file systems, and programs on macOS, take names apart: a letter, then its accent.
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
 def stem(file_name: str) -> str:
-    """Return a file name without its last extension; ``a.b.mov`` gives ``a.b``."""
-    return PurePath(file_name).stem if "/" not in file_name else file_name.rpartition(".")[0]
+    """Return a file name without its last extension, composed; ``a.b.mov`` gives ``a.b``."""
+    name = composed(file_name)
+    return PurePath(name).stem if "/" not in name else name.rpartition(".")[0]
+
+
+def found_in(folder: Path, name: str) -> Path:
+    """Return the path of a file below a folder, where its name may be composed otherwise there.
+
+    A copy of a folder may have names in another form than the folder had.
+    """
+    path = folder / name
+    if name.isascii() or path.exists():
+        return path
+    for part in PurePosixPath(name).parts:
+        try:
+            names = {composed(entry.name): entry.name for entry in folder.iterdir()}
+        except OSError:
+            return path
+        folder /= names.get(composed(part), part)
+    return folder
 
 
 def why_unsafe(name: str, *, is_group: bool = True) -> str | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import resource
+import sys
+
+from tracks2zarr.common.posix import resource
 
 
 def raise_open_files_limit() -> None:
     """Let this process, and those that it starts, open as many files as the system permits."""
+    if resource is None:
+        return  # type: ignore[unreachable]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == hard:
         return
@@ -17,5 +21,7 @@ def raise_open_files_limit() -> None:
 
 
 def open_files_limit() -> int:
-    """Return how many files this process may have open."""
+    """Return how many files this process may have open; many where the system does not tell."""
+    if resource is None:
+        return sys.maxsize  # type: ignore[unreachable]
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

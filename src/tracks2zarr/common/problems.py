@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import shlex
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
+
+from tracks2zarr.common.error_kinds import python_kind
 
 Severity = Literal["error", "warning"]
 
@@ -90,19 +94,102 @@ class Problem:
 class Tracks2ZarrError(Exception):
     """Something that a user can mend; it carries every problem that was found.
 
+    What is raised is one of Python's own exceptions, too, by the kind of the first error: a
+    `KeyError` for a video that is not there, a `FileNotFoundError` for a store, and so on.
+
     Parameters
     ----------
     problems
         One problem or several.
     """
 
-    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+    def __new__(cls, problems: Problem | Iterable[Problem]) -> Self:
+        """Return an exception of the subclass that is Python's own kind, too."""
         found = (problems,) if isinstance(problems, Problem) else tuple(problems)
-        super().__init__(found)
-        self.problems: tuple[Problem, ...] = found
+        chosen = _class_for(found) if cls is Tracks2ZarrError else cls
+        error = super(Tracks2ZarrError, chosen).__new__(chosen, found)
+        error.problems = found
+        return cast(Self, error)
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        super().__init__(self.problems)  # the argument may be an iterator that is at its end
+
+    problems: tuple[Problem, ...]
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
+
+
+class FileSystemError(Tracks2ZarrError, OSError):
+    """The system could not do something with a file."""
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        super().__init__(problems)
+        first = _first_error(self.problems)
+        if first is not None:
+            self.errno, self.strerror, self.filename = _number_of(first), first.what, first.file
+
+
+class NotFoundError(FileSystemError, FileNotFoundError):
+    """A file or a folder is not there."""
+
+
+class ExistsError(FileSystemError, FileExistsError):
+    """What would be made is there."""
+
+
+class NoPermissionError(FileSystemError, PermissionError):
+    """A file or a folder may not be read or written."""
+
+
+class FolderError(FileSystemError, IsADirectoryError):
+    """A folder lies in a file's place."""
+
+
+class NoSuchNameError(Tracks2ZarrError, KeyError):
+    """There is no video, clip or job of this name."""
+
+
+class InputError(Tracks2ZarrError, ValueError):
+    """The input, or a setting, is wrong."""
+
+
+class StateError(Tracks2ZarrError, RuntimeError):
+    """It cannot be done as things stand, such as while another run is at work."""
+
+
+_CLASSES: dict[type[Exception], type[Tracks2ZarrError]] = {
+    OSError: FileSystemError,
+    FileNotFoundError: NotFoundError,
+    FileExistsError: ExistsError,
+    PermissionError: NoPermissionError,
+    IsADirectoryError: FolderError,
+    KeyError: NoSuchNameError,
+    ValueError: InputError,
+    RuntimeError: StateError,
+}
+_NUMBERS: dict[type[Exception], int] = {
+    FileNotFoundError: errno.ENOENT,
+    FileExistsError: errno.EEXIST,
+    PermissionError: errno.EACCES,
+    IsADirectoryError: errno.EISDIR,
+}
+_NUMBERS_BY_KIND = {"disk-full": errno.ENOSPC, "too-many-open-files": errno.EMFILE}
+
+
+def _class_for(problems: Sequence[Problem]) -> type[Tracks2ZarrError]:
+    first = _first_error(problems)
+    return Tracks2ZarrError if first is None else _CLASSES[python_kind(first.kind, first.found)]
+
+
+def _number_of(problem: Problem) -> int | None:
+    """Return the system's number of what a problem is, where there is one."""
+    by_kind = _NUMBERS_BY_KIND.get(problem.kind)
+    return by_kind or _NUMBERS.get(python_kind(problem.kind, problem.found))
+
+
+def _first_error(problems: Sequence[Problem]) -> Problem | None:
+    return next((problem for problem in problems if problem.is_error), None)
 
 
 def errors_of(problems: Iterable[Problem]) -> list[Problem]:
@@ -133,6 +220,32 @@ def comma_list(items: Sequence[object], limit: int = 10) -> str:
     named = ", ".join(one_line(item) for item in items[:limit])
     rest = len(items) - limit
     return f"{named} and {rest} more" if rest > 0 else named
+
+
+def same_command(*options: str, without: str | None = None) -> str:
+    """Return the words for the command that was run, with other options.
+
+    The command line shows the whole command in their place, behind "run"; so a comma, a semicolon,
+    a bracket or the end of the text follows.
+
+    Parameters
+    ----------
+    *options
+        The options, each followed by its value where it takes one.
+    without
+        The option that is left out; then there are no others.
+
+    >>> same_command("--store-mode", "a", "--video", "Crab 1")
+    "the same command with --store-mode a --video 'Crab 1'"
+    """
+    if without is not None:
+        return f"the same command without {without}"
+    return f"the same command with {' '.join(map(_quoted, options))}"
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for a shell, also one that holds what would end the options in a text."""
+    return f"'{word}'" if set(word) & set(",;()") and "'" not in word else shlex.quote(word)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import platform
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+
+from tracks2zarr.common.posix import resource
 
 __version__ = version("tracks2zarr")
 
@@ -37,7 +38,9 @@ class Clock:
 
 
 def peak_memory() -> int:
-    """Return the highest resident memory of this process so far, in bytes."""
+    """Return the highest resident memory of this process so far, in bytes; 0 if unknown."""
+    if resource is None:
+        return 0  # type: ignore[unreachable]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

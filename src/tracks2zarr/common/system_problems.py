@@ -6,6 +6,7 @@ import errno
 import os
 from pathlib import Path
 
+from tracks2zarr.common.error_kinds import FOUND_WORDS
 from tracks2zarr.common.open_files import open_files_limit, raise_open_files_limit
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 
@@ -79,12 +80,7 @@ def found_instead(error: OSError) -> str:
     >>> found_instead(FileNotFoundError()), found_instead(IsADirectoryError())
     ('nothing there', 'a folder')
     """
-    known = {
-        FileNotFoundError: "nothing there",
-        IsADirectoryError: "a folder",
-        PermissionError: "no permission",
-    }
-    return known.get(type(error)) or error.strerror or str(error)
+    return FOUND_WORDS.get(type(error)) or error.strerror or str(error)
 
 
 def workers_problem() -> Problem:
@@ -100,6 +96,8 @@ def workers_problem() -> Problem:
 
 def unexpected_problem(error: BaseException) -> Problem:
     """Return an error that nobody foresaw as a problem, or what the system answered."""
+    if isinstance(error, Tracks2ZarrError):
+        return error.problems[0]
     if isinstance(error, OSError):
         return os_problem(error)
     if is_panic(error) and os.strerror(errno.EMFILE) in str(error):

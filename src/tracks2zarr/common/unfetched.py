@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def annex_problem(path: Path) -> Problem | None:
         A file, or a link to one.
     """
     if path.is_symlink() and not path.exists():
+        if leads_to_itself(path):
+            return _loop(path)
         return _problem(path, "dangling-link", f"a link to {os.readlink(path)}, which is not there")  # noqa: PTH115
     try:
         if path.is_file() and path.stat().st_size <= MAX_POINTER_BYTES:
@@ -35,6 +38,26 @@ def annex_problem(path: Path) -> Problem | None:
     except OSError:
         return None  # reading the file itself will tell
     return None
+
+
+def leads_to_itself(path: Path) -> bool:
+    """Tell whether following a link never ends."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
+
+
+def _loop(path: Path) -> Problem:
+    return Problem(
+        kind="link-loop",
+        what="A link leads back to itself.",
+        file=str(path),
+        found=f"a link to {os.readlink(path)}",  # noqa: PTH115
+        expected="a link that leads to a file",
+        remedy="Replace the link by the file, or remove it.",
+    )
 
 
 def unfetched_in(folder: Path) -> Problem | None:

@@ -8,9 +8,9 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Protocol
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
+from tracks2zarr.common.progress import Progress
 from tracks2zarr.common.system_problems import unexpected_problem, workers_problem
 from tracks2zarr.converting.one_video import (
     Outcome,
@@ -29,35 +29,6 @@ from tracks2zarr.store.video_state import receipt_if_done
 
 #: How long to wait before asking again for a video that another run is at work on.
 _BUSY_SECONDS = 1.0
-
-
-class Progress(Protocol):
-    """Is told how far a run is."""
-
-    def begin(self, total_bytes: int, videos: Sequence[str]) -> None:
-        """Note what there is to do: bytes of tracks files, and video ids."""
-        ...
-
-    def update(self, done_bytes: int, running: Sequence[str]) -> None:
-        """Note how many bytes were read, and which videos are converted now."""
-        ...
-
-    def ended(self, outcome: Outcome) -> None:
-        """Note how a video ended."""
-        ...
-
-
-class NoProgress:
-    """Shows nothing."""
-
-    def begin(self, total_bytes: int, videos: Sequence[str]) -> None:
-        """Show nothing."""
-
-    def update(self, done_bytes: int, running: Sequence[str]) -> None:
-        """Show nothing."""
-
-    def ended(self, outcome: Outcome) -> None:
-        """Show nothing."""
 
 
 def video_tasks(
@@ -125,7 +96,7 @@ def convert_videos(
     """
     table = ProgressTable(sum(len(task.plan.clips) for task in tasks))
     left, total = list(tasks), sum(task.plan.size for task in tasks)
-    progress.begin(total, [task.plan.video for task in tasks])
+    progress.begin([task.plan.video for task in tasks], total)
     show = partial(_show, progress, total, left, table)
     while left:
         n_left, is_busy = len(left), False
@@ -134,7 +105,7 @@ def convert_videos(
                 is_busy = True
             else:
                 left.remove(task)
-                progress.ended(outcome)
+                progress.ended(outcome.video, outcome)
             yield outcome
         if is_busy:
             show()
@@ -202,6 +173,7 @@ def _killed(task: VideoTask) -> Problem:
         what="A worker process was killed while the video was converted.",
         found="a process that is gone; too little memory is the usual reason",
         expected=f"about {task.plan.predicted_memory / 2**20:.0f} MiB a worker",
-        remedy="Run the same command again, with --store-mode a, and with fewer --workers.",
+        remedy=f"With fewer processes, run {same_command('--store-mode', 'a', '--workers', '1')};"
+        " or use a machine with more memory.",
         video=task.plan.video,
     )

@@ -10,16 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+from tracks2zarr.common.arguments import check_optional_number, check_optional_path, check_type
 from tracks2zarr.common.files import remove_if_empty
+from tracks2zarr.common.posix import check_can_write
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of
+from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.provenance import now
 from tracks2zarr.common.system_problems import ensure_open_files_limit, os_problem
-from tracks2zarr.converting.all_videos import (
-    NoProgress,
-    Progress,
-    convert_videos,
-    video_tasks,
-)
+from tracks2zarr.converting.all_videos import convert_videos, video_tasks
 from tracks2zarr.converting.one_video import Outcome, Result
 from tracks2zarr.parallel.cores import available_cores
 from tracks2zarr.planning.plan import Plan
@@ -95,7 +93,7 @@ def create(
     memory: int | None = None,
     executor: Executor | None = None,
     temp: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
+    progress: bool | Progress = False,
     rehash: bool = False,
 ) -> Summary:
     """Convert all videos of a plan into one store, check each, and list them in the root.
@@ -121,7 +119,7 @@ def create(
     temp
         The folder for what is in progress; by default ``<store>.temp``.
     progress
-        Is told how far the run is.
+        Whether to show a bar, or what to tell how far the run is instead.
     rehash
         Whether to hash every tracks file of a finished video, instead of only those that may have
         changed since they were converted.
@@ -137,7 +135,7 @@ def create(
         If the modes forbid the run, or hardly any file may be open; nothing has been done then. If
         the store was moved or removed meanwhile.
     TypeError
-        If the plan is none, such as a path.
+        If an argument is of a wrong type, such as a path in place of a plan.
     ValueError
         If a mode is unknown, `workers` is less than 1, or the plan has no videos.
     Interrupted
@@ -145,11 +143,18 @@ def create(
     """
     started = time.perf_counter()
     _check_arguments(plan, store_mode, group_mode, workers)
+    check_optional_number("memory", memory)
+    check_optional_path("temp", temp)
+    check_can_write()
     ensure_open_files_limit()
     target = Store.at(store)
     work_root = target.temp if temp is None else Path(os.path.realpath(temp))
     made_work_root = not work_root.exists()
-    with open_for_writing(target, plan, store_mode), target.holding() as target:
+    with (
+        showing(progress) as shown,
+        open_for_writing(target, plan, store_mode),
+        target.holding() as target,
+    ):
         since = now()
         decisions = join(target, plan, group_mode, since=since, rehash=rehash)
         tasks = video_tasks(
@@ -164,7 +169,7 @@ def create(
         outcomes = {task.plan.video: Outcome(task.plan.video, Result.STOPPED) for task in tasks}
         count, interrupted = _worker_count(plan, workers, memory), False
         try:
-            for outcome in convert_videos(tasks, count, executor, progress or NoProgress()):
+            for outcome in convert_videos(tasks, count, executor, shown):
                 outcomes[outcome.video] = outcome
         except KeyboardInterrupt:
             interrupted = True
@@ -214,6 +219,7 @@ def prepare(
         If the plan has no videos.
     """
     _check_arguments(plan, "a", group_mode, None)
+    check_can_write()
     target = Store.at(store)
     with open_for_writing(target, plan, "a"), target.holding() as target:
         return problems_of(join(target, plan, group_mode, since=now()).values())
@@ -231,9 +237,8 @@ def _finish(store: Store, work_root: Path) -> tuple[Mapping[str, State], tuple[P
 
 
 def _check_arguments(plan: Plan, store_mode: str, group_mode: str, workers: int | None) -> None:
-    if not isinstance(plan, Plan):
-        given = type(plan).__name__  # type: ignore[unreachable]
-        raise TypeError(f"the plan is a {given}; tracks2zarr.plan(...) makes one")
+    check_type("plan", plan, Plan, "what tracks2zarr.plan(...) returns")
+    check_optional_number("workers", workers)
     if not plan.videos:
         raise ValueError("the plan has no videos")
     for name, mode in (("store_mode", store_mode), ("group_mode", group_mode)):
@@ -246,7 +251,7 @@ def _check_arguments(plan: Plan, store_mode: str, group_mode: str, workers: int 
 def _worker_count(plan: Plan, workers: int | None, memory: int | None) -> int:
     """Return how many processes are worth their start; 1 is this process alone."""
     if workers is None:
-        small = sum(video.size for video in plan.videos) < _SMALL_BYTES
+        small = sum(video.content_size for video in plan.videos) < _SMALL_BYTES
         small = small and len(plan.videos) < _FEW_VIDEOS
         workers = 1 if small else available_cores()
     if memory is not None:

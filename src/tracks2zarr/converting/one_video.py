@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from tracks2zarr.common.files import read_content
 from tracks2zarr.common.locks import LockedError
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
 from tracks2zarr.common.provenance import Clock, now, peak_memory, versions
 from tracks2zarr.common.system_problems import is_panic, unexpected_problem
 from tracks2zarr.common.unfetched import annex_problem
+from tracks2zarr.common.words import count_text
 from tracks2zarr.parallel.processes import Stopped, report_bytes
 from tracks2zarr.parallel.threads import importing_in_background
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
@@ -46,6 +47,15 @@ class Result(StrEnum):
     FAILED = "failed"
     BUSY = "busy"
     STOPPED = "stopped"
+
+
+_WORDS = {
+    Result.DONE: "done",
+    Result.SKIPPED: "was done before",
+    Result.FAILED: "FAILED",
+    Result.BUSY: "busy",
+    Result.STOPPED: "stopped",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +103,20 @@ class Outcome:
     result: Result
     receipt: Receipt | None = None
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def is_news(self) -> bool:
+        """Whether this run did anything: not where the video was done before."""
+        return self.result is not Result.SKIPPED
+
+    def __str__(self) -> str:
+        line = f"{self.video}: {_WORDS[self.result]}"
+        if self.receipt is not None:
+            line += f", {count_text(len(self.receipt.clips), 'clip')}"
+            line += f", {count_text(self.receipt.n_boxes, 'box')}".replace("boxs", "boxes")
+        elif self.problems:
+            line += f": {self.problems[0].what}"
+        return line
 
 
 def convert_video(task: VideoTask) -> Outcome:
@@ -322,7 +346,8 @@ def _memory_problem(plan: VideoPlan) -> Problem:
         what="There is too little memory for the video.",
         found="an allocation that failed",
         expected=f"about {plan.predicted_memory / 2**20:.0f} MiB",
-        remedy="Use fewer workers (--workers), or a machine with more memory.",
+        remedy=f"With fewer processes, run {same_command('--store-mode', 'a', '--workers', '1')};"
+        " or use a machine with more memory.",
     )
 
 

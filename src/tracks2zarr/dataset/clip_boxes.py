@@ -23,6 +23,8 @@ _COLUMNS: dict[str, tuple[str, int]] = {
     "confidence": ("<f4", 1),
     "track_ids": ("<i8", 1),
 }
+#: Windows has no such advice.
+_DONT_NEED: int | None = getattr(mmap, "MADV_DONTNEED", None)
 _ROWS_AT_ONCE = 1 << 20
 #: Track numbers below this are looked up in a table.
 _TABLE_TRACKS = 1 << 17
@@ -144,8 +146,8 @@ class ClipBoxes:
             column = getattr(self, name)
             while isinstance(column, np.ndarray):
                 column = column.base
-            if isinstance(column, mmap.mmap):
-                column.madvise(mmap.MADV_DONTNEED)
+            if isinstance(column, mmap.mmap) and _DONT_NEED is not None:
+                column.madvise(_DONT_NEED)
 
     def save(self, folder: Path) -> None:
         """Write the columns into a folder, from where `load` takes them."""

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
 from tracks2zarr.common.files import read_json
-from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line
+from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line, same_command
 from tracks2zarr.dataset import schema
 from tracks2zarr.group.geometry import chunk_shapes
+from tracks2zarr.group.own_metadata import attributes_of
 from tracks2zarr.group.video_arrays import VideoArrays
 
-_REMEDY = "Convert the video again: 'tracks2zarr create ... --store-mode a --group-mode w'."
+_REMEDY = f"Convert the video again: run {same_command('--store-mode', 'a')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def metadata_differences(written: WrittenGroup) -> Iterator[Problem]:
 
 
 def _attribute_differences(written: WrittenGroup) -> Iterator[Problem]:
-    found, expected = dict(written.attributes), written.arrays.attributes()
+    found, expected = dict(written.attributes), attributes_of(written.arrays.plan)
     for name in sorted(found.keys() | expected.keys()):
         if found.get(name) != expected.get(name):
             what = f"The attribute '{one_line(name)}' of the group."

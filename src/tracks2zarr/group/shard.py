@@ -10,7 +10,7 @@ https://zarr-specs.readthedocs.io/en/latest/v3/codecs/sharding-indexed/index.htm
 from __future__ import annotations
 
 import math
-import os
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -20,12 +20,37 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from tracks2zarr.common.files import open_file
+
 #: Offset and length in the index of a chunk that is not stored.
 _ABSENT = 2**64 - 1
 #: Bytes of a block's header and of a checksum, and the block that repeats one byte, in Zstandard.
 _BLOCK_HEADER, _CHECKSUM, _RUN_LENGTH = 3, 4, 1
 #: What level 0 stands for.
 _DEFAULT_LEVEL = 3
+#: Content of at most so many bytes is decompressed at once, which is quicker, and then copied.
+_SMALL = 1 << 16
+#: Each thread's decompressor: to make one takes as long as to decompress a small chunk.
+_OF_THREAD = threading.local()
+
+
+class DamagedFileError(ValueError):
+    """A file of an array is not as it was written.
+
+    Parameters
+    ----------
+    file
+        The file.
+    found
+        What is wrong with it.
+    """
+
+    def __init__(self, file: Path, found: str) -> None:
+        super().__init__(file, found)
+        self.file, self.found = file, found
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.found}"
 
 
 def encoded_chunk(chunk: NDArray[Any], zstd_level: int) -> bytes:
@@ -51,13 +76,40 @@ def decode_chunk(encoded: bytes, into: NDArray[Any]) -> None:
     """
     try:
         _check_frame(encoded, into.nbytes)
-        with zstandard.ZstdDecompressor().stream_reader(encoded) as reader:
+        decompressor = _decompressor()
+        if into.nbytes <= _SMALL:
+            content = decompressor.decompress(encoded)
+            into[...] = np.frombuffer(content, into.dtype).reshape(into.shape)
+            return
+        with decompressor.stream_reader(encoded) as reader:
             size = reader.readinto(memoryview(into).cast("B"))
             too_many = size == into.nbytes and reader.read(1)
     except zstandard.ZstdError as error:
         raise ValueError(f"a chunk cannot be decoded: {error}") from None
     if size != into.nbytes or too_many:
         raise ValueError("a chunk is of another size than its array says")
+
+
+def decompressed(encoded: bytes) -> bytes:
+    """Return what bytes hold that were compressed without a checksum, or with one.
+
+    Raises
+    ------
+    ValueError
+        If they cannot be decompressed.
+    """
+    try:
+        return _decompressor().decompress(encoded)
+    except zstandard.ZstdError as error:
+        raise ValueError(f"a chunk cannot be decoded: {error}") from None
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    try:
+        found: zstandard.ZstdDecompressor = _OF_THREAD.decompressor
+    except AttributeError:
+        found = _OF_THREAD.decompressor = zstandard.ZstdDecompressor()
+    return found
 
 
 def _check_frame(encoded: bytes, size: int) -> None:
@@ -154,13 +206,17 @@ class ShardReader:
 
     Raises
     ------
-    ValueError
-        If the index is not what its checksum says.
+    DamagedFileError
+        If the file is too short, or the index is not what its checksum says.
     """
 
     def __init__(self, path: Path, grid: tuple[int, ...], shape: tuple[int, ...]) -> None:
-        self._path, self._grid, self._shape = path, grid, shape
-        self._index = _index_at(path, grid)
+        self.path, self._grid, self._shape = path, grid, shape
+        index = _index_at(path, grid)
+        #: Whether there was a file when the reader was made.
+        self.exists = index is not None
+        nothing = np.full((math.prod(grid), 2), _ABSENT, "<u8")
+        self._index = nothing if index is None else index
 
     def stored(self) -> list[tuple[int, ...]]:
         """Return the places of the chunks that are stored, in order."""
@@ -191,24 +247,37 @@ class ShardReader:
         into
             An array of as many float32 that is used for the values; new memory takes longer
             to get than most chunks take to decode.
+
+        Raises
+        ------
+        DamagedFileError
+            If the bytes are not those of such a chunk.
         """
         offset, length = self._index[int(np.ravel_multi_index(position, self._grid))].tolist()
-        with self._path.open("rb") as file:
+        with open_file(self.path) as file:
             file.seek(offset)
             encoded = file.read(length)
         values = np.empty(self._shape, "<f4") if into is None else into.reshape(self._shape)
-        decode_chunk(encoded, values)
+        try:
+            decode_chunk(encoded, values)
+        except ValueError as error:
+            raise DamagedFileError(self.path, str(error)) from None
         return values
 
 
-def _index_at(path: Path, grid: tuple[int, ...]) -> NDArray[np.uint64]:
+def _index_at(path: Path, grid: tuple[int, ...]) -> NDArray[np.uint64] | None:
+    """Return offset and length of each chunk, or None where there is no file."""
     n_chunks = math.prod(grid)
-    if not path.exists():
-        return np.full((n_chunks, 2), _ABSENT, "<u8")
     size = 16 * n_chunks + 4
-    with path.open("rb") as file:
-        file.seek(-size, os.SEEK_END)
-        data = file.read(size)
+    try:
+        with open_file(path) as file:
+            start = file.seek(0, 2) - size
+            if start < 0:
+                raise DamagedFileError(path, "it is too short for its index")
+            file.seek(start)
+            data = file.read(size)
+    except FileNotFoundError:
+        return None
     if google_crc32c.value(data[:-4]) != int.from_bytes(data[-4:], "little"):
-        raise ValueError(f"the index of {path.name} is not what its checksum says")
+        raise DamagedFileError(path, "its index is not what its checksum says")
     return np.frombuffer(data[:-4], "<u8").reshape(n_chunks, 2)

@@ -8,21 +8,22 @@ from __future__ import annotations
 import itertools
 import math
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
-from tracks2zarr.common.files import read_json
-from tracks2zarr.group.shard import ShardReader, decode_chunk
+from tracks2zarr.common.files import read_file, read_json
+from tracks2zarr.group.shard import DamagedFileError, ShardReader, decode_chunk, decompressed
 from tracks2zarr.parallel.threads import map_in_threads
 
 #: What picks some of an axis: from an array, or from a chunk.
 type Picked = slice | NDArray[np.intp]
+#: What is called with each file that is not there, where the fill value is taken.
+type OnAbsent = Callable[[Path], None]
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "float32": np.dtype("<f4"),
@@ -38,6 +39,10 @@ _KEYS = {"name": "default", "configuration": {"separator": "/"}}
 
 class UnknownFormatError(ValueError):
     """An array is not as `tracks2zarr.group.writer` writes it."""
+
+
+def _ignore(file: Path) -> None:
+    """Take the fill value where a file is not there, as Zarr does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +118,39 @@ class StoredArray:
         fill_value = math.nan if document["fill_value"] == "NaN" else document["fill_value"]
         return cls(folder, tuple(document["shape"]), _dtype_of(dtype), fill_value, chunk, grid)
 
-    def read(self, axes: list[NDArray[np.intp]]) -> NDArray[Any]:
-        """Return the values at all combinations of some places along each dimension."""
+    def read(self, axes: list[NDArray[np.intp]], on_absent: OnAbsent = _ignore) -> NDArray[Any]:
+        """Return the values at all combinations of some places along each dimension.
+
+        Parameters
+        ----------
+        axes
+            The places.
+        on_absent
+            Called with each file that would be read and is not there; it may raise an error.
+
+        Raises
+        ------
+        DamagedFileError
+            If a file is not as it was written.
+        """
         values = np.full([len(axis) for axis in axes], self.fill_value, self.dtype)
         parts = [_by_chunk(axis, size) for axis, size in zip(axes, self.chunk, strict=True)]
         if self.grid is None:
             for place, to, of in _combined(parts):
-                path = self.folder.joinpath("c", *map(str, place))
-                if path.exists():
-                    values[to] = self._decoded(path.read_bytes())[of]
+                chunk = self._chunk(place, on_absent)
+                if chunk is not None:
+                    values[to] = chunk[of]
         else:
-            self._read_shards(self.grid, parts, values)
+            self._read_shards(self.grid, parts, values, on_absent)
         return values
+
+    def read_all(self, on_absent: OnAbsent = _ignore) -> NDArray[Any]:
+        """Return all values, as `read` does; quicker for a small array of one chunk."""
+        if self.grid is None and self.chunk == self.shape:
+            chunk = self._chunk((0,) * len(self.shape), on_absent)
+            if chunk is not None:
+                return chunk
+        return self.read([np.arange(length) for length in self.shape], on_absent)
 
     def shard(self, key: tuple[int, ...]) -> ShardReader:
         """Return one shard, by its place in the grid of shards.
@@ -138,18 +164,35 @@ class StoredArray:
             raise UnknownFormatError("an array without shards")
         return ShardReader(self.folder.joinpath("c", *map(str, key)), self.grid, self.chunk)
 
+    def _chunk(self, place: tuple[int, ...], on_absent: OnAbsent) -> NDArray[Any] | None:
+        """Return a chunk of an array without shards, or None where it is not stored."""
+        file = self.folder.joinpath("c", *map(str, place))
+        try:
+            encoded = read_file(file)
+        except FileNotFoundError:
+            on_absent(file)
+            return None
+        try:
+            return self._decoded(encoded)
+        except ValueError as error:
+            raise DamagedFileError(file, str(error)) from None
+
     def _decoded(self, encoded: bytes) -> NDArray[Any]:
         if self.dtype.kind == "T":
             from numcodecs.vlen import VLenUTF8
 
-            content = zstandard.ZstdDecompressor().decompress(encoded)
-            return np.array(VLenUTF8().decode(content).tolist(), self.dtype).reshape(self.chunk)
+            texts = VLenUTF8().decode(decompressed(encoded)).tolist()
+            return np.array(texts, self.dtype).reshape(self.chunk)
         values = np.empty(self.chunk, self.dtype)
         decode_chunk(encoded, values)
         return values
 
     def _read_shards(
-        self, grid: tuple[int, ...], parts: list[list[Part]], values: NDArray[Any]
+        self,
+        grid: tuple[int, ...],
+        parts: list[list[Part]],
+        values: NDArray[Any],
+        on_absent: OnAbsent,
     ) -> None:
         shards: dict[tuple[int, ...], ShardReader] = {}
         stored = []
@@ -157,6 +200,8 @@ class StoredArray:
             key, within = zip(*map(divmod, place, grid), strict=True)
             if key not in shards:
                 shards[key] = self.shard(key)
+                if not shards[key].exists:
+                    on_absent(shards[key].path)
             if shards[key].has(within):
                 stored.append((shards[key], within, to, of))
         memory = threading.local()  # new memory takes longer to get than a chunk to decode

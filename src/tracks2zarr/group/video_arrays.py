@@ -14,7 +14,6 @@ from tracks2zarr.dataset import schema
 from tracks2zarr.dataset.batches import Float32s, Int64s
 from tracks2zarr.dataset.clip_boxes import ClipTracks
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
-from tracks2zarr.tracks.formats import format_named
 
 
 @dataclass(frozen=True)
@@ -79,18 +78,6 @@ class VideoArrays:
         for row, of_clip in zip(table, values, strict=True):
             row[: len(of_clip)] = of_clip
         return table
-
-    def attributes(self) -> dict[str, Any]:
-        """Return the attributes of the group."""
-        return {
-            "video_id": self.plan.video,
-            "fps": self.plan.fps,
-            "ds_type": "bboxes",
-            "time_unit": "frames",
-            "source_software": format_named(self.plan.format).SOURCE_SOFTWARE,
-            "source_file": [clip.source for clip in self.plan.clips],
-            "tracks2zarr_schema": schema.SCHEMA_VERSION,
-        }
 
     def dims(self, variable: schema.Variable) -> list[str]:
         """Return the names of a variable's dimensions in the store."""

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from tracks2zarr.dataset import schema
 from tracks2zarr.dataset.clip_boxes import ClipBoxes
 from tracks2zarr.group.geometry import box_chunks, chunk_shapes, shard_path
+from tracks2zarr.group.own_metadata import group_document
 from tracks2zarr.group.shard import ShardWriter, compressed, encoded_chunk
 from tracks2zarr.group.video_arrays import VideoArrays, escape_state
-from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
+from tracks2zarr.group.zarr_metadata import metadata_bytes
 from tracks2zarr.native.chunks import ChunkRow
 from tracks2zarr.parallel.threads import map_in_threads
 
@@ -53,13 +54,7 @@ def create_group(path: Path, arrays: VideoArrays) -> None:
         (folder / "zarr.json").write_bytes(metadata_bytes(documents[name]))
         if written is not None:
             _write_chunks(folder, variable, written, arrays)
-    document = {
-        "attributes": arrays.attributes(),
-        "zarr_format": 3,
-        "node_type": "group",
-        # who opens the group by itself needs one request then, and xarray does not warn
-        "consolidated_metadata": inline_metadata(documents),
-    }
+    document = group_document(arrays.plan, documents)
     (path / "zarr.json").write_bytes(metadata_bytes(document))
 
 

@@ -1,86 +1,194 @@
-"""Opens a group as an xarray dataset that is read lazily, without zarr-python.
-
-zarr-python takes most of the time in which a group is opened and a little of it is read.
-What is not as `tracks2zarr.group.writer` writes it is refused, and left to zarr-python.
-"""
+"""The engine ``tracks2zarr`` of xarray: opens videos of a store, or a whole store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
-from xarray.backends import BackendArray, BackendEntrypoint
-from xarray.core import indexing
+from xarray.backends import BackendEntrypoint
 
-from tracks2zarr.common.files import read_json
-from tracks2zarr.group.stored_array import StoredArray, UnknownFormatError
-
-
-class LazyArray(BackendArray):
-    """An array of a group, for xarray; nothing is read before it is indexed."""
-
-    def __init__(self, array: StoredArray) -> None:
-        self._array = array
-        self.shape = array.shape
-        self.dtype = array.dtype
-
-    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        if not isinstance(key, indexing.VectorizedIndexer):
-            return self._read(key.tuple)
-        return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.OUTER, self._read
-        )
-
-    def _read(self, key: tuple[Any, ...]) -> Any:
-        axes = [np.atleast_1d(np.arange(n)[one]) for n, one in zip(self.shape, key, strict=True)]
-        values = self._array.read(axes)
-        dropped = (isinstance(one, int | np.integer) for one in key)
-        return values[tuple(0 if is_dropped else slice(None) for is_dropped in dropped)]
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
+from tracks2zarr.loading.group_dataset import Decoding, open_group
+from tracks2zarr.loading.group_files import GroupFiles
+from tracks2zarr.store.existing import existing_store
+from tracks2zarr.store.listing import listed_in
+from tracks2zarr.store.overview import no_such_video
+from tracks2zarr.store.paths import OWN_FOLDER
+from tracks2zarr.store.store import Store
 
 
-class GroupBackend(BackendEntrypoint):
-    """Opens the group of a video for `xarray.open_dataset`."""
+class Tracks2ZarrBackend(BackendEntrypoint):
+    """Opens stores of tracks2zarr for xarray, where ``engine="tracks2zarr"`` asks for it.
 
-    description = "The group of a video that tracks2zarr made"
+    A store is opened as datasets by video, and all of it as a tree. The data variables are read as
+    they are used; the coordinates are in memory, with and without ``chunks``.
+    """
+
+    description = "Open the videos of a store that tracks2zarr made"
+    supports_groups = True
+
+    def guess_can_open(self, filename_or_obj: Any) -> bool:
+        """Return False: without ``engine``, xarray opens stores as if we were not installed."""
+        return False
 
     def open_dataset(  # type: ignore[override]
-        self, filename_or_obj: Path, *, drop_variables: str | Iterable[str] | None = None
+        self,
+        filename_or_obj: str | os.PathLike[str],
+        *,
+        mask_and_scale: Any = True,
+        decode_times: Any = True,
+        concat_characters: Any = True,
+        decode_coords: Any = True,
+        drop_variables: str | Iterable[str] | None = None,
+        use_cftime: Any = None,
+        decode_timedelta: Any = None,
+        group: str | None = None,
     ) -> xr.Dataset:
-        """Open a group; its small arrays are lazy, too.
+        """Open one video.
+
+        Parameters
+        ----------
+        filename_or_obj
+            The store; or the folder of a video in it, ``STORE/VIDEO``.
+        mask_and_scale, decode_times, concat_characters, use_cftime, decode_timedelta
+            As in `xarray.open_zarr`. Our arrays hold nothing that they decode.
+        decode_coords
+            Whether variables that are coordinates of others become coordinates of the dataset.
+        drop_variables
+            The variables that are left out.
+        group
+            The video's id, where a store is given.
 
         Raises
         ------
-        UnknownFormatError
-            If it is not as `tracks2zarr.group.writer` writes it.
+        Tracks2ZarrError
+            If there is no such store or video, or a file of it cannot be read.
         """
-        document = read_json((filename_or_obj / "zarr.json").read_bytes())
-        listed = (document.get("consolidated_metadata") or {}).get("metadata")
-        if listed is None:
-            raise UnknownFormatError("the group does not list its arrays")
-        dropped = {drop_variables} if isinstance(drop_variables, str) else {*(drop_variables or ())}
-        names = sorted(listed.keys() - dropped)
-        variables = {name: _variable(filename_or_obj / name, listed[name]) for name in names}
-        coordinates = {name for name, one in variables.items() if one.dims == (name,)}
-        for one in variables.values():
-            coordinates |= {*one.encoding.get("coordinates", "").split()} & variables.keys()
-        return xr.Dataset(
-            {name: one for name, one in variables.items() if name not in coordinates},
-            coords=xr.Coordinates(
-                {name: one for name, one in variables.items() if name in coordinates}, indexes={}
-            ),
-            attrs=document["attributes"],
+        decoding = _decoding(
+            drop_variables,
+            mask_and_scale=mask_and_scale,
+            decode_times=decode_times,
+            concat_characters=concat_characters,
+            decode_coords=decode_coords,
+            use_cftime=use_cftime,
+            decode_timedelta=decode_timedelta,
         )
+        files = _group_at(filename_or_obj, group)
+        if files is None:
+            raise Tracks2ZarrError(_no_video_given(existing_store(filename_or_obj)))
+        return _opened(files, decoding)
+
+    def open_datatree(  # type: ignore[override]
+        self, filename_or_obj: str | os.PathLike[str], *, group: str | None = None, **decoders: Any
+    ) -> xr.DataTree:
+        """Open all videos that a store lists, or one, as a tree.
+
+        Parameters
+        ----------
+        filename_or_obj, group
+            As in `open_dataset`; without ``group``, all videos of a store are opened.
+        **decoders
+            As in `open_dataset`.
+        """
+        from xarray.backends.common import datatree_from_dict_with_io_cleanup
+
+        groups = self.open_groups_as_dict(filename_or_obj, group=group, **decoders)
+        return datatree_from_dict_with_io_cleanup(groups)
+
+    def open_groups_as_dict(  # type: ignore[override]
+        self, filename_or_obj: str | os.PathLike[str], *, group: str | None = None, **decoders: Any
+    ) -> dict[str, xr.Dataset]:
+        """Open all videos that a store lists, or one, each as a dataset by its path in the tree.
+
+        Parameters
+        ----------
+        filename_or_obj, group
+            As in `open_dataset`; without ``group``, all videos of a store are opened.
+        **decoders
+            As in `open_dataset`.
+        """
+        decoding = _decoding(**decoders)
+        files = _group_at(filename_or_obj, group)
+        if files is not None:
+            return {"/": _opened(files, decoding)}
+        store = existing_store(filename_or_obj)
+        groups = {"/": xr.Dataset()}
+        for video in sorted(listed_in(store)):
+            groups[f"/{video}"] = _opened(GroupFiles(store.group(video), store), decoding)
+        return groups
 
 
-def _variable(folder: Path, document: Mapping[str, Any]) -> xr.Variable:
-    array = StoredArray.from_metadata(folder, document)
-    dims = document["dimension_names"]
-    attributes = dict(document["attributes"])
-    encoding: dict[str, Any] = {"preferred_chunks": dict(zip(dims, array.chunk, strict=True))}
-    if "coordinates" in attributes:  # xarray's own backends put it there, too
-        encoding["coordinates"] = attributes.pop("coordinates")
-    data = indexing.LazilyIndexedArray(LazyArray(array))
-    return xr.Variable(dims, data, attributes, encoding)
+def _decoding(
+    drop_variables: str | Iterable[str] | None = None,
+    *,
+    mask_and_scale: Any = True,
+    decode_times: Any = True,
+    concat_characters: Any = True,
+    decode_coords: Any = True,
+    use_cftime: Any = None,
+    decode_timedelta: Any = None,
+) -> Decoding:
+    dropped = (drop_variables,) if isinstance(drop_variables, str) else tuple(drop_variables or ())
+    options = {
+        "mask_and_scale": mask_and_scale,
+        "decode_times": decode_times,
+        "concat_characters": concat_characters,
+        "decode_coords": decode_coords,
+        "use_cftime": use_cftime,
+        "decode_timedelta": decode_timedelta,
+    }
+    return Decoding(dropped, bool(decode_coords), options)
+
+
+def _group_at(given: object, group: str | None) -> GroupFiles | None:
+    """Return the group that is to be opened; None for a whole store."""
+    if not isinstance(given, str | os.PathLike):
+        raise TypeError(f"the engine 'tracks2zarr' opens a path, not a {type(given).__name__}")
+    path = Path(given).expanduser().absolute()
+    video = (group or "").strip("/")
+    if video:
+        store = Store.at(path)
+        return GroupFiles(store.group(video), store)
+    if (path / OWN_FOLDER).is_dir():
+        return None
+    store = Store.at(path.parent)
+    if store.exists():
+        return GroupFiles(store.group(path.name), store)
+    return GroupFiles(path, None) if _is_video(path) else None
+
+
+def _is_video(path: Path) -> bool:
+    """Tell whether a folder is the group of a video that tracks2zarr made, outside of a store."""
+    store = Store(path.parent)
+    return store.has_group(path.name) and store.is_from_tracks2zarr(path.name)
+
+
+def _opened(files: GroupFiles, decoding: Decoding) -> xr.Dataset:
+    if not os.path.lexists(files.folder):
+        raise Tracks2ZarrError(_not_there(files))
+    return open_group(files, decoding)
+
+
+def _not_there(files: GroupFiles) -> Problem:
+    """Return the problem of a video that is missing, or that the store never had."""
+    if files.store is None:
+        return files.absent()
+    store = existing_store(files.store.path)
+    listed = listed_in(store)
+    if files.video in listed or store.receipt_file(files.video).exists():
+        return files.absent()
+    return no_such_video(store, files.video, sorted({*listed, *store.groups()}))
+
+
+def _no_video_given(store: Store) -> Problem:
+    return Problem(
+        kind="no-video-given",
+        what="A dataset holds one video, and no video was given.",
+        file=str(store.path),
+        found="a store",
+        expected=f"one of {comma_list(sorted(listed_in(store)))}",
+        remedy="Pass group=VIDEO, or open the whole store with xarray.open_datatree.",
+    )

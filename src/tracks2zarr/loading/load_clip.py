@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,8 +27,10 @@ from tracks2zarr.dataset.schema import (
     TRACK_LAST_FRAME,
 )
 from tracks2zarr.loading.open_store import open_video
+from tracks2zarr.store.commands import converting
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.overview import no_such_video
+from tracks2zarr.store.ownership import foreign_problem
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import state_of
 
@@ -85,8 +88,12 @@ def load_clip(
     """
     check_arguments(clip, zero, frames)
     there = existing_store(store)
-    check_finished(there, video)
-    dataset = _with_numpy_texts(open_video(there, video, chunks))
+    if added := check_finished(there, video):
+        text = (
+            f"{one_line(video)} contains data that tracks2zarr did not write: {comma_list(added)}"
+        )
+        warnings.warn(text, stacklevel=2)
+    dataset = open_video(there, video, chunks)
     number = _number_of(there, video, clip, dataset[CLIP_ID].values.tolist())
     loaded = _own_extent(dataset.isel({CLIP_ID: number}))
     loaded.attrs["source_file"] = dataset.attrs["source_file"][number]
@@ -127,16 +134,6 @@ def _number_of(store: Store, video: str, clip: str | int, clips: list[str]) -> i
     if clip not in clips:
         raise Tracks2ZarrError(no_such_clip(store, video, clip, clips))
     return clips.index(clip)
-
-
-def _with_numpy_texts(dataset: xr.Dataset) -> xr.Dataset:
-    """Return a dataset whose texts are numpy's ``<U``, as `movement` has them; of schema 1, too."""
-    texts = {
-        name: (one.dims, np.array(one.values.tolist(), dtype=np.str_), one.attrs)
-        for name, one in dataset.variables.items()
-        if one.dtype.kind == "T"
-    }
-    return dataset.assign_coords(texts)
 
 
 def _individual_dim(clip: xr.Dataset) -> str:
@@ -193,8 +190,13 @@ def _with_time(clip: xr.Dataset, start: int, long_name: str, *, seconds: bool) -
     return clip
 
 
-def check_finished(store: Store, video: str) -> None:
+def check_finished(store: Store, video: str) -> tuple[str, ...]:
     """Check that a video is finished.
+
+    Returns
+    -------
+    tuple
+        What others added to its group, such as arrays.
 
     Raises
     ------
@@ -202,22 +204,24 @@ def check_finished(store: Store, video: str) -> None:
         If it is not, if another workflow made it, or if there is no such video.
     """
     receipt = store.read_receipt(video)
-    if receipt is not None and store.is_intact(receipt, read=False):
-        return
+    if receipt is not None and (added := store.added_to(receipt, read=False)) is not None:
+        return added
     names = store.groups()
     planned = {plan.video: plan for plan in store.read_plan().videos}
     if video not in names and video not in planned:
         raise Tracks2ZarrError(no_such_video(store, video, sorted({*names, *planned})))
     if store.is_from_tracks2zarr(video):
         state = state_of(store, planned[video]) if video in planned else "a group without a receipt"
+        foreign = foreign_problem(store, video)
+        beside = f", with data that tracks2zarr did not write: {foreign.found}" if foreign else ""
         raise Tracks2ZarrError(
             Problem(
                 kind="video-unfinished",
                 what="The video is not finished.",
                 file=str(store.group(video)),
-                found=str(state),
+                found=f"{state}{beside}",
                 expected="a video with a valid receipt",
-                remedy="Run 'tracks2zarr create' again with --store-mode a.",
+                remedy=f"Run: {converting(store, video)}",
                 video=video,
             )
         )
@@ -232,7 +236,8 @@ def _not_ours(store: Store, video: str) -> Problem:
         file=str(store.group(video)),
         found=note.why() if note else "a group that tracks2zarr did not write",
         expected="a video that tracks2zarr made",
-        remedy="Open the group with xarray, or convert the video with tracks2zarr.",
+        remedy="Open the group with xarray, or convert the video:"
+        f" {converting(store, video, replace=True)}",
         video=video,
     )
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracks2zarr.common.problems import (
-    Tracks2ZarrError,
-)
+from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.listing import listed_in
 from tracks2zarr.store.overview import no_such_video
@@ -19,11 +17,11 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-class OpenStore:
+class OpenStore(Mapping[str, "xr.Dataset"]):
     """The videos that a store listed when it was opened; each is opened as it is used.
 
-    ``len``, ``in`` and iteration go by the ids of videos, sorted; ``opened[video]`` is an
-    `xarray.Dataset` of all its clips.
+    A `collections.abc.Mapping` from the ids of videos, sorted, to datasets: ``opened[video]`` is
+    an `xarray.Dataset` of all its clips.
 
     Parameters
     ----------
@@ -60,11 +58,41 @@ class OpenStore:
             raise Tracks2ZarrError(no_such_video(self._store, video, list(self.videos)))
         return open_video(self._store, video, self._chunks)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        if isinstance(other, OpenStore) and self._store == other._store:
+            return self.videos == other.videos
+        if self.keys() != other.keys():
+            return False
+        return all(self[video].identical(other[video]) for video in self)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def get[Default](self, video: str, default: Default = None) -> xr.Dataset | Default:  # type: ignore[assignment]
+        """Return the dataset of a video, or `default` where the store has no such video."""
+        if video not in self.videos:
+            return default
+        return self[video]
+
+    def to_datatree(self) -> xr.DataTree:
+        """Return all videos as a tree, which opens each of them.
+
+        Returns
+        -------
+        xarray.DataTree
+            As `xarray.open_datatree` returns it, with these videos.
+        """
+        import xarray as xr
+
+        return xr.DataTree.from_dict(dict(self))
+
 
 def open_store(store: str | os.PathLike[str], *, chunks: dict[Any, Any] | None = None) -> OpenStore:
     """Open a store of any number of videos at once: of each, nothing is read until it is used.
 
-    `xarray.open_datatree` reads the coordinates of all videos before it returns.
+    `xarray.open_datatree` with ``engine="tracks2zarr"`` returns the same datasets in a tree, and
+    opens all of them before it returns.
 
     Parameters
     ----------
@@ -89,25 +117,9 @@ def open_store(store: str | os.PathLike[str], *, chunks: dict[Any, Any] | None =
 
 
 def open_video(store: Store, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
-    """Open the group of a video lazily."""
+    """Open the group of a video: coordinates are read at once, the boxes as they are used."""
     import xarray as xr
 
-    from tracks2zarr.group.stored_array import UnknownFormatError
-    from tracks2zarr.loading.engine import GroupBackend
+    from tracks2zarr.loading.engine import Tracks2ZarrBackend
 
-    try:
-        return xr.open_dataset(store.group(video), engine=GroupBackend, chunks=chunks)
-    except UnknownFormatError:
-        return _open_with_zarr(store, video, chunks)
-
-
-def _open_with_zarr(store: Store, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
-    import xarray as xr
-    from zarr.storage import LocalStore
-
-    group = LocalStore(store.group(video), read_only=True)
-    listed = (
-        None if store.is_from_tracks2zarr(video) else False
-    )  # others' groups do not list their arrays
-    dataset: xr.Dataset = xr.open_zarr(group, consolidated=listed, chunks=chunks, zarr_format=3)
-    return dataset
+    return xr.open_dataset(store.path, engine=Tracks2ZarrBackend, group=video, chunks=chunks)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
 from tracks2zarr.store.existing import (
     existing_store,
     inside_problem,
@@ -84,7 +84,7 @@ def _source_problems(given: str | os.PathLike[str], *, move: bool) -> Iterator[P
             file=str(store.path),
             found="a folder without permission to write, or on a disk that is read-only",
             expected="a store, and the folder that it lies in, that you may write to",
-            remedy="Pass --copy to leave the sources as they are.",
+            remedy=f"To leave the sources as they are, run {same_command('--copy')}",
         )
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import get_args
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.arguments import check_path, check_type
+from tracks2zarr.common.posix import check_can_write
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
+from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.dataset.schema import IndividualDim
 from tracks2zarr.merging.checks import check_stores
@@ -78,7 +82,7 @@ def merge(
     copy: bool = False,
     on_conflict: OnConflict = "error",
     individual_dim: IndividualDim | None = None,
-    on_video: Callable[[MergedVideo], None] = lambda _: None,
+    progress: bool | Progress = False,
 ) -> Merged:
     """Move the finished videos of other stores into one, with their receipts, plans and logs.
 
@@ -97,8 +101,8 @@ def merge(
         nothing at all, ``skip`` keeps the target's, ``replace`` takes the source's.
     individual_dim
         The name that the dimension of individuals gets in groups of the older workflow.
-    on_video
-        Called with what became of each video as it is known.
+    progress
+        Whether to show a bar, or what to tell how far the merge is instead.
 
     Returns
     -------
@@ -112,17 +116,23 @@ def merge(
     ValueError
         If there is no source, or `on_conflict` or `individual_dim` is unknown.
     """
+    check_path("target", target)
+    check_type("sources", sources, (str, os.PathLike, Iterable), "a list of paths, or one path")
     paths = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    for path in paths:
+        check_path("one of sources", path)
     if not paths:
         raise ValueError("there is no source")
     if on_conflict not in get_args(OnConflict):
         raise ValueError(f"on_conflict is {on_conflict!r}; expected one of {get_args(OnConflict)}")
     if individual_dim not in {None, *get_args(IndividualDim)}:
         raise ValueError(f"individual_dim is {individual_dim!r}")
+    check_can_write()
     stores = check_stores(target, paths, move=not copy)
-    merging = _Merging(*stores, copy, on_conflict, individual_dim, on_video)
-    with merging.entered():
-        return merging.run()
+    with showing(progress) as shown:
+        merging = _Merging(*stores, copy, on_conflict, individual_dim, shown)
+        with merging.entered():
+            return merging.run()
 
 
 @dataclass(slots=True)
@@ -134,7 +144,7 @@ class _Merging:
     copy: bool
     on_conflict: OnConflict
     individual_dim: IndividualDim | None
-    on_video: Callable[[MergedVideo], None]
+    progress: Progress
     videos: list[MergedVideo] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     n_logs: int = 0
@@ -203,8 +213,14 @@ class _Merging:
 
     def _remedy(self, other: VideoInStore) -> str:
         if other.store == self.target:
-            return "Pass --on-conflict skip to keep the target's, or --on-conflict replace."
-        return "Merge them one by one, or pass --on-conflict skip to take the first."
+            return (
+                f"To keep the target's, run {same_command('--on-conflict', 'skip')}; to replace it,"
+                f" run {same_command('--on-conflict', 'replace')}"
+            )
+        return (
+            f"To take the first, run {same_command('--on-conflict', 'skip')}; or merge them one by"
+            " one."
+        )
 
     def run(self) -> Merged:
         """Merge, and list in all roots what is there then."""
@@ -213,8 +229,10 @@ class _Merging:
             self.problems.append(warning)
         try:
             self.problems += mark_older(self.target, self.individual_dim)
-            for source in self.sources:
-                self._merge_source(source)
+            videos = [names_in(source) for source in self.sources]
+            self.progress.begin([*chain.from_iterable(videos)], None)
+            for source, names in zip(self.sources, videos, strict=True):
+                self._merge_source(source, names)
         finally:
             if not self.copy:
                 for source in self.sources:
@@ -236,7 +254,7 @@ class _Merging:
         except Tracks2ZarrError as error:
             self.problems += error.problems
 
-    def _merge_source(self, source: Store) -> None:
+    def _merge_source(self, source: Store, videos: Sequence[str]) -> None:
         self._join(source)
         merger = VideoMerger(
             source=source,
@@ -246,12 +264,11 @@ class _Merging:
             individual_dim=self.individual_dim,
             moved=MovedVideos(source),
         )
-        videos = names_in(source)
         try:
             for video in videos:
                 one = merger.merge(video)
                 self.videos.append(one)
-                self.on_video(one)
+                self.progress.ended(video, one)
         finally:
             merger.moved.forget()
         self._copy_logs(source, videos)

@@ -15,7 +15,7 @@ from typing import Literal
 
 from tracks2zarr.common.files import read_content, write_atomically
 from tracks2zarr.common.locks import LockedError
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.dataset.schema import IndividualDim
 from tracks2zarr.merging import problems
 from tracks2zarr.merging.copying import copy_folder
@@ -74,6 +74,15 @@ class MergedVideo:
     state: State
     problem: Problem | None = None
     unverified: str | None = None
+
+    def __str__(self) -> str:
+        words = {
+            Fate.SAME: "there already",
+            Fate.SKIPPED: "skipped, as another one is in the target",
+            Fate.LEFT: f"left, as it is {self.state}"
+            + ("" if self.problem else "; the target has it"),
+        }
+        return one_line(f"{self.video}: {words.get(self.fate, self.fate)} ({self.source.name})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,13 +175,19 @@ class VideoMerger:
     def _leave_to_target(self, source: VideoInStore, target: VideoInStore) -> MergedVideo:
         """Remove a video from the source where the target has the very same."""
         if not self.copy and source.is_changed():
-            problem = problems.damaged(source).as_warning()
+            problem = self._changed(source).as_warning()
             return self._ended(source.video, Fate.LEFT, State.MISSING, problem)
         self._complete(source, target)
         if not self.copy:
             self.target.make_durable(target.video)  # whoever put it there may not have waited
             self.moved.remove(source)
         return self._ended(source.video, Fate.SAME, source.state, note=target.note)
+
+    def _changed(self, source: VideoInStore) -> Problem:
+        """Return the problem of a video that is not as it was written: damaged, or added to."""
+        foreign = foreign_problem(self.source, source.video)
+        is_added_to = foreign is not None and foreign.kind == "foreign-arrays"
+        return foreign if foreign and is_added_to else problems.damaged(source)
 
     def _ended(
         self,
@@ -195,7 +210,7 @@ class VideoMerger:
         """Copy a video, check the copy, put it into its place; then it leaves its source."""
         video, content = source.video, read_content(source.group)
         if source.proof is not None and source.proof.content != content:
-            return self._ended(video, Fate.LEFT, State.MISSING, problems.damaged(source))
+            return self._ended(video, Fate.LEFT, State.MISSING, self._changed(source))
         note = None
         attempt = Attempt.begin(self.target, video, self.target.temp)
         try:

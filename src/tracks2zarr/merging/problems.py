@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tracks2zarr.common.problems import Problem, comma_list
+from tracks2zarr.common.problems import Problem, comma_list, same_command
 from tracks2zarr.merging.older_groups import why_not
+from tracks2zarr.store.commands import converting
 from tracks2zarr.store.ownership import moving_away
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import State, VideoInStore
@@ -52,8 +53,8 @@ def clips_lost(source: VideoInStore, target: VideoInStore) -> Problem | None:
         file=str(target.group),
         found=comma_list(lost),
         expected="all clips that the target holds",
-        remedy="Pass --on-conflict skip to keep the target's video. To take the source's without"
-        f" these clips, move the target's away first: {command}",
+        remedy=f"To keep the target's video, run {same_command('--on-conflict', 'skip')}; to take"
+        f" the source's without these clips, move the target's away first: {command}",
         video=source.video,
     )
 
@@ -91,8 +92,9 @@ def unfinished(source: VideoInStore, target: Path) -> Problem:
         file=str(source.group),
         found=f"{source.state}: {failure[0].what}" if failure else str(source.state),
         expected="a video that is done",
-        remedy=f"Finish it in its own store, then merge again; or in {target}, whose"
-        " plan has it now: 'tracks2zarr create' with --store-mode a.",
+        remedy="Finish it in its own store, then merge again:"
+        f" {converting(source.store, source.video)}; or in {target}, whose plan has it now:"
+        f" {converting(Store(target), source.video)}",
         video=source.video,
     )
 
@@ -105,6 +107,7 @@ def damaged(source: VideoInStore) -> Problem:
         file=str(source.group),
         found="another digest than the one in its receipt",
         expected="the files that were written",
-        remedy="Run 'tracks2zarr create' again with --store-mode a, in either store.",
+        remedy="Convert the video again, then merge again:"
+        f" {converting(source.store, source.video)}",
         video=source.video,
     )

@@ -10,7 +10,8 @@ from types import FrameType
 
 type _Handler = Callable[[int, FrameType | None], object]
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Windows has no SIGHUP.
+_SIGNALS = [one for one in signal.Signals if one.name in {"SIGINT", "SIGTERM", "SIGHUP"}]
 #: What was done on a signal before signals were noted; empty while they are not.
 _handlers: dict[int, _Handler] = {}
 _deferred: list[int] = []

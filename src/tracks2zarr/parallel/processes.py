@@ -20,6 +20,8 @@ from tracks2zarr.parallel.cores import MAX_THREADS, available_cores
 
 # Import-light on purpose: a worker runs `_start` before it imports polars.
 _NOT_BEGUN = -1
+#: Windows has none.
+_HAS_SIGMASK = hasattr(signal, "pthread_sigmask")
 
 
 class Stopped(BaseException):
@@ -131,8 +133,9 @@ def process_pool(workers: int, table: ProgressTable) -> ProcessPoolExecutor:
         initializer=_start,
         initargs=(table.counts, table.stop_flag, threads),
     )
-    # it would let signals through again where it starts later, between two workers
-    multiprocessing.resource_tracker.ensure_running()
+    if _HAS_SIGMASK:
+        # it would let signals through again where it starts later, between two workers
+        multiprocessing.resource_tracker.ensure_running()
     with _interrupts_held():
         for _ in range(workers):  # each starts a worker
             pool.submit(_nothing)
@@ -146,6 +149,9 @@ def _interrupts_held() -> Iterator[None]:
     They inherit that: a Ctrl-C reaches all processes of a terminal,
     and one that is just starting would die of it.
     """
+    if not _HAS_SIGMASK:
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -161,7 +167,10 @@ def _start(counts: Any, stop_flag: Any, threads: int) -> None:
     """Prepare a worker process."""
     # Ctrl-C reaches the process that started us, too: it says when to stop. Held back, not
     # ignored, for polars sets a handler of its own.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    if _HAS_SIGMASK:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    else:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault(MAX_THREADS, str(threads))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nothing here uses them, but they spin

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
+from tracks2zarr.common.arguments import check_path, check_texts
 from tracks2zarr.common.names import DEFAULT_PATTERNS
 from tracks2zarr.common.problems import (
     Problem,
@@ -17,6 +18,7 @@ from tracks2zarr.common.problems import (
     comma_list,
     errors_of,
     one_line,
+    same_command,
 )
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import SCHEMA_VERSION, IndividualDim
@@ -78,6 +80,10 @@ def plan(
         If there is any error; it carries all of them. With `keep_going`, only if no
         video is left.
     """
+    check_path("tracks_dir", tracks_dir)
+    check_path("metadata_csv", metadata_csv)
+    check_texts("pattern", pattern)
+    check_texts("videos", () if videos is None else videos)
     drafted = draft(
         tracks_dir,
         metadata_csv,
@@ -250,9 +256,10 @@ class _Match:
         return [
             *of_rows,
             *of_files,
-            *self._files_without_row(),
+            *self._files_without_row({p.clip for p in of_files if p.kind == "tracks-no-file"}),
             *self._rows_without_file(with_files, require_all=require_all),
             *self._overlaps(),
+            *self._names_alike(with_files),
         ]
 
     def videos_with(self, errors: list[Problem]) -> set[str]:
@@ -273,13 +280,14 @@ class _Match:
             missing, self.metadata, self.metadata_csv, self.folder, require_all=require_all
         )
 
-    def _files_without_row(self) -> Iterable[Problem]:
+    def _files_without_row(self, no_files: set[str | None]) -> Iterable[Problem]:
+        """Yield a problem for each file whose clip has no row."""
         if not self.metadata.names:  # then the metadata's own problem says why
             return
         known = {name.clip_stem for name in self.metadata.names.values()}
         without_file = known - {file.clip_stem for file in self.files}
         for file in self.files:
-            if file.clip_stem not in known:
+            if file.clip_stem not in known and file.clip_stem not in no_files:
                 yield Problem(
                     kind="file-without-row",
                     what="A tracks file has no row in the metadata CSV.",
@@ -308,7 +316,8 @@ class _Match:
                 column="loop_clip_name",
                 found=f"no file for {comma_list([row.clip_stem for row in rows])}",
                 expected=f"<clip>_tracks.csv in {self.folder}",
-                remedy="Fetch or make the missing files, or leave --require-all out."
+                remedy="Fetch or make the missing files; or, to convert the others, run"
+                f" {same_command(without='--require-all')}"
                 if require_all
                 else "Nothing, if these clips were not tracked.",
                 severity="error" if require_all else "warning",
@@ -343,6 +352,26 @@ class _Match:
                     )
                 furthest = max(furthest, row, key=lambda clip: clip.last_frame)
 
+    def _names_alike(self, videos: set[str]) -> Iterable[Problem]:
+        """Yield a warning for each video whose name differs from another's in its case alone."""
+        alike: dict[str, list[str]] = defaultdict(list)
+        for video in sorted(videos):
+            alike[video.casefold()].append(video)
+        for several in alike.values():
+            for video in several[1:]:
+                yield Problem(
+                    kind="names-differ-in-case",
+                    what="The names of two videos differ only in upper and lower case.",
+                    file=str(self.metadata_csv),
+                    column="video_name",
+                    found=f"'{one_line(video)}' beside '{one_line(several[0])}'",
+                    expected="names that differ in more, as macOS and Windows take them for one",
+                    remedy="If they are one video, correct the metadata CSV. Else rename one, to"
+                    " keep the store on such a computer.",
+                    severity="warning",
+                    video=video,
+                )
+
     def videos(self) -> Iterable[VideoPlan]:
         """Yield the plan of each video with at least one tracks file, sorted by id."""
         file_of = {file.clip_stem: file for file in self.files}
@@ -374,6 +403,7 @@ class _Match:
             escape_frame=row.escape_frame,
             escape_type=row.escape_type,
             tracks_dir=str(self.folder),
+            expanded_size=None if file.content_size == file.size else file.content_size,
         )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.csv_types import CsvReader
+from tracks2zarr.common.encodings import UTF8_MARK, other_separator
 from tracks2zarr.common.files import read_file
 from tracks2zarr.common.names import stem
 from tracks2zarr.common.problems import Problem, comma_list, one_line
@@ -37,7 +38,6 @@ from tracks2zarr.planning.metadata_cells import (
     frame_of,
     video_of,
 )
-from tracks2zarr.tracks.via import BOM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +180,7 @@ def _read_text(path: Path, problems: list[Problem]) -> str | None:
         found = found_instead(error)
         problem("metadata-unreadable", "The metadata CSV cannot be read.", found, "Check the path.")
         return None
-    if not raw.removeprefix(BOM).strip():
+    if not raw.removeprefix(UTF8_MARK).strip():
         problem("metadata-empty", "The metadata CSV is empty.", "no rows", "Fetch the file again.")
         return None
     try:
@@ -198,14 +198,14 @@ def _read_text(path: Path, problems: list[Problem]) -> str | None:
 
 def _check_header(path: Path, header: list[str], problems: list[Problem]) -> bool:
     """Add a problem for each column that is missing or twice; return whether all are sound."""
-    if len(header) == 1 and (separator := _other_separator(header[0])):
+    if separator := other_separator(header):
         problems.append(
             Problem(
                 kind="metadata-separator",
                 what="The metadata CSV is not separated by commas.",
                 file=str(path),
                 row=1,
-                found=f"a header separated by {separator}",
+                found=f"a header separated by {separator[1]}",
                 expected="commas",
                 remedy="Save the spreadsheet as CSV separated by commas.",
             )
@@ -241,12 +241,6 @@ def _check_header(path: Path, header: list[str], problems: list[Problem]) -> boo
             )
         )
     return all(header.count(column) == 1 for column in COLUMNS)
-
-
-def _other_separator(header: str) -> str | None:
-    """Return the name of what separates a header in place of commas, if anything does."""
-    separators = {";": "semicolons", "\t": "tabs", "|": "bars"}
-    return next((name for mark, name in separators.items() if mark in header), None)
 
 
 def _cells(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from tracks2zarr.common.documents import Document, DocumentError, fields_of, parse_document
+from tracks2zarr.common.names import composed
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import ABSENT, IndividualDim
@@ -72,6 +73,8 @@ class ClipPlan:
         The folder of tracks files, absolute.
     metadata_csv
         The metadata CSV of the clip, absolute; None for that of the video.
+    expanded_size
+        About how many bytes the file has when it is expanded; None for one that is not compressed.
     """
 
     clip: str
@@ -84,6 +87,12 @@ class ClipPlan:
     escape_type: str
     tracks_dir: str
     metadata_csv: str | None = None
+    expanded_size: int | None = None
+
+    @property
+    def content_size(self) -> int:
+        """The bytes that a reader of the file sees, by which time and memory are predicted."""
+        return self.size if self.expanded_size is None else self.expanded_size
 
     @property
     def n_frames(self) -> int:
@@ -106,10 +115,11 @@ class ClipPlan:
         return {name: getattr(self, name) for name in shows}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the plan for JSON, without a metadata CSV that is that of the video."""
+        """Return the plan for JSON, without what most clips have not."""
         fields = fields_of(self)
-        if self.metadata_csv is None:
-            del fields["metadata_csv"]
+        for name in ("metadata_csv", "expanded_size"):
+            if fields[name] is None:
+                del fields[name]
         return fields
 
 
@@ -160,13 +170,18 @@ class VideoPlan:
         return sum(clip.size for clip in self.clips)
 
     @property
+    def content_size(self) -> int:
+        """The size of what all tracks files hold when they are expanded, in bytes."""
+        return sum(clip.content_size for clip in self.clips)
+
+    @property
     def predicted_memory(self) -> int:
         """The memory that a process needs at its peak to convert this video, in bytes."""
         return self.memory_with(2)
 
     def memory_with(self, threads: int, reader: cost.Reader | None = None) -> int:
         """Return the memory that a process of so many threads needs at its peak, in bytes."""
-        sizes = [clip.size for clip in self.clips]
+        sizes = [clip.content_size for clip in self.clips]
         return cost.predicted_memory(sizes, threads, n_frames=self.n_frames, reader=reader)
 
     def requested_memory(self, threads: int) -> int:
@@ -180,7 +195,7 @@ class VideoPlan:
     @property
     def predicted_verify_memory(self) -> int:
         """The memory that a process needs at its peak to verify this video, in bytes."""
-        sizes = [clip.size for clip in self.clips]
+        sizes = [clip.content_size for clip in self.clips]
         return cost.predicted_verify_memory(sizes, n_frames=self.n_frames)
 
     def frame_rule(self, clip: ClipPlan) -> FrameRule:
@@ -209,6 +224,11 @@ class VideoPlan:
     def metadata_of(self, clip: ClipPlan) -> str:
         """Return the metadata CSV of a clip."""
         return clip.metadata_csv or self.metadata_csv
+
+    @property
+    def source_files(self) -> list[str]:
+        """The tracks file of each clip, as the group names it: in composed form."""
+        return [composed(clip.source) for clip in self.clips]
 
     @property
     def places(self) -> list[tuple[str, str, str]]:

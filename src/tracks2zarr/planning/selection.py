@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
-from tracks2zarr.common.names import clip_id_of
-from tracks2zarr.common.problems import Problem, comma_list, did_you_mean, one_line
+from tracks2zarr.common.names import clip_id_of, composed
+from tracks2zarr.common.problems import Problem, comma_list, did_you_mean, one_line, same_command
 from tracks2zarr.common.words import count_text
 from tracks2zarr.planning.metadata_csv import Metadata
 
@@ -27,7 +27,7 @@ class Selection:
     """
 
     def __init__(self, videos: Iterable[str], metadata: Metadata) -> None:
-        self.videos = frozenset(videos)
+        self.videos = frozenset(map(composed, videos))
         self._in_metadata = {name.video for name in metadata.names.values()}
         self._videos_of: dict[str, set[str]] = defaultdict(set)
         for name in metadata.names.values():
@@ -120,7 +120,8 @@ def without_file(
         column="video_name",
         found=f"no file for any of {count_text(len(rows), 'clip')}",
         expected=f"<clip>_tracks.csv in {tracks_dir}",
-        remedy="Fetch or make the missing files, or leave --require-all out."
+        remedy="Fetch or make the missing files; or, to convert the others, run"
+        f" {same_command(without='--require-all')}"
         if require_all
         else "Nothing, if these videos were not tracked. To convert some of the videos only, name"
         " them with --video.",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tracks2zarr.common.arguments import check_path, check_text, check_texts, check_type
 from tracks2zarr.common.files import write_atomically
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.loading.load_clip import check_finished, no_such_clip
@@ -67,6 +68,11 @@ def plot(
     ValueError
         If there is no such panel, or none is asked for.
     """
+    check_text("video", video)
+    check_text("clip", clip)
+    check_path("output", output)
+    check_texts("panels", panels)
+    check_type("dpi", dpi, int, "an int")
     unknown = sorted(set(panels) - set(PANEL_NAMES))
     if unknown or not panels:
         raise ValueError(f"panels must be some of {PANEL_NAMES}, and not {unknown or 'none'}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from tracks2zarr.common.arguments import check_optional_number, check_optional_path
 from tracks2zarr.common.files import write_atomically
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.provenance import now
 from tracks2zarr.parallel.cores import available_cores
 from tracks2zarr.parallel.workers import start_workers
@@ -26,7 +27,7 @@ def report(
     output: str | os.PathLike[str] | None = None,
     *,
     workers: int | None = None,
-    on_video: Callable[[str, int], None] = lambda _video, _total: None,
+    progress: bool | Progress = False,
 ) -> Path:
     """Write one HTML file that shows what is in a store, with pictures of every clip.
 
@@ -41,8 +42,8 @@ def report(
         The file; by default ``<store>-report.html``, beside the store. It is replaced.
     workers
         Worker processes; by default one a core.
-    on_video
-        Called when a video is drawn, with its id and the number of videos to draw.
+    progress
+        Whether to show a bar, or what to tell how far the report is instead.
 
     Returns
     -------
@@ -55,6 +56,8 @@ def report(
         If there is no store, its plan cannot be read, or the file cannot be written there or is
         no page by its name.
     """
+    check_optional_path("output", output)
+    check_optional_number("workers", workers)
     there = existing_store(store)
     file = report_file(there.path) if output is None else Path(output).absolute()
     check_output(file)
@@ -71,10 +74,12 @@ def report(
     order = sorted(receipts.values(), key=lambda receipt: -receipt.n_boxes)
     draw = partial(draw_video, there.path, size=size)
     images = {}
-    with start_workers(min(workers or available_cores(), len(order))) as pool:
+    count = min(workers or available_cores(), len(order))
+    with showing(progress) as shown, start_workers(count) as pool:
+        shown.begin([receipt.video for receipt in order], None)
         for receipt, future in pool.as_completed(draw, order):
             images[receipt.video] = future.result()
-            on_video(receipt.video, len(receipts))
+            shown.ended(receipt.video, None)
     failed = [video.video for video in known.videos if video.state is State.FAILED]
     failures = [problem for video in failed for problem in there.read_failure(video)]
     page = report_page(known, receipts, images, made=now(), size=size, failures=failures)

@@ -67,7 +67,7 @@ class JobOptions:
     def request(self, videos: Sequence[VideoPlan]) -> Request:
         """Return what an array job for these videos asks for: what the largest one needs."""
         memory = max(video.requested_memory(self.cpus or 1) for video in videos)
-        minutes = max(cost.requested_minutes(video.size) for video in videos)
+        minutes = max(cost.requested_minutes(video.content_size) for video in videos)
         request = self.applied_to(Request(memory=memory, minutes=minutes))
         return replace(request, options=self.options, prelude=self.prelude)
 
@@ -89,7 +89,7 @@ class JobOptions:
         verify, cpus = 0, 1
         if self.verify == "full":
             verify, cpus = max(video.predicted_verify_memory for video in videos), request.cpus
-            minutes += cost.requested_minutes(sum(video.size for video in videos))
+            minutes += cost.requested_minutes(sum(video.content_size for video in videos))
         predicted = cost.predicted_finish_memory(len(videos), verify=verify, workers=cpus)
         return replace(
             request,

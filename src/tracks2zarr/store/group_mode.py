@@ -14,7 +14,7 @@ from tracks2zarr.common.problems import Problem
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store import group_mode_problems as problems
-from tracks2zarr.store.ownership import foreign_problem
+from tracks2zarr.store.ownership import additions_warning, foreign_problem
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unchanged import is_same_clip, unchanged_clips
@@ -112,7 +112,19 @@ def decide(
     decision = _decide(store, plan, mode, since, rehash=rehash)
     if decision.action is Action.WRITE and (problem := _what_forbids(store, plan.video)):
         decision = Decision.refused(plan, problem)
+    if decision.action in {Action.SKIP, Action.NOTE_PLACES}:
+        decision = _beside_additions(store, decision)
     return replace(decision, seen=seen)
+
+
+def _beside_additions(store: Store, decision: Decision) -> Decision:
+    """Leave a finished video as it is where others added something to its group, and say so."""
+    receipt = store.read_receipt(decision.plan.video)
+    added = None if receipt is None else store.added_to(receipt, read=False)
+    if receipt is None or not added:
+        return decision
+    problem = decision.problem or additions_warning(store, receipt.video, added)
+    return Decision(Action.SKIP, receipt.plan, problem=problem)
 
 
 def _what_forbids(store: Store, video: str) -> Problem | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence, Set
 
-from tracks2zarr.common.problems import Problem, comma_list
+from tracks2zarr.common.problems import Problem, comma_list, same_command
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.differences import video_differences
 from tracks2zarr.store.ownership import moving_away
@@ -13,6 +12,9 @@ from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unchanged import is_same_clip
 from tracks2zarr.store.unverified import Unverified
+
+_ADD = ("--store-mode", "a", "--group-mode", "a")
+_REPLACE = ("--store-mode", "a", "--group-mode", "w")
 
 
 def unverified_group(store: Store, note: Unverified) -> Problem:
@@ -23,7 +25,7 @@ def unverified_group(store: Store, note: Unverified) -> Problem:
         file=str(store.group(note.video)),
         found=note.why(),
         expected="no such group, or one that tracks2zarr wrote",
-        remedy="Pass --group-mode w to replace it, or another store.",
+        remedy=f"To replace it, run {same_command(*_REPLACE)}; or pass another store.",
         video=note.video,
     )
 
@@ -50,8 +52,9 @@ def clips_would_be_lost(store: Store, plan: VideoPlan, lost: Sequence[str]) -> P
         file=str(store.group(plan.video)),
         found=f"{comma_list(lost)}, of which this run has no tracks file",
         expected="all clips that the store holds",
-        remedy="Bring their tracks files back, or pass --group-mode a to keep the clips. To convert"
-        f" the video without them, move it away first: {_moving_away(store, plan)}",
+        remedy="Bring their tracks files back; or, to keep the clips, run"
+        f" {same_command(*_ADD)}; or, to convert the video without them, move it away first:"
+        f" {_moving_away(store, plan)}",
         video=plan.video,
     )
 
@@ -77,19 +80,20 @@ def _remedy(store: Store, plan: VideoPlan, receipt: Receipt, unchanged: Set[str]
     is_same = (plan.fps, plan.settings) == (receipt.plan.fps, receipt.plan.settings) and all(
         is_same_clip(clip, have[clip.clip], unchanged) for clip in kept
     )
-    add = ""
-    if is_same and len(kept) < len(plan.clips):
-        add = "--group-mode a to add the clips that it lacks, "
-    elif is_same:
-        add = "--group-mode a to keep it as it is, "
-    only = f"with --video {shlex.quote(plan.video)} to leave the others as they are"
+    only = "--video", plan.video
+    ways = []
     if not gone:
-        return f"Pass --group-mode w to replace it ({only}), {add}or another store."
-    ways = f"Pass {add}or another store" if add else "Use another store"
-    return (
-        f"{ways}. To replace it, which removes {comma_list(gone)}, move it away"
-        f" first ({only}): {_moving_away(store, plan)}"
-    )
+        ways.append(f"To replace it, run {same_command(*_REPLACE, *only)}")
+    if is_same:
+        aim = "To add the clips that it lacks" if len(kept) < len(plan.clips) else "To keep it"
+        ways.append(f"{aim}, run {same_command(*_ADD)}")
+    ways.append("Or pass another store")
+    if gone:
+        away, again = _moving_away(store, plan), same_command("--store-mode", "a", *only)
+        ways.append(
+            f"To convert it without {comma_list(gone)}, move it away ({away}), then run {again}"
+        )
+    return "; ".join([ways[0], *(way[0].lower() + way[1:] for way in ways[1:])])
 
 
 def _what_differs(plan: VideoPlan, receipt: Receipt, unchanged: Set[str]) -> str:
@@ -108,7 +112,7 @@ def clips_kept(store: Store, plan: VideoPlan, clips: list[ClipPlan]) -> Problem:
         file=str(store.group(plan.video)),
         found=f"other input for {comma_list([clip.clip for clip in clips])}",
         expected="the input that they were made from",
-        remedy="Pass --group-mode w to convert the video anew.",
+        remedy=f"To convert the video again, run {same_command(*_REPLACE, '--video', plan.video)}",
         severity="warning",
         video=plan.video,
     )

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, StateError
 
 #: The device and the inode of a folder.
 type FolderId = tuple[int, int]
 
 
-class StoreMovedError(Tracks2ZarrError):
+class StoreMovedError(StateError):
     """The folder of the store is not the one that the run began with; the run ends."""
 
 

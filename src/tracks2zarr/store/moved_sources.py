@@ -47,7 +47,7 @@ def note_places(store: Store, receipt: Receipt, plan: VideoPlan) -> Receipt:
     read_at_ns = store.time_ns(plan.video)
     clips = tuple(_at_new_place(receipt, clip, read_at_ns) for clip in plan.clips)
     receipt = replace(receipt, plan=plan, clips=clips)
-    if _source_files(plan) == _source_files_of(store.group(plan.video)):
+    if plan.source_files == _source_files_of(store.group(plan.video)):
         store.write_receipt(receipt)
         return receipt
     return _with_source_files(store, receipt)
@@ -68,10 +68,6 @@ def _at_new_place(receipt: Receipt, clip: ClipPlan, read_at_ns: int) -> ClipRece
     return replace(done, stamp=stamp, read_at_ns=read_at_ns)
 
 
-def _source_files(plan: VideoPlan) -> list[str]:
-    return [clip.source for clip in plan.clips]
-
-
 def _source_files_of(group: Path) -> object:
     return read_json((group / "zarr.json").read_bytes())["attributes"][_SOURCE_FILE]
 
@@ -84,7 +80,7 @@ def _with_source_files(store: Store, receipt: Receipt) -> Receipt:
         shutil.copytree(group, attempt.group, copy_function=_share)
         metadata = attempt.group / "zarr.json"
         document = read_json(metadata.read_bytes())
-        document["attributes"][_SOURCE_FILE] = _source_files(receipt.plan)
+        document["attributes"][_SOURCE_FILE] = receipt.plan.source_files
         metadata.unlink()  # it is shared
         metadata.write_bytes(metadata_bytes(document))
         content = read_content(attempt.group)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tracks2zarr.common.arguments import check_type
 from tracks2zarr.common.documents import fields_of
+from tracks2zarr.common.files import file_names
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
@@ -18,6 +20,7 @@ from tracks2zarr.common.problems import (
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.dataset.schema import ABSENT
 from tracks2zarr.planning.plan import VideoPlan
+from tracks2zarr.store.additions import additions
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
@@ -126,6 +129,7 @@ def info(store: str | os.PathLike[str], video: str | None = None) -> StoreInfo:
     Tracks2ZarrError
         If there is no store, or no such video.
     """
+    check_type("video", video, (str, type(None)), "a str, or None")
     there = existing_store(store)
     planned = there.read_plan().by_id
     names = sorted(planned.keys() | set(there.groups()))
@@ -179,13 +183,19 @@ def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
         n_individuals=receipt.n_individuals if receipt else None,
         n_boxes=receipt.n_boxes if receipt else None,
         size=receipt.content.size if receipt else None,
-        why=failure[0].what if failure else note.why() if note else _kept_text(found),
+        why=failure[0].what if failure else note.why() if note else _remark(found),
         where=failure[0].where() if failure else None,
     )
 
 
-def _kept_text(found: VideoInStore) -> str | None:
-    return "listed as it was, until it is replaced" if found.is_kept else None
+def _remark(found: VideoInStore) -> str | None:
+    remarks = ["listed as it was, until it is replaced"] if found.is_kept else []
+    added = found.added
+    if found.state is State.MISSING and found.has_group:
+        added = additions(file_names(found.group))
+    if added:
+        remarks.append(f"contains data that tracks2zarr did not write: {comma_list(added)}")
+    return "; ".join(remarks) or None
 
 
 def _clip_infos(plan: VideoPlan, receipt: Receipt | None) -> tuple[ClipInfo, ...]:

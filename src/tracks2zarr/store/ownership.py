@@ -2,28 +2,22 @@
 
 A group is ours if its metadata have our mark, the attribute ``tracks2zarr_schema``; if they cannot
 be read, but the video has a receipt; or if it is what a note in ``.tracks2zarr/unverified`` says.
-Files within a group are ours if they have the names of our arrays and their chunks.
+What was added to a group of ours, `tracks2zarr.store.additions` tells.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
-from pathlib import Path, PurePosixPath
-from typing import get_args
+from pathlib import Path
 
 from tracks2zarr.common.files import file_names, read_content, read_json
 from tracks2zarr.common.names import RESERVED_NAMES
 from tracks2zarr.common.problems import Problem, comma_list
-from tracks2zarr.dataset.schema import VARIABLES, IndividualDim
+from tracks2zarr.store.additions import additions, has_our_name
 from tracks2zarr.store.store import Store
-
-_ARRAYS = {variable.name for variable in VARIABLES} | set(get_args(IndividualDim))
-#: What our arrays have: metadata, and chunks or shards.
-_IN_ARRAY = re.compile(r"zarr\.json|c(/[0-9]+)*")
 
 
 def foreign_problem(store: Store, video: str) -> Problem | None:
@@ -41,18 +35,49 @@ def foreign_problem(store: Store, video: str) -> Problem | None:
     if not foreign:
         return None
     if foreign == [place]:
-        what = "Something that tracks2zarr did not write lies in the place of a video."
-        found = _described(place)
-    else:
-        what = "The group of a video holds files that tracks2zarr did not write."
-        found = comma_list([path.relative_to(place).as_posix() for path in foreign])
+        return Problem(
+            kind="foreign-group",
+            what="Something that tracks2zarr did not write lies in the place of a video.",
+            file=str(place),
+            found=_described(place),
+            expected="a group that tracks2zarr wrote, with nothing added, or nothing",
+            remedy=f"Move it away, then run the same command again: {moving_away(store, foreign)}",
+            video=video,
+        )
     return Problem(
-        kind="foreign-group",
-        what=what,
+        kind="foreign-arrays",
+        what="The group of a video contains data that tracks2zarr did not write, and is left as"
+        " it is.",
         file=str(place),
-        found=found,
-        expected="a group that tracks2zarr wrote, with nothing added, or nothing",
+        found=comma_list([path.relative_to(place).as_posix() for path in foreign]),
+        expected="only arrays that tracks2zarr wrote",
         remedy=f"Move it away, then run the same command again: {moving_away(store, foreign)}",
+        video=video,
+    )
+
+
+def additions_warning(store: Store, video: str, added: Sequence[str]) -> Problem:
+    """Return the warning of a finished video to whose group others added something.
+
+    Parameters
+    ----------
+    store
+        The store.
+    video
+        The video's id.
+    added
+        What was added, as `Store.added_to` returns it.
+    """
+    group = store.group(video)
+    return Problem(
+        kind="foreign-arrays",
+        what="The group of a video contains data that tracks2zarr did not write.",
+        file=str(group),
+        found=comma_list(added),
+        expected="only arrays that tracks2zarr wrote",
+        remedy="Keep your results in a separate store. To move these out, run:"
+        f" {moving_away(store, [group / name for name in added])}",
+        severity="warning",
         video=video,
     )
 
@@ -90,7 +115,7 @@ def _foreign_at(store: Store, video: str) -> Iterator[Path]:
     if not names or (note is not None and read_content(place) == note.content):
         return
     if _is_ours(store, video, names):
-        yield from sorted({place / _added(name) for name in names if not _has_our_name(name)})
+        yield from (place / name for name in additions(names))
     else:
         yield place
 
@@ -98,24 +123,10 @@ def _foreign_at(store: Store, video: str) -> Iterator[Path]:
 def _is_ours(store: Store, video: str, names: list[str]) -> bool:
     """Tell whether a group is ours, whole or damaged, whatever was added to it."""
     try:
-        document = read_json((store.group(video) / "zarr.json").read_bytes())
-        return "tracks2zarr_schema" in document["attributes"]
+        read_json((store.group(video) / "zarr.json").read_bytes())["attributes"]
     except (OSError, ValueError, KeyError, TypeError):
-        return store.receipt_file(video).exists() and any(map(_has_our_name, names))
-
-
-def _has_our_name(name: str) -> bool:
-    """Tell whether a file of a group has a name that our groups have."""
-    array, _, rest = name.partition("/")
-    return name == "zarr.json" or (array in _ARRAYS and _IN_ARRAY.fullmatch(rest) is not None)
-
-
-def _added(name: str) -> PurePosixPath:
-    """Return the outermost folder that holds a file which is not ours, and nothing of ours."""
-    path = PurePosixPath(name)
-    if path.parts[0] not in _ARRAYS:
-        return PurePosixPath(path.parts[0])
-    return PurePosixPath(*path.parts[:2]) if path.parts[1] != "c" else path
+        return store.receipt_file(video).exists() and any(map(has_our_name, names))
+    return store.is_from_tracks2zarr(video)
 
 
 def _described(place: Path) -> str:

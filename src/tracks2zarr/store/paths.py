@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from tracks2zarr.common.arguments import check_path
 from tracks2zarr.store.held_folder import FolderId
 
 #: The folder within a store for all that is no group.
@@ -34,7 +35,16 @@ class StorePaths:
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> Self:
-        """Return the store at a path; links are followed, so that siblings are on its disk."""
+        """Return the store at a path; links are followed, so that siblings are on its disk.
+
+        Raises
+        ------
+        TypeError
+            If it is no path.
+        Tracks2ZarrError
+            If it is a URL.
+        """
+        check_path("store", path)
         return cls(Path(os.path.realpath(path)))
 
     @property

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.files import read_file, read_json, write_atomically
+from tracks2zarr.common.posix import check_can_write
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of, one_line
 from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.commit import recover_all
 from tracks2zarr.store.existing import existing_store
+from tracks2zarr.store.ownership import additions_warning
 from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.repair import restore_plan
 from tracks2zarr.store.store import Store
@@ -105,6 +107,7 @@ def finalise_store(store: Store, work_roots: Iterable[Path] = ()) -> Finalised:
     work_roots
         As for `recover_all`.
     """
+    check_can_write()
     with store.holding() as there:
         recover_all(there, work_roots)
         with there.root_lock():
@@ -127,7 +130,16 @@ def is_stale(store: Store) -> bool:
     finalised, content = _consolidate(store)
     if errors_of(finalised.problems):
         raise Tracks2ZarrError(finalised.problems)
-    return _bytes_at(store.root_file) != content
+    found = _bytes_at(store.root_file)
+    return found != content and (found is None or not _say_the_same(found, content))
+
+
+def _say_the_same(found: bytes, content: bytes) -> bool:
+    """Tell whether metadata are equal: xarray writes those of the root anew, in other bytes."""
+    try:
+        return bool(read_json(found) == read_json(content))
+    except ValueError:
+        return False
 
 
 def _listed_nodes(store: Store) -> dict[str, Any]:
@@ -162,12 +174,15 @@ class _Entry:
         The metadata that are listed, by path below the root; None where nothing is.
     is_foreign
         Whether the group is in no plan, has no note, and tracks2zarr did not write it.
+    added
+        What others added to the group of a finished video.
     """
 
     state: State | None = None
     note: Unverified | None = None
     nodes: Mapping[str, Any] | None = None
     is_foreign: bool = False
+    added: tuple[str, ...] = ()
 
 
 def _consolidate(store: Store) -> tuple[Finalised, bytes]:
@@ -180,18 +195,21 @@ def _consolidate(store: Store) -> tuple[Finalised, bytes]:
             entries[name] = entry = _entry(store, name, plans.get(name))
             if entry.state not in {None, State.DONE} and (broken := broken_receipt(store, name)):
                 problems.append(broken)
-        except OSError as error:
-            problems.append(unreadable_problem(store, name, error))
-            entries[name] = _as_listed_before(store, name, is_planned=name in plans)
+            if entry.added:
+                problems.append(additions_warning(store, name, entry.added))
         except Tracks2ZarrError as error:
             problems += error.problems
             entries[name] = _Entry(State.UNKNOWN if name in plans else None)
+        except OSError as error:
+            problems.append(unreadable_problem(store, name, error))
+            entries[name] = _as_listed_before(store, name, is_planned=name in plans)
     nodes = {path: node for entry in entries.values() for path, node in (entry.nodes or {}).items()}
     return _finalised(entries, problems), _root_bytes(nodes)
 
 
 def _entry(store: Store, name: str, plan: VideoPlan | None) -> _Entry:
     """Return what the root says of a video, or of a group that is in no plan."""
+    added: tuple[str, ...] = ()
     if plan is None:
         note = store.unverified(name)
         is_foreign = note is None and not store.is_from_tracks2zarr(name)
@@ -201,13 +219,13 @@ def _entry(store: Store, name: str, plan: VideoPlan | None) -> _Entry:
         video = video_in_store(store, name, plan)
         state, is_foreign = video.state, False
         note = video.note if state is State.UNKNOWN else None
-        is_listed = video.is_intact or note is not None
+        is_listed, added = video.is_intact or note is not None, video.added
     if not is_listed:
         return _Entry(state)
     nodes = _nodes(store.group(name), name)
     if nodes is None:  # another run has moved it away meanwhile
         return _Entry(None if state is None else State.MISSING)
-    return _Entry(state, note, nodes, is_foreign)
+    return _Entry(state, note, nodes, is_foreign, added)
 
 
 def _as_listed_before(store: Store, name: str, *, is_planned: bool) -> _Entry:

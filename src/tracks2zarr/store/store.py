@@ -22,6 +22,7 @@ from tracks2zarr.common.names import RESERVED_NAMES
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.planning.plan import Plan
+from tracks2zarr.store.additions import additions_beside
 from tracks2zarr.store.locks import StoreLocks
 from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.receipt import Receipt
@@ -152,9 +153,22 @@ class Store(StoreLocks):
         """Tell whether a group was written by this tool, whole or not."""
         try:
             document = read_json(read_file(self.group(video) / "zarr.json"))
-            return "tracks2zarr_schema" in document["attributes"]
+            has_mark = "tracks2zarr_schema" in document["attributes"]
         except (*ABSENT, ValueError, KeyError, TypeError):
             return True  # broken: nothing that anybody could want to keep
+        return has_mark or self._has_lost_its_mark(video)
+
+    def _has_lost_its_mark(self, video: str) -> bool:
+        """Tell whether a finished video has all of its arrays, though not its attributes.
+
+        xarray removes them where it adds an array of a dataset without attributes.
+        """
+        from tracks2zarr.group.own_metadata import array_names
+
+        receipt, group = self.read_receipt(video), self.group(video)
+        return receipt is not None and all(
+            is_file(group / name / "zarr.json") for name in array_names(receipt.plan)
+        )
 
     def clip_ids(self, video: str) -> set[str]:
         """Return the ids of the clips of a group, whoever wrote it; none where it is broken."""
@@ -166,7 +180,7 @@ class Store(StoreLocks):
             return set()
 
     def is_intact(self, receipt: Receipt, *, read: bool) -> bool:
-        """Tell whether a group is what its receipt says.
+        """Tell whether a group is what its receipt says, whatever was added to it.
 
         Parameters
         ----------
@@ -175,15 +189,32 @@ class Store(StoreLocks):
         read
             Whether to read and digest every file; else only names and sizes count.
         """
+        return self.added_to(receipt, read=read) is not None
+
+    def added_to(self, receipt: Receipt, *, read: bool) -> tuple[str, ...] | None:
+        """Return what others added to a group that is otherwise what its receipt says.
+
+        Parameters
+        ----------
+        receipt
+            The video's receipt.
+        read
+            As for `is_intact`.
+
+        Returns
+        -------
+        tuple or None
+            Arrays, folders and files, sorted; None for a group that is not what its receipt says.
+        """
         folder, content = self.group(receipt.plan.video), receipt.content
         try:
             if not self.has_group(receipt.plan.video):
-                return False
+                return None
             if count_files(folder) != (content.files, content.size):
-                return False
-            return not read or read_content(folder) == content
+                return additions_beside(folder, receipt, read=read)
+            return () if not read or read_content(folder) == content else None
         except FileNotFoundError:
-            return False  # it is being replaced, or moved into another store
+            return None  # it is being replaced, or moved into another store
 
 
 def _other_format(file: Path, video: str, found: str) -> Problem:

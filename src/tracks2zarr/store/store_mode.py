@@ -13,7 +13,7 @@ from typing import Protocol
 from tracks2zarr.common.durable import make_durable
 from tracks2zarr.common.files import remove_if_empty, remove_tree
 from tracks2zarr.common.locks import LockedError
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, same_command
 from tracks2zarr.common.words import first_lines
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.differences import differences
@@ -171,7 +171,8 @@ def _exists(store: Store, found: Sequence[str]) -> Problem:
         file=str(store.path),
         found="; ".join(first_lines(found, _DIFFERENCES_NAMED)),
         expected="no store, or one of the same input and settings",
-        remedy="Pass --store-mode a to add to it, --store-mode w to replace it, or another path.",
+        remedy=f"To add to it, run {same_command('--store-mode', 'a')}; to replace it, run"
+        f" {same_command('--store-mode', 'w')}; or pass another path.",
     )
 
 
@@ -210,7 +211,8 @@ def _replace(store: Store, plan: Plan) -> None:
                 file=str(store.path),
                 found="a run that has not ended",
                 expected="no run while the store is replaced",
-                remedy="Wait until it has ended, or pass --store-mode a to share the work.",
+                remedy="Wait until it has ended; or, to share the work, run"
+                f" {same_command('--store-mode', 'a')}",
             )
         ) from None
     remove_tree(old)

@@ -9,6 +9,7 @@ from tracks2zarr.common.documents import DocumentError
 from tracks2zarr.common.files import ABSENT
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.system_problems import FULL, os_problem
+from tracks2zarr.store.commands import converting
 from tracks2zarr.store.ownership import moving_away
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
@@ -41,8 +42,8 @@ def unreadable_problem(store: Store, video: str, error: OSError | Tracks2ZarrErr
         file=str(error.filename),
         found=error.strerror or str(error),
         expected="a file that can be read, as it was written",
-        remedy="Check the disk and the permissions. If the file is lost, move it away, then run"
-        f" 'tracks2zarr create' again, which converts the video: {moving_away(store, [own])}",
+        remedy="Check the disk and the permissions. If the file is lost, move it away and convert"
+        f" the video again: {moving_away(store, [own])} && {converting(store, video)}",
         video=video,
     )
 
@@ -74,7 +75,7 @@ def broken_receipt(store: Store, video: str) -> Problem | None:
         file=str(file),
         found=found,
         expected="what tracks2zarr wrote when the video was done",
-        remedy="Run 'tracks2zarr create' again, which converts the video.",
+        remedy=f"Convert the video again: {converting(store, video)}",
         severity="warning",
         video=video,
     )

@@ -47,6 +47,8 @@ class VideoInStore:
     is_intact
         Whether the group is what its receipt says, by names and sizes; then the root lists it,
         whatever the plan asks for.
+    added
+        What others added to a group that is intact, such as arrays.
     """
 
     store: Store
@@ -57,6 +59,7 @@ class VideoInStore:
     note: Unverified | None = None
     fits_plan: bool = False
     is_intact: bool = False
+    added: tuple[str, ...] = ()
 
     @property
     def is_kept(self) -> bool:
@@ -108,7 +111,8 @@ def video_in_store(
     """
     receipt = store.read_receipt(video)
     fits = receipt is not None and (plan is None or receipt.holds(plan))
-    intact = receipt is not None and store.is_intact(receipt, read=False)
+    added = None if receipt is None else store.added_to(receipt, read=False)
+    intact = added is not None
     # the receipt comes first: a finished video stays so while a run looks at it
     if fits and intact:
         state = State.DONE
@@ -129,6 +133,7 @@ def video_in_store(
         note=None if state is State.DONE else store.unverified(video),
         fits_plan=fits,
         is_intact=intact,
+        added=added or (),
     )
 
 

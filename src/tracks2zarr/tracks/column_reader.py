@@ -8,13 +8,13 @@ records at once. A record that is not right is for the row reader, which names i
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterator
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,12 +22,18 @@ import polars as pl
 from tracks2zarr.dataset.batches import Batch, ImageBatch, Int32s, Int64s
 from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.tracks import values
-from tracks2zarr.tracks.files import named_digest
 from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes, UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.header import (
+    BOM,
+    HEADER,
+    is_blank,
+    is_header,
+    split_at_return,
+    split_header,
+)
 from tracks2zarr.tracks.images import Images
 from tracks2zarr.tracks.source_file import open_source
-from tracks2zarr.tracks.via import BOM, HEADER, is_header, split_header
 
 #: Bytes of CSV that are parsed at once; the JSON of more does not fit into a core's cache.
 BATCH_BYTES = 2 * 2**20
@@ -75,43 +81,33 @@ def read_file(
     OSError
         If the file cannot be read.
     """
-    hasher, images = hashlib.sha256(), Images()
-    with open_source(path) as source:
-        line = source.file.readline()
-        hasher.update(line)
-        on_bytes(len(line))
-        header, rest = _split_at_return(line)
+    images = Images()
+    with open_source(path, on_bytes) as source:
+        header, rest = split_at_return(source.file.readline())
         if not is_header(split_header(header)):
             raise UnrecognisedError
-        read = partial(_read_batch, rows_are_sound=rows_are_sound)
-        for size, found in map_in_threads(read, _records(source.file, hasher, rest)):
-            take(images.renumbered(found))
-            on_bytes(size)
+        read = partial(decode, rows_are_sound=rows_are_sound)
+        for decoded in map_in_threads(read, _records(source.file, rest)):
+            take(images.renumbered(decoded.boxes))
+            images.n_blank_rows += decoded.n_blank
         source.check_end()
     frame_of_image, warnings = images.frames(path, rule)
-    return ReadFile("columns", named_digest(hasher), source.stamp, frame_of_image, warnings)
+    return ReadFile("columns", source.digest, source.stamp, frame_of_image, warnings)
 
 
-def _split_at_return(line: bytes) -> tuple[bytes, bytes]:
-    """Split a line behind a carriage return that no line feed follows; it ends a line, too."""
-    place = line.find(b"\r") + 1
-    return (line[:place], line[place:]) if place and line[place:] != b"\n" else (line, b"")
-
-
-def _records(file: BinaryIO, hasher: hashlib._Hash, rest: bytes) -> Iterator[bytes]:
+def _records(file: BufferedReader[Any], rest: bytes) -> Iterator[bytes]:
     """Yield `rest` and whole records; a record may have line breaks within quotes."""
     while block := file.read(BATCH_BYTES):
         block += file.readline()
         if _n_quotes(block) % 2:
             block += b"".join(_lines_to_next_quote(file))
-        hasher.update(block)
         yield rest + block
         rest = b""
     if rest:
         yield rest
 
 
-def _lines_to_next_quote(file: BinaryIO) -> Iterator[bytes]:
+def _lines_to_next_quote(file: BufferedReader[Any]) -> Iterator[bytes]:
     """Yield lines up to the one that closes an open quote; those have an even number of them."""
     size = 0
     while line := file.readline():
@@ -127,12 +123,25 @@ def _n_quotes(block: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord('"')))
 
 
-def _read_batch(records: bytes, *, rows_are_sound: bool) -> tuple[int, ImageBatch]:
-    """Return the number of bytes, and the boxes of some records."""
-    return len(records), decode(records, rows_are_sound=rows_are_sound)[0]
+class Decoded(NamedTuple):
+    """What some records have.
+
+    Parameters
+    ----------
+    boxes
+        The boxes, with their images.
+    rows
+        (n,) int64, the record of each box, blank ones not counted.
+    n_blank
+        How many records are blank.
+    """
+
+    boxes: ImageBatch
+    rows: Int64s
+    n_blank: int
 
 
-def decode(records: bytes, *, rows_are_sound: bool = False) -> tuple[ImageBatch, Int64s]:
+def decode(records: bytes, *, rows_are_sound: bool = False) -> Decoded:
     """Read some records, each of which must be right.
 
     Parameters
@@ -142,17 +151,12 @@ def decode(records: bytes, *, rows_are_sound: bool = False) -> tuple[ImageBatch,
     rows_are_sound
         As for `read_file`.
 
-    Returns
-    -------
-    boxes, rows
-        The boxes, with their images; and (n,) int64, the record of each.
-
     Raises
     ------
     UnrecognisedError
         If there is a record that is not known to be right.
     """
-    raw = _cells(records, rows_are_sound=rows_are_sound)
+    raw, n_blank = _cells(records, rows_are_sound=rows_are_sound)
     image, images = _images(raw)
     has_box = _has_box(raw)
     if not has_box.all():
@@ -161,14 +165,14 @@ def decode(records: bytes, *, rows_are_sound: bool = False) -> tuple[ImageBatch,
         boxes = _to_batch(image, _numbers(_decoded(raw, rows_are_sound=rows_are_sound)))
     except UnrecognisedError:
         boxes = _to_batch(image, _decoded_one_by_one(raw), are_exact=True)
-    return ImageBatch(images, boxes), np.flatnonzero(has_box)
+    return Decoded(ImageBatch(images, boxes), np.flatnonzero(has_box), n_blank)
 
 
 # ---- from text to cells
 
 
-def _cells(records: bytes, *, rows_are_sound: bool) -> pl.DataFrame:
-    """Return the seven cells of each record, as text."""
+def _cells(records: bytes, *, rows_are_sound: bool) -> tuple[pl.DataFrame, int]:
+    """Return the seven cells of each record, as text, and how many other records are blank."""
     try:
         if not rows_are_sound and not _is_quoted_strictly(records):
             raise UnrecognisedError
@@ -179,9 +183,11 @@ def _cells(records: bytes, *, rows_are_sound: bool) -> pl.DataFrame:
         raw = pl.read_csv(records, has_header=False, schema=_RAW)
         if any(raw[name].has_nulls() for name in _NEEDED):
             raise UnrecognisedError
+        if raw["region_shape_attributes"].str.len_bytes().min() in {0, 1}:
+            raise UnrecognisedError  # the row may be blank
     except (pl.exceptions.PolarsError, UnrecognisedError):
         return _cells_by_csv(records)
-    return raw
+    return raw, 0
 
 
 _NEEDED = (
@@ -193,16 +199,17 @@ _NEEDED = (
 )
 
 
-def _cells_by_csv(records: bytes) -> pl.DataFrame:
+def _cells_by_csv(records: bytes) -> tuple[pl.DataFrame, int]:
     """Return the same by the csv module, which takes what polars would drop or refuse."""
     try:
         text = io.StringIO(records.decode(), newline="")
-        rows = [fields for fields in csv.reader(text, strict=True) if fields]
+        records_found = list(csv.reader(text, strict=True))
     except (UnicodeDecodeError, csv.Error):
         raise UnrecognisedError from None
+    rows = [fields for fields in records_found if not is_blank(fields)]
     if any(len(fields) != len(HEADER) for fields in rows):
         raise UnrecognisedError
-    return pl.DataFrame(rows, schema=_RAW, orient="row")
+    return pl.DataFrame(rows, schema=_RAW, orient="row"), len(records_found) - len(rows)
 
 
 def _is_quoted_strictly(records: bytes) -> bool:

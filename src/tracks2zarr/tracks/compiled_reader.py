@@ -14,11 +14,8 @@ has none, and another reader decides.
 from __future__ import annotations
 
 import csv
-import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +23,18 @@ import numpy as np
 from tracks2zarr.dataset.batches import ImageBatch, Int64s
 from tracks2zarr.native import library
 from tracks2zarr.parallel.threads import map_in_threads
-from tracks2zarr.tracks.files import named_digest
 from tracks2zarr.tracks.formats import OnBytes, ReaderName, ReadFile, TakeBoxes, UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.header import BOM, is_header, split_header
 from tracks2zarr.tracks.images import Images
-from tracks2zarr.tracks.source_file import open_source
-from tracks2zarr.tracks.via import BOM, is_header, split_header
+from tracks2zarr.tracks.source_file import SourceFile, open_source
 
 #: Bytes of CSV that are parsed at once: twice as much takes more memory, and no less time.
 BATCH_BYTES = 8 * 2**20
+#: The content of a byte of a compressed file; where it is more, there are more batches.
+_EXPANDED_BYTE = 16
+#: Bytes of a line whose cells are all empty; a cell of quotes is for another reader.
+_BLANK = b", \t\r\n"
 #: The cells of an image: file name, size, attributes.
 _N_CELLS = 3
 
@@ -57,38 +57,34 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
     """
     if not is_available():
         raise UnrecognisedError
-    hasher, images = hashlib.sha256(), Images()
+    images = Images()
     name: ReaderName = "compiled"
-    with open_source(path) as source:
-        file = source.file
-        header = file.readline()
-        hasher.update(header)
-        on_bytes(len(header))
-        if not is_header(split_header(header)):
+    with open_source(path, on_bytes) as source:
+        if not is_header(split_header(source.file.readline())):
             raise UnrecognisedError
-        for batch in map_in_threads(_read_batch, _record_batches(file, hasher)):
+        for batch in map_in_threads(_read_batch, _record_batches(source)):
             if batch.by_columns:
                 name = "columns"
             take(images.renumbered(batch.found))
-            on_bytes(batch.size)
+            images.n_blank_rows += batch.n_blank
         source.check_end()
     frame_of_image, warnings = images.frames(path, rule)
-    return ReadFile(name, named_digest(hasher), source.stamp, frame_of_image, warnings)
+    return ReadFile(name, source.digest, source.stamp, frame_of_image, warnings)
 
 
-def _record_batches(file: BufferedReader, hasher: hashlib._Hash) -> Iterator[memoryview]:
+def _record_batches(source: SourceFile) -> Iterator[memoryview]:
     """Yield the bytes of whole records; a line break within quotes does not end one."""
     rest = b""
     # no more than the file and one byte, to see that it ends: of small files, there are many
-    batch_bytes = min(BATCH_BYTES, os.fstat(file.fileno()).st_size + 1)
+    size = source.stamp.size * (_EXPANDED_BYTE if source.is_compressed else 1) + 1
+    batch_bytes = min(BATCH_BYTES, size)
     while True:
         data = bytearray(len(rest) + batch_bytes)  # each batch has its own: others are in use
         data[: len(rest)] = rest
         view = memoryview(data)
-        read = view[len(rest) : len(rest) + file.readinto(view[len(rest) :])]
+        read = view[len(rest) : len(rest) + source.file.readinto(view[len(rest) :])]
         if not read:
             break
-        hasher.update(read)
         size = len(rest) + len(read)
         if has_lone_return(data, size):
             raise UnrecognisedError  # to the csv module, this ends a line
@@ -123,17 +119,17 @@ def _last_record_end(data: bytearray, size: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _ReadBatch:
-    """The boxes of some records, how many bytes they are, and whether polars read any."""
+    """The boxes of some records, how many are blank, and whether polars read any."""
 
     found: ImageBatch
-    size: int
+    n_blank: int
     by_columns: bool
 
 
 def _read_batch(records: memoryview) -> _ReadBatch:
     scanned = scan_records(records)
     if scanned is not None and not scanned.others:
-        return _ReadBatch(scanned.found, len(records), by_columns=False)
+        return _ReadBatch(scanned.found, scanned.n_blank, by_columns=False)
     from tracks2zarr.tracks.column_reader import BATCH_BYTES as FEWER_BYTES
     from tracks2zarr.tracks.column_reader import decode
 
@@ -141,10 +137,12 @@ def _read_batch(records: memoryview) -> _ReadBatch:
     if is_of_other_style and len(records) > FEWER_BYTES:
         raise UnrecognisedError  # the column reader takes less memory for it
     if scanned is None:
-        return _ReadBatch(decode(bytes(records))[0], len(records), by_columns=True)
-    other, rows_of = decode(scanned.others)
-    order = np.concatenate([scanned.rows, scanned.other_rows[rows_of]])
-    return _ReadBatch(scanned.found.joined(other, order), len(records), by_columns=True)
+        decoded = decode(bytes(records))
+        return _ReadBatch(decoded.boxes, decoded.n_blank, by_columns=True)
+    other = decode(scanned.others)
+    order = np.concatenate([scanned.rows, scanned.other_rows[other.rows]])
+    found = scanned.found.joined(other.boxes, order)
+    return _ReadBatch(found, scanned.n_blank + other.n_blank, by_columns=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +156,13 @@ class ScannedRecords:
     rows
         (n,) int64, which rows these are.
     others
-        The lines that were not recognised, in order.
+        The lines that were not recognised and are not blank, in order.
     other_rows
         (m,) int64, which rows those are.
     n_recognised
         How many rows were recognised, with a box and without.
+    n_blank
+        How many lines are blank.
     """
 
     found: ImageBatch
@@ -170,6 +170,7 @@ class ScannedRecords:
     others: bytes
     other_rows: Int64s
     n_recognised: int
+    n_blank: int
 
 
 def scan_records(records: bytes | memoryview) -> ScannedRecords | None:
@@ -195,25 +196,29 @@ def scan_records(records: bytes | memoryview) -> ScannedRecords | None:
     images = _image_cells(scanned.images)
     if images is None:
         return None
-    others, other_rows = b"", np.flatnonzero(scanned.kind == library.UNKNOWN)
-    if len(other_rows):
-        lines = _other_lines(bytes(records), len(scanned.kind), other_rows)
+    others, unknown = b"", np.flatnonzero(scanned.kind == library.UNKNOWN)
+    other_rows = unknown
+    if len(unknown):
+        lines = _other_lines(bytes(records), len(scanned.kind), unknown)
         if lines is None:
             return None
-        others = b"".join(lines)
+        is_blank = np.array([not line.strip(_BLANK) for line in lines], np.bool_)
+        others = b"".join(line for line in lines if line.strip(_BLANK))
+        other_rows = unknown[~is_blank]
     rows = np.flatnonzero(scanned.kind == library.HAS_BOX)
-    n_recognised = len(scanned.kind) - len(other_rows)
+    n_recognised = len(scanned.kind) - len(unknown)
     found = ImageBatch(images, scanned.boxes)
-    return ScannedRecords(found, rows, others, other_rows, n_recognised)
+    n_blank = len(unknown) - len(other_rows)
+    return ScannedRecords(found, rows, others, other_rows, n_recognised, n_blank)
 
 
 def _other_lines(records: bytes, n_rows: int, rows: Int64s) -> list[bytes] | None:
     """Return some of the lines; None where one may be a part of a record only."""
     lines = records.split(b"\n")
     if len(lines) - (not lines[-1]) != n_rows:
-        return None  # a line is empty
+        return None
     some = [lines[row] + b"\n" for row in rows.tolist()]
-    is_whole = all(line.strip() and line.count(b'"') % 2 == 0 for line in some)
+    is_whole = all(line.count(b'"') % 2 == 0 for line in some)
     return some if is_whole else None
 
 

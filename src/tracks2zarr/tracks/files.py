@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import errno
 import glob
-import hashlib
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from tracks2zarr.common.names import DEFAULT_PATTERNS
-from tracks2zarr.common.problems import Problem, comma_list, one_line
+from tracks2zarr.common.names import DEFAULT_PATTERNS, composed
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
+from tracks2zarr.common.system_problems import found_instead
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.tracks.formats import TracksFormat
-from tracks2zarr.tracks.source_file import FileStamp, open_source
+from tracks2zarr.tracks.source_file import FileStamp, open_source, read_start
 
 _HASH_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class TracksFile:
-    """A tracks file: its path below the folder (POSIX), size in bytes, mtime in ns, clip's stem."""
+    """A tracks file.
+
+    Parameters
+    ----------
+    path
+        Its path below the folder (POSIX).
+    size, mtime_ns
+        Its size in bytes, and its time of modification in nanoseconds.
+    clip_stem
+        The stem of its clip.
+    content_size
+        The size of its content in bytes: of a compressed file, about that when it is expanded.
+    """
 
     path: str
     size: int
     mtime_ns: int
     clip_stem: str
+    content_size: int
 
 
 def list_tracks(
@@ -100,27 +115,36 @@ def check_tracks(
     for name in names:
         path = tracks_dir / name
         clip_stem = tracks_format.clip_stem_of(path.name)
-        problem = _file_problem(path, clip_stem, tracks_format)
-        if problem:
-            problems.append(problem)
+        looked = _look_at(path, tracks_format)
+        if isinstance(looked, Problem):
+            problems.append(replace(looked, clip=clip_stem))
         if os.path.lexists(path):
             stat = path.lstat() if path.is_symlink() and not path.exists() else path.stat()
             relative = PurePosixPath(*Path(name).parts).as_posix()
-            files.append(TracksFile(relative, stat.st_size, stat.st_mtime_ns, clip_stem))
+            size = stat.st_size if isinstance(looked, Problem) else looked
+            files.append(TracksFile(relative, stat.st_size, stat.st_mtime_ns, clip_stem, size))
     return files, problems
 
 
+_SUFFIX = re.compile(r"\.csv(\.gz|\.zst)?$", re.IGNORECASE)
+
+
 def _matches(tracks_dir: Path, pattern: str, metadata_csv: Path) -> list[str]:
-    """Return the files that match a pattern, but for the metadata CSV."""
-    if pattern.endswith(".csv"):  # some systems write it in capitals
-        pattern = pattern.removesuffix("csv") + "[cC][sS][vV]"
+    """Return the files that match a pattern, but for the metadata CSV.
+
+    A folder is no tracks file, though it is one by mistake where its name is that of one.
+    """
+    if suffix := _SUFFIX.search(pattern):  # some systems write it in capitals
+        letters = (f"[{c}{c.upper()}]" if c.islower() else c for c in suffix[0])
+        pattern = pattern[: suffix.start()] + "".join(letters)
     # not Path.glob, which matches hidden files, too; './' stands for nothing, so that each
     # file has one name
     found = glob.glob(pattern, root_dir=tracks_dir, recursive=True)  # noqa: PTH207
     return [
         name
         for name in {os.path.normpath(name) for name in found}
-        if not (tracks_dir / name).is_dir() and not _same_file(tracks_dir / name, metadata_csv)
+        if (_SUFFIX.search(name) or not (tracks_dir / name).is_dir())
+        and not _same_file(tracks_dir / name, metadata_csv)
     ]
 
 
@@ -180,27 +204,36 @@ def _nothing_matches(tracks_dir: Path, patterns: Sequence[str]) -> Problem:
     )
 
 
-def _file_problem(path: Path, clip_stem: str, tracks_format: TracksFormat) -> Problem | None:
-    """Return what is wrong with a file that can be known from its first bytes."""
+def _look_at(path: Path, tracks_format: TracksFormat) -> Problem | int:
+    """Return what is wrong with a file as far as its start shows, or else its content's size."""
     try:
-        problem = annex_problem(path) or _header_problem(path, tracks_format)
+        problem = annex_problem(path)
+        if problem is None:
+            _check_is_text(path.name)
+            start = read_start(path)
+            problem = tracks_format.header_problem(path, start)
+    except Tracks2ZarrError as error:
+        return error.problems[0]
     except OSError as error:
-        problem = Problem(
-            kind="tracks-unreadable",
-            what="A tracks file cannot be read.",
-            file=str(path),
-            found=error.strerror or str(error),
-            expected=tracks_format.HEADER_TEXT,
-            remedy="Check the file and its permissions.",
-        )
-    return None if problem is None else replace(problem, clip=clip_stem)
+        return _unreadable(path, error, tracks_format)
+    return start.content_size if problem is None else problem
 
 
-def _header_problem(path: Path, tracks_format: TracksFormat) -> Problem | None:
-    if not path.is_file():  # a pipe would be waited for
-        raise OSError("no file")
-    _check_is_text(path.name)
-    return tracks_format.header_problem(path)
+def _unreadable(path: Path, error: OSError, tracks_format: TracksFormat) -> Problem:
+    """Return the problem of what cannot be read as a file, such as a folder."""
+    is_other = isinstance(error, IsADirectoryError) or error.errno == errno.EINVAL
+    return Problem(
+        kind="tracks-no-file" if is_other else "tracks-unreadable",
+        what="What has the name of a tracks file is no file."
+        if is_other
+        else "A tracks file cannot be read.",
+        file=str(path),
+        found=found_instead(error),
+        expected=f"a file that begins with {tracks_format.HEADER_TEXT}",
+        remedy="Rename or move it, or leave it out with --pattern."
+        if is_other
+        else "Check the file and its permissions.",
+    )
 
 
 def _check_is_text(name: str) -> None:
@@ -220,7 +253,7 @@ def _twice(tracks_dir: Path, files: list[TracksFile]) -> list[Problem]:
             kind="two-files",
             what="A clip has two tracks files.",
             file=str(tracks_dir / second.path),
-            found=f"'{one_line(second.path)}' beside '{one_line(several[0].path)}'",
+            found=_beside(second.path, several[0].path),
             expected="one tracks file a clip",
             remedy="Remove one, or pass a --pattern that matches one of them.",
             clip=clip_stem,
@@ -228,6 +261,14 @@ def _twice(tracks_dir: Path, files: list[TracksFile]) -> list[Problem]:
         for clip_stem, several in files_of.items()
         for second in several[1:]
     ]
+
+
+def _beside(second: str, first: str) -> str:
+    """Return the names of two files, and what their difference is where it does not show."""
+    found = f"'{one_line(second)}' beside '{one_line(first)}'"
+    if composed(second) == composed(first):
+        return f"{found}: one name, with its accents composed (NFC) and decomposed (NFD)"
+    return found
 
 
 def digest_of(path: Path) -> str:
@@ -246,14 +287,9 @@ def digest_and_stamp(path: Path) -> tuple[str, FileStamp]:
     OSError
         If it cannot be read.
     """
-    hasher = hashlib.sha256()
+    block = bytearray(_HASH_BLOCK)
     with open_source(path) as source:
-        while block := source.file.read(_HASH_BLOCK):
-            hasher.update(block)
+        while source.raw.readinto(block):
+            pass
         source.check_end()
-    return named_digest(hasher), source.stamp
-
-
-def named_digest(hasher: hashlib._Hash) -> str:
-    """Return a digest with the name of its algorithm."""
-    return f"{hasher.name}:{hasher.hexdigest()}"
+    return source.digest, source.stamp

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.tracks.frames import FrameRule
-from tracks2zarr.tracks.source_file import FileStamp
+from tracks2zarr.tracks.source_file import FileStamp, FileStart
 
 if TYPE_CHECKING:  # numpy takes a while to import
     from tracks2zarr.dataset.batches import Batch, Int32s
@@ -110,8 +110,8 @@ class TracksFormat(Protocol):
         """Return the stem of the name of the clip that a tracks file belongs to."""
         ...
 
-    def header_problem(self, path: Path) -> Problem | None:
-        """Return why a file is none of this format, as far as its header shows; else None."""
+    def header_problem(self, path: Path, start: FileStart) -> Problem | None:
+        """Return what is wrong with a file, as far as its start shows; None where nothing is."""
         ...
 
 

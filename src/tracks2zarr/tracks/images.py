@@ -1,4 +1,4 @@
-"""Numbers the images of a tracks file that is read in batches."""
+"""Numbers the images of a tracks file that is read in batches, and counts its blank rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tracks2zarr.common.problems import Problem
 from tracks2zarr.dataset.batches import Batch, ImageBatch, Int32s
 from tracks2zarr.tracks.formats import UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule, Image, frames_of
-from tracks2zarr.tracks.row_problems import mixed_frames
+from tracks2zarr.tracks.row_problems import file_warnings
 
 
 @dataclass(slots=True)
@@ -21,6 +21,8 @@ class Images:
     _number_of: dict[tuple[str, str], int] = field(default_factory=dict)
     #: Attributes that images have in common are kept once.
     _same: dict[str, str] = field(default_factory=dict)
+    #: Rows without an image, without anything.
+    n_blank_rows: int = 0
 
     def renumbered(self, batch: ImageBatch) -> Batch:
         """Return boxes whose `image` counts in the images of the whole file."""
@@ -48,5 +50,5 @@ class Images:
         frames = frames_of([Image(*pair) for pair in self._number_of], rule)
         if frames.bad:
             raise UnrecognisedError
-        warnings = (mixed_frames(path),) if frames.mixed else ()
+        warnings = file_warnings(path, is_mixed=frames.mixed, n_blank_rows=self.n_blank_rows)
         return np.array(frames.of_image, np.int32), warnings

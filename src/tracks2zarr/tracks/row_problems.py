@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tracks2zarr.common.files import open_file
+from tracks2zarr.common.encodings import place_of_no_utf8
 from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line
-from tracks2zarr.tracks.via import HEADER
-
-_REMEDY = "Export the tracks again."
+from tracks2zarr.common.words import count_text
+from tracks2zarr.tracks.file_start import EXPORT_AGAIN, FileFault, not_utf8
+from tracks2zarr.tracks.source_file import open_source
 
 
 class BadRowError(Exception):
@@ -49,24 +49,14 @@ class RowProblems:
                     file=str(self.path),
                     row=line,
                     found=one_line(problem.found),
-                    remedy=problem.remedy or _REMEDY,
+                    remedy=problem.remedy or EXPORT_AGAIN,
                 )
             )
 
-    def add_file_problem(self, line: int | None, kind: str, what: str, found: str) -> None:
+    def add_fault(self, fault: FileFault) -> None:
         """Add what is wrong with the file, from which no row can be read then."""
-        self._count[kind] = 1
-        self._first[kind] = [
-            Problem(
-                kind=kind,
-                what=what,
-                file=str(self.path),
-                row=line,
-                found=one_line(found),
-                expected="a CSV file in UTF-8 with the columns " + ",".join(HEADER),
-                remedy=_REMEDY,
-            )
-        ]
+        self._count[fault.kind] = 1
+        self._first[fault.kind] = [fault.problem(self.path)]
 
     def all(self) -> Iterator[Problem]:
         """Yield the problems of each kind, then how many more there are of it."""
@@ -84,7 +74,39 @@ class RowProblems:
                 )
 
 
-def mixed_frames(path: Path) -> Problem:
+def file_warnings(path: Path, *, is_mixed: bool, n_blank_rows: int) -> tuple[Problem, ...]:
+    """Return what was noticed in a file that was read.
+
+    Parameters
+    ----------
+    path
+        The file.
+    is_mixed
+        Whether some images have a frame in their attributes, and others have none.
+    n_blank_rows
+        How many rows have no text in any cell.
+    """
+    warnings = []
+    if is_mixed:
+        warnings.append(_mixed_frames(path))
+    if n_blank_rows:
+        warnings.append(_blank_rows(path, n_blank_rows))
+    return tuple(warnings)
+
+
+def _blank_rows(path: Path, count: int) -> Problem:
+    return Problem(
+        kind="blank-rows",
+        what=f"A tracks file has {count_text(count, 'blank row')}.",
+        file=str(path),
+        found="no text in any cell, as spreadsheet programs leave below a table",
+        expected="a box or a frame in each row",
+        remedy="Nothing, if no boxes are missing: blank rows are skipped.",
+        severity="warning",
+    )
+
+
+def _mixed_frames(path: Path) -> Problem:
     """Return the warning that only some rows of a file have a frame in their attributes."""
     return Problem(
         kind="mixed-frames",
@@ -98,13 +120,11 @@ def mixed_frames(path: Path) -> Problem:
     )
 
 
-def not_utf8(path: Path) -> tuple[int, str, str, str]:
-    """Return line, kind and text of the problem of a file that is not UTF-8, and what is there."""
-    with open_file(path) as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                found = f"byte 0x{line[error.start]:02x} at position {error.start + 1} of the row"
-                return number, "tracks-not-utf8", "A tracks file is not UTF-8.", found
+def first_not_utf8(path: Path) -> FileFault:
+    """Return the problem of a file that is not UTF-8, with the row of the first such byte."""
+    with open_source(path) as source:
+        for number, line in enumerate(source.file, start=1):
+            place = place_of_no_utf8(line)
+            if place is not None:
+                return not_utf8(line, place, number)
     raise AssertionError("a file that is not UTF-8 has a line that is not")

@@ -6,13 +6,11 @@ It names every row that breaks the format, and proves what the column reader rea
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,13 +18,13 @@ from tracks2zarr.common.csv_types import CsvReader
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.dataset.batches import Batch, Int32s, is_in_order
 from tracks2zarr.tracks import values
-from tracks2zarr.tracks.files import named_digest
+from tracks2zarr.tracks.file_start import EXPORT_AGAIN, FileFault, other_header
 from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes
 from tracks2zarr.tracks.frames import FrameRule, Image, frames_of
+from tracks2zarr.tracks.header import HEADER, is_blank, is_header
 from tracks2zarr.tracks.json_cells import read_box, read_region
-from tracks2zarr.tracks.row_problems import BadRowError, RowProblems, mixed_frames, not_utf8
+from tracks2zarr.tracks.row_problems import BadRowError, RowProblems, file_warnings, first_not_utf8
 from tracks2zarr.tracks.source_file import open_source
-from tracks2zarr.tracks.via import HEADER, is_header
 
 _EMPTY = "{}"
 #: Boxes that are handed on at once.
@@ -48,15 +46,14 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
     """
     rows, problems, digest = _Rows(take), RowProblems(path), ""
     try:
-        with open_source(path) as source:
-            hashed = _HashedReader(source.file, on_bytes)
-            text = io.TextIOWrapper(io.BufferedReader(hashed, 1 << 20), "utf-8-sig", newline="")
+        with open_source(path, on_bytes, buffer_bytes=1 << 20) as source:
+            text = io.TextIOWrapper(source.file, "utf-8-sig", newline="")
             _read_rows(csv.reader(text, strict=True), rows, problems)
-            digest = named_digest(hashed.hasher)
+            digest = source.digest
             if not problems:
                 source.check_end()
     except UnicodeDecodeError:
-        problems.add_file_problem(*not_utf8(path))
+        problems.add_fault(first_not_utf8(path))
     frames = frames_of([Image(*pair) for pair in rows.number_of], rule)
     for line, image in zip(rows.row_line, rows.row_image, strict=True):
         if image in frames.bad:
@@ -66,29 +63,11 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
         _name_duplicates(rows, frame_of_image, problems)
     if problems:
         raise Tracks2ZarrError(problems.all())
-    warnings = (mixed_frames(path),) if frames.mixed else ()
+    warnings = file_warnings(path, is_mixed=frames.mixed, n_blank_rows=rows.n_blank)
     return ReadFile("rows", digest, source.stamp, frame_of_image, warnings)
 
 
 _NO_FRAMES = np.empty(0, np.int32)
-
-
-class _HashedReader(io.RawIOBase):
-    """A file whose bytes are hashed as they are read."""
-
-    def __init__(self, file: io.BufferedReader, on_bytes: OnBytes) -> None:
-        self._file = file
-        self._on_bytes = on_bytes
-        self.hasher = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        count = self._file.readinto(buffer)
-        self.hasher.update(memoryview(buffer)[:count])
-        self._on_bytes(count)
-        return count
 
 
 @dataclass(slots=True)
@@ -105,6 +84,7 @@ class _Rows:
     # to each of them Python gives the nearest float32
     box: array[float] = field(default_factory=lambda: array("f"))
     confidence: array[float] = field(default_factory=lambda: array("f"))
+    n_blank: int = 0
 
     def add_box(self, line: int, image: int, box: Sequence[float], confidence: float) -> None:
         """Add a box but for its track, which `track` has already."""
@@ -138,22 +118,28 @@ def _read_rows(reader: CsvReader, rows: _Rows, problems: RowProblems) -> None:
     try:
         header = next(reader, [])
         if not is_header(header):
-            problems.add_file_problem(
-                1, "tracks-header", "A tracks file has another header.", ",".join(header)
-            )
+            problems.add_fault(other_header(header))
             return
         line = reader.line_num + 1
         for fields in reader:
-            if fields:
-                try:
+            try:
+                if is_blank(fields):
+                    rows.n_blank += 1
+                else:
                     _read_row(line, fields, rows)
-                except BadRowError as bad:
-                    problems.add(line, bad.problem)
+            except BadRowError as bad:
+                problems.add(line, bad.problem)
             line = reader.line_num + 1
         rows.hand_on()
     except csv.Error as error:
-        problems.add_file_problem(
-            line, "tracks-csv", "A tracks file cannot be read as CSV.", str(error)
+        problems.add_fault(
+            FileFault(
+                kind="tracks-csv",
+                what="A tracks file cannot be read as CSV.",
+                row=line,
+                found=str(error),
+                remedy=EXPORT_AGAIN,
+            )
         )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from tracks2zarr.common.arguments import check_optional_number, check_optional_path
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
+from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import ensure_open_files_limit
 from tracks2zarr.parallel import interrupts
 from tracks2zarr.parallel.cores import available_cores
@@ -62,7 +65,7 @@ def verify(
     tracks_dir: str | os.PathLike[str] | None = None,
     metadata: str | os.PathLike[str] | None = None,
     workers: int | None = None,
-    on_video: Callable[[VideoVerdict], None] = lambda _: None,
+    progress: bool | Progress = False,
 ) -> Verification:
     """Hold every number of a store against its sources, which are read again row by row.
 
@@ -78,8 +81,8 @@ def verify(
         Where the metadata CSV lies now; by default where it lay.
     workers
         Worker processes; by default one a core.
-    on_video
-        Called with the verdict on each video as it is known.
+    progress
+        Whether to show a bar, or what to tell how far the verification is instead.
 
     Returns
     -------
@@ -91,6 +94,9 @@ def verify(
     Tracks2ZarrError
         If there is no store, its plan cannot be read, or `tracks_dir` or `metadata` is not there.
     """
+    check_optional_path("tracks_dir", tracks_dir)
+    check_optional_path("metadata", metadata)
+    check_optional_number("workers", workers)
     ensure_open_files_limit()
     there = existing_store(store)
     _check_places(tracks_dir, metadata)
@@ -105,14 +111,13 @@ def verify(
         )
         for video in plan.videos
     ]
+    planned = [task.plan.video for task in tasks]
     verdicts = {}
-    with interrupts.deferred():
-        for verdict in _verdicts(tasks, workers):
-            on_video(verdict)
+    with showing(progress) as shown, interrupts.deferred():
+        shown.begin([*planned, *(set(there.groups()) - set(planned))], None)
+        for verdict in chain(_verdicts(tasks, workers), _unplanned(there, set(planned))):
+            shown.ended(verdict.video, verdict)
             verdicts[verdict.video] = verdict
-    for verdict in _unplanned(there, set(verdicts)):
-        on_video(verdict)
-        verdicts[verdict.video] = verdict
     videos = tuple(verdicts[name] for name in sorted(verdicts))
     said = [problem for video in videos for problem in video.problems]
     of_root = tuple(problem for problem in _root_problems(there, plan) if problem not in said)

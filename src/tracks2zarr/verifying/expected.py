@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,9 +93,13 @@ class ExpectedGroup:
             "ds_type": "bboxes",
             "time_unit": "frames",
             "source_software": format_named(self.plan.format).SOURCE_SOFTWARE,
-            "source_file": [clip.source for clip in self.plan.clips],
+            "source_file": [self._written(clip.source) for clip in self.plan.clips],
             "tracks2zarr_schema": self.plan.schema,
         }
+
+    def _written(self, name: str) -> str:
+        """Return the name of a file as the group has it; composed, but not yet in schema 1."""
+        return name if self.plan.schema == 1 else unicodedata.normalize("NFC", name)
 
     def attributes_of(self, variable: Variable) -> dict[str, str]:
         """Return the attributes of a variable; those of data name its coordinates (CF, section 5).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ from tracks2zarr.common.files import FolderContent, read_content
 from tracks2zarr.common.problems import Problem, one_line
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.planning.plan import VideoPlan
+from tracks2zarr.store.commands import converting, create_command
+from tracks2zarr.store.ownership import additions_warning
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unreadable import UNREADABLE, broken_receipt, unreadable_problem
 from tracks2zarr.store.unverified import Unverified
 from tracks2zarr.store.video_state import State, state_of
-from tracks2zarr.verifying.remedies import create_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,10 @@ class VideoVerdict:
     def ok(self) -> bool:
         """Whether all of the video was verified."""
         return self.state is State.DONE
+
+    def __str__(self) -> str:
+        boxes = f", {self.n_boxes:,} boxes" if self.n_boxes else ""
+        return f"{self.video}: {'verified' if self.ok else self.state}{boxes}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict for JSON."""
@@ -90,14 +95,17 @@ def _verdict(store: Store, task: VideoToVerify) -> VideoVerdict:
         state = state_of(store, task.plan)
         why = (problem,) if problem else ()
         return VideoVerdict(video, State.FAILED if state is State.DONE else state, why)
-    problems = list(_content_problems(store, receipt, _again_though_done(store, task.plan)))
+    added = store.added_to(receipt, read=True)
+    beside = [additions_warning(store, video, added)] if added else []
+    again = _again_though_done(store, task.plan)
+    problems = [] if added else list(_content_problems(store, receipt, again))
     if not task.quick:
-        problems += _source_problems(store, task, receipt)
+        problems += _source_problems(store, task, receipt, added or ())
     if any(problem.is_error for problem in problems):
         state = State.FAILED
     else:
         state = State.UNKNOWN if problems else State.DONE
-    return VideoVerdict(video, state, tuple(problems), receipt.n_boxes)
+    return VideoVerdict(video, state, (*problems, *beside), receipt.n_boxes)
 
 
 def unverified_verdict(store: Store, note: Unverified) -> VideoVerdict:
@@ -118,7 +126,7 @@ def unverified_verdict(store: Store, note: Unverified) -> VideoVerdict:
         file=str(store.group(note.video)),
         found=note.why(),
         expected="a video that tracks2zarr made",
-        remedy="Convert it: 'tracks2zarr create' with --store-mode a and --group-mode w.",
+        remedy=f"Convert it: {converting(store, note.video, replace=True)}",
         video=note.video,
     )
     state = State.FAILED if changes else State.UNKNOWN
@@ -210,12 +218,14 @@ def _unreadable(store: Store, video: str, error: Exception, remedy: str) -> Prob
     )
 
 
-def _source_problems(store: Store, task: VideoToVerify, receipt: Receipt) -> list[Problem]:
+def _source_problems(
+    store: Store, task: VideoToVerify, receipt: Receipt, added: Collection[str]
+) -> list[Problem]:
     """Return what differs from the sources, errors first; those that are absent are warnings."""
     from tracks2zarr.verifying.sources import VideoSources
 
     group = store.group(receipt.video)
-    sources = VideoSources(group, receipt, task.tracks_dir, task.metadata_csv)
+    sources = VideoSources(group, receipt, task.tracks_dir, task.metadata_csv, added)
     problems: list[Problem] = []
     try:
         problems += sources.problems()

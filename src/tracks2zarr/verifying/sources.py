@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from tracks2zarr.common.names import found_in
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.parallel.processes import report_bytes
 from tracks2zarr.planning.metadata_csv import ClipRow, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
+from tracks2zarr.store.commands import create_command
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.tracks.files import digest_of
 from tracks2zarr.tracks.formats import UnrecognisedError, format_named
 from tracks2zarr.verifying.expected import TracksOfClip
-from tracks2zarr.verifying.remedies import create_command
 from tracks2zarr.verifying.source_boxes import (
     Source,
     SourceBoxes,
@@ -39,12 +40,15 @@ class VideoSources:
         The video's receipt.
     tracks_dir, metadata_csv
         Where the sources lie; None for where they lay when they were converted.
+    added
+        What others added to the group, which counts for nothing.
     """
 
     group: Path
     receipt: Receipt
     tracks_dir: Path | None
     metadata_csv: Path | None
+    added: Collection[str] = ()
 
     @property
     def plan(self) -> VideoPlan:
@@ -57,7 +61,7 @@ class VideoSources:
 
     def path(self, clip: ClipPlan) -> Path:
         """Return the tracks file of a clip."""
-        return clip.source_path if self.tracks_dir is None else self.tracks_dir / clip.source
+        return found_in(self.tracks_dir or Path(clip.tracks_dir), clip.source)
 
     def command(self) -> str:
         """Return the whole command that converts the video again."""
@@ -71,7 +75,7 @@ class VideoSources:
         if missing:
             yield _absent(self.plan.video, missing[0], "--tracks-dir", len(missing))
         remedy = f"Convert the video again: {self.command()}"
-        stored = StoredGroup(self.group, self.plan, remedy)
+        stored = StoredGroup(self.group, self.plan, remedy, self.added)
         tracks: dict[int, TracksOfClip] = {}
         for number, clip in enumerate(self.plan.clips):
             if self.path(clip) not in missing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,15 +53,21 @@ class StoredGroup:
         The video's plan.
     remedy
         What to do where the group differs.
+    added
+        What others added to the group. Whoever adds an array may leave out attributes of the
+        group, and its list of arrays.
     """
 
-    def __init__(self, path: Path, plan: VideoPlan, remedy: str) -> None:
-        self._path, self._plan, self._remedy = path, plan, remedy
+    def __init__(
+        self, path: Path, plan: VideoPlan, remedy: str, added: Collection[str] = ()
+    ) -> None:
+        self._path, self._plan, self._remedy, self._added = path, plan, remedy, added
         store = LocalStore(path, read_only=True)
         # not by the metadata that the group keeps of its arrays: those are compared, too
         group = zarr.open_group(store, mode="r", zarr_format=3, use_consolidated=False)
         self._attributes = dict(group.attrs)
-        self._arrays = dict(group.members())
+        members = dict(group.members())
+        self._arrays = {name: one for name, one in members.items() if name not in added}
 
     # ---- all but the boxes
 
@@ -104,7 +110,10 @@ class StoredGroup:
         return TracksOfClip(*columns)
 
     def _differing_attributes(self, expected: Mapping[str, Any]) -> Iterator[Problem]:
-        for name in sorted(self._attributes.keys() | expected.keys()):
+        names = self._attributes.keys() | expected.keys()
+        if self._added:
+            names = self._attributes.keys() & expected.keys()
+        for name in sorted(names):
             if self._attributes.get(name) != expected.get(name):
                 what = f"The attribute '{one_line(name)}' of the group."
                 yield self._problem(what, self._attributes.get(name), expected.get(name))
@@ -140,7 +149,7 @@ class StoredGroup:
             return
         files = self._path.glob("*/zarr.json")
         own = {file.parent.name: read_json(file.read_bytes()) for file in files}
-        for name in sorted(own.keys() | kept.keys()):
+        for name in sorted((own.keys() | kept.keys()) - set(self._added)):
             if own.get(name) != kept.get(name):
                 what = f"The metadata of the array '{one_line(name)}' in the group."
                 yield self._problem(what, "other metadata", "those of the array")

@@ -16,7 +16,7 @@ from tracks2zarr.cli.slurm.options import (
     sbatch_options,
     script_options,
 )
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
 
 _NAME = Path("run_create_zarr_dataset.sh")
 
@@ -101,5 +101,5 @@ def _exists(output: Path) -> Problem:
         file=str(output.absolute()),
         found="a file",
         expected="nothing there",
-        remedy="Pass --force to replace it, or another --output.",
+        remedy=f"To replace it, run {same_command('--force')}; or pass another --output.",
     )

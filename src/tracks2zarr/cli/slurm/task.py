@@ -150,7 +150,6 @@ def _script_submission(
 
 def _run(task: VideoTask, place: Place) -> Outcome:
     from tracks2zarr.cli import show
-    from tracks2zarr.cli.progress import outcome_line
     from tracks2zarr.converting.task import run_task
 
     where = f"job {place.job}, task {place.task}, " if place.job else ""
@@ -158,7 +157,7 @@ def _run(task: VideoTask, place: Place) -> Outcome:
     waiting = "Another task is at work on it; waiting for that."
     outcome = run_task(task, place, on_wait=lambda: _print_message(waiting))
     show.print_problems(outcome.problems)
-    _print_message(outcome_line(outcome))
+    _print_message(str(outcome))
     return outcome
 
 

@@ -1,4 +1,4 @@
-"""The whole commands that put right what `verify` finds."""
+"""The whole commands that convert a video of a store again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import glob
 import shlex
 from pathlib import Path, PurePosixPath
 
+from tracks2zarr.common.names import DEFAULT_PATTERNS
+from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.dataset.schema import SCHEMA_VERSION
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.schemas import converting_again
@@ -40,8 +42,43 @@ def create_command(
         return converting_again(there, there.read_plan(), tracks_dir, metadata_csv)
     folders = {str(PurePosixPath(clip.source).parent) for clip in plan.clips}
     below = f"{glob.escape(folders.pop())}/" if len(folders) == 1 else "**/"
-    options = [] if below == "./" else ["--pattern", f"{below}*.csv"]
+    patterns = [] if below == "./" else [f"{below}{pattern}" for pattern in _patterns(plan)]
+    options = [word for pattern in patterns for word in ("--pattern", pattern)]
     options += ["--video", plan.video, *plan.settings.options()]
     options += ["--store-mode", "a", *(["--group-mode", "w"] if replace else [])]
     words = [str(tracks_dir or plan.clips[0].tracks_dir), str(metadata_csv or plan.metadata_csv)]
     return shlex.join(["tracks2zarr", "create", *words, str(store), *options])
+
+
+def converting(store: Store, video: str, *, replace: bool = False) -> str:
+    """Return the command that converts a video into a store, of whose plan little may be known.
+
+    Parameters
+    ----------
+    store
+        The store.
+    video
+        The video's id. Where the store's plan does not have it, the command names its input in
+        capitals.
+    replace
+        As for `create_command`.
+    """
+    try:
+        plan = store.read_plan().by_id.get(video)
+    except (OSError, Tracks2ZarrError):
+        plan = None
+    if plan is not None:
+        return create_command(store.path, plan, replace=replace)
+    words = [str(store.path), "--video", video, "--store-mode", "a"]
+    words += ["--group-mode", "w"] if replace else []
+    return f"tracks2zarr create TRACKS_DIR METADATA_CSV {shlex.join(words)}"
+
+
+def _patterns(plan: VideoPlan) -> list[str]:
+    """Return those of the usual patterns that match a video's tracks files."""
+    names = [PurePosixPath(clip.source).name.lower() for clip in plan.clips]
+    return [
+        pattern
+        for pattern in DEFAULT_PATTERNS
+        if any(name.endswith(pattern.removeprefix("*")) for name in names)
+    ]

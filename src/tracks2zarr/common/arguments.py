@@ -1,0 +1,119 @@
+"""Checks of the arguments of public functions: their types, and that a path is no URL."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
+
+_PATH = "a path (str or os.PathLike)"
+#: A scheme, of two letters or more, as one is a drive of Windows. `pathlib` keeps one slash.
+_URL = re.compile(
+    r"[a-z][a-z0-9+.-]+://|(abfss?|az|file|ftps?|gcs|gs|https?|s3|s3a|sftp|ssh):/", re.IGNORECASE
+)
+
+
+def check_type(name: str, value: object, kinds: type | tuple[type, ...], expected: str) -> None:
+    """Check the type of an argument.
+
+    Parameters
+    ----------
+    name
+        The argument.
+    value
+        What was given.
+    kinds
+        The types that it may have.
+    expected
+        These types in words.
+
+    Raises
+    ------
+    TypeError
+        If it has another one; a bool counts as a number nowhere.
+    """
+    is_flag = isinstance(value, bool) and bool not in (kinds if isinstance(kinds, tuple) else ())
+    if is_flag or not isinstance(value, kinds):
+        raise TypeError(f"{name} is {_with_article(type(value).__name__)}; expected {expected}")
+
+
+def check_path(name: str, value: object) -> None:
+    """Check that an argument is a path.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    Tracks2ZarrError
+        If it is a URL.
+    """
+    check_type(name, value, (str, os.PathLike), _PATH)
+    given = os.fspath(value)  # type: ignore[call-overload]
+    check_type(name, given, str, _PATH)  # and not of bytes
+    problem = url_problem(given)
+    if problem is not None:
+        raise Tracks2ZarrError(problem)
+
+
+def check_optional_path(name: str, value: object) -> None:
+    """Check that an argument is None or a path, as `check_path` does."""
+    check_type(name, value, (str, os.PathLike, type(None)), f"{_PATH}, or None")
+    if value is not None:
+        check_path(name, value)
+
+
+def check_text(name: str, value: object) -> None:
+    """Check that an argument, such as an id, is a str."""
+    check_type(name, value, str, "a str")
+
+
+def check_texts(name: str, value: object) -> None:
+    """Check that an argument is one str, or several.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    expected = "a list of str, or one"
+    check_type(name, value, Iterable, expected)
+    if isinstance(value, bytes):
+        check_type(name, value, str, expected)
+    if isinstance(value, list | tuple | set | frozenset):  # an iterator would be used up
+        for one in value:
+            check_type(f"one of {name}", one, str, "a str")
+
+
+def check_optional_number(name: str, value: object) -> None:
+    """Check that an argument is None or an integer."""
+    check_type(name, value, (int, type(None)), "an int, or None")
+
+
+def _with_article(name: str) -> str:
+    if name == "NoneType":
+        return "None"
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def url_problem(path: str) -> Problem | None:
+    """Return the problem of a URL where a path is expected; None for a path.
+
+    >>> url_problem("C:/a/b"), url_problem("s3://a/b").kind
+    (None, 'url-not-path')
+    """
+    if not _URL.match(path):
+        return None
+    scheme, _, rest = path.partition(":")
+    remedy = "Download it, or mount it as a folder, and pass the path."
+    if scheme.lower() == "file":
+        remedy = f"Pass the path: /{one_line(unquote(rest).lstrip('/'))}"
+    return Problem(
+        kind="url-not-path",
+        what="A URL was given where a path is expected.",
+        found=one_line(path),
+        expected="the path of a file or folder on this machine",
+        remedy=remedy,
+    )

@@ -1,0 +1,49 @@
+"""Which of Python's own exceptions each kind of problem is, so that ordinary code catches it."""
+
+from __future__ import annotations
+
+#: Kinds of problems by Python's exception; bad input, which most are, is a ValueError.
+_KINDS: dict[type[Exception], str] = {
+    KeyError: "no-such-video no-such-clip no-store-of-job",
+    FileNotFoundError: "no-store no-tracks dangling-link annex-pointer merge-target group-missing"
+    " source-absent",
+    FileExistsError: "store-exists not-confirmed not-a-store video-exists group-without-receipt"
+    " clips-would-be-lost foreign-group unverified-group merge-conflict script-exists",
+    PermissionError: "merge-read-only",
+    OSError: "metadata-unreadable tracks-dir videos-from tracks-unreadable video-unreadable disk"
+    " disk-full too-many-open-files group-unreadable",
+    RuntimeError: "needs-posix memory no-video-left store-busy no-flock planned-otherwise"
+    " video-busy store-moved clip-kept video-unfinished not-drawn merge-unfinished merge-busy"
+    " stdout worker-killed workers source-changed store-differs group-metadata unexpected"
+    " slurm-unanswered memory-low slurm-refused input-unchanged jobs-left store-queued"
+    " store-replaced not-finished other-plan content-changed metadata-changed receipt-differs"
+    " one-reader-only extra-group extra-file stale-metadata",
+    ValueError: "inside-store input-in-store plan-format store-root receipt-broken receipt-format"
+    " schema-mixed output merge-twice merge-nested merge-damaged merge-unknown-group index-past-end"
+    " log-folder prelude unverified",
+}
+#: By kind, for those that are named above.
+PYTHON_KINDS = {kind: python for python, kinds in _KINDS.items() for kind in kinds.split()}
+
+#: What was found where the system refused a file, in the words of all messages.
+FOUND_WORDS: dict[type[OSError], str] = {
+    FileNotFoundError: "nothing there",
+    IsADirectoryError: "a folder",
+    PermissionError: "no permission",
+}
+
+
+def python_kind(kind: str, found: str | None) -> type[Exception]:
+    """Return which of Python's exceptions a problem is.
+
+    Parameters
+    ----------
+    kind
+        The kind of the problem.
+    found
+        What it says was found; of a file that cannot be read, that tells more than the kind.
+    """
+    python = PYTHON_KINDS.get(kind, ValueError)
+    if python is OSError:
+        return next((one for one, words in FOUND_WORDS.items() if words == found), OSError)
+    return python

@@ -1,0 +1,86 @@
+"""Progress of functions that take long: the protocol that they call, and who shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
+
+from tracks2zarr.common.arguments import check_type
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Is told how far a function is: `create`, `verify`, `merge` and `report` call it alike.
+
+    Any object with these methods is one. They are called in the thread that called the function.
+    What they raise ends the function.
+    """
+
+    def begin(self, videos: Sequence[str], total_bytes: int | None) -> None:
+        """Note what there is to do, once, before the first video.
+
+        Parameters
+        ----------
+        videos
+            The ids of the videos.
+        total_bytes
+            The size of the tracks files to read; None where the function does not count bytes.
+        """
+        ...
+
+    def update(self, done_bytes: int, running: Sequence[str]) -> None:
+        """Note how many bytes were read, and which videos are at work. Only `create` calls it."""
+        ...
+
+    def ended(self, video: str, result: object) -> None:
+        """Note that a video has ended.
+
+        Parameters
+        ----------
+        video
+            Its id.
+        result
+            What the function returns of the video: an `Outcome` of `create`, a `VideoVerdict` of
+            `verify`, a `MergedVideo` of `merge`; None of `report`. Its ``str`` is one line.
+        """
+        ...
+
+
+class NoProgress:
+    """Shows nothing."""
+
+    def begin(self, videos: Sequence[str], total_bytes: int | None) -> None:
+        """Show nothing."""
+
+    def update(self, done_bytes: int, running: Sequence[str]) -> None:
+        """Show nothing."""
+
+    def ended(self, video: str, result: object) -> None:
+        """Show nothing."""
+
+
+@contextmanager
+def showing(progress: bool | Progress) -> Iterator[Progress]:
+    """Yield what to tell how far a function is.
+
+    Parameters
+    ----------
+    progress
+        The argument of the function: whether to show a bar, or what to tell instead.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    check_type(
+        "progress", progress, (bool, Progress), "a bool, or an object with begin, update and ended"
+    )
+    if progress is True:
+        from tracks2zarr.common.progress_shown import shown_progress
+
+        with shown_progress() as shown:
+            yield shown
+    else:
+        yield progress or NoProgress()

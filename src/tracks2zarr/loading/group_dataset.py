@@ -1,0 +1,201 @@
+"""Makes a dataset of the group of a video: with our own reader, or else with zarr-python.
+
+zarr-python takes most of the time in which a group is opened and a little of it is read.
+What is not as `tracks2zarr.group.writer` writes it is left to zarr-python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from xarray.core import indexing
+
+from tracks2zarr.common.files import read_file, read_json
+from tracks2zarr.common.problems import Tracks2ZarrError
+from tracks2zarr.dataset import schema
+from tracks2zarr.group.own_metadata import attributes_of
+from tracks2zarr.group.shard import DamagedFileError
+from tracks2zarr.group.stored_array import StoredArray, UnknownFormatError
+from tracks2zarr.loading.group_files import GroupFiles
+from tracks2zarr.loading.lazy_array import CheckedArray, LazyArray, LoadedVariable
+
+#: The arrays that are read as they are used; the others are small.
+_LAZY = frozenset(variable.name for variable in schema.VARIABLES if not variable.is_coordinate)
+#: The attributes of our arrays, none of which xarray decodes but the last.
+_ATTRIBUTES = {"long_name", "units", "coordinates"}
+#: How often a group is opened that others replace at the same moment.
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """What `xarray.open_dataset` was asked for.
+
+    Parameters
+    ----------
+    dropped
+        The variables that are left out.
+    coordinates
+        Whether the attribute ``coordinates`` tells which variables are coordinates.
+    options
+        All options of decoding, for xarray's own backend; ours has nothing else to decode.
+    """
+
+    dropped: Collection[str] = ()
+    coordinates: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def open_group(files: GroupFiles, decoding: Decoding) -> xr.Dataset:
+    """Return the dataset of a group, its coordinates in memory, its data variables lazy.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If a file cannot be read, is damaged, or ought to be there.
+    """
+    for _ in range(_TRIES):
+        with files.reading():
+            before = files.file_id()
+        try:
+            dataset = _opened(files, decoding)
+        except Tracks2ZarrError:
+            if _is_same(files, before):
+                raise
+            continue
+        if _is_same(files, before):
+            return dataset
+    raise Tracks2ZarrError(files.replaced())
+
+
+def _is_same(files: GroupFiles, before: tuple[int, int]) -> bool:
+    with files.reading():
+        return files.file_id() == before
+
+
+def _opened(files: GroupFiles, decoding: Decoding) -> xr.Dataset:
+    with files.reading():
+        document = _read_metadata(files.folder / "zarr.json")
+        try:
+            return _by_own_reader(files, document, decoding)
+        except UnknownFormatError:
+            return _by_zarr(files, document, decoding)
+
+
+def _read_metadata(file: Path) -> dict[str, Any]:
+    try:
+        document = read_json(read_file(file))
+    except ValueError as error:
+        raise DamagedFileError(file, str(error)) from None
+    if not isinstance(document, dict):
+        raise DamagedFileError(file, "no metadata of a group")
+    return document
+
+
+def _by_own_reader(
+    files: GroupFiles, document: Mapping[str, Any], decoding: Decoding
+) -> xr.Dataset:
+    listed = (document.get("consolidated_metadata") or {}).get("metadata")
+    if listed is None:
+        raise UnknownFormatError("the group does not list its arrays")
+    named = _named_coordinates(listed) if decoding.coordinates else set()
+    variables = {
+        name: _variable(files, name, listed[name], decoding)
+        for name in sorted(listed.keys() - set(decoding.dropped))
+    }
+    of_dims = {name: one for name, one in variables.items() if one.dims == (name,)}
+    others = {name: one for name, one in variables.items() if name not in of_dims}
+    dataset = xr.Dataset(
+        others, coords=xr.Coordinates(of_dims, indexes={}), attrs=document.get("attributes")
+    )
+    return dataset.set_coords(sorted(named & others.keys()))
+
+
+def _named_coordinates(listed: Mapping[str, Any]) -> set[str]:
+    """Return the names that the attributes ``coordinates`` of the arrays list."""
+    found: set[str] = set()
+    for document in listed.values():
+        found.update(str(document.get("attributes", {}).get("coordinates", "")).split())
+    return found
+
+
+def _variable(
+    files: GroupFiles, name: str, document: Mapping[str, Any], decoding: Decoding
+) -> xr.Variable:
+    array = StoredArray.from_metadata(files.folder / name, document)
+    dims = document["dimension_names"]
+    attributes = dict(document.get("attributes", {}))
+    if attributes.keys() - _ATTRIBUTES or attributes.get("units", "pixels") != "pixels":
+        raise UnknownFormatError("other attributes")
+    if decoding.coordinates:
+        attributes.pop("coordinates", None)
+    if name not in _LAZY:
+        values = _as_unicode(array.read_all(files.check_absent))
+        return LoadedVariable(dims, values, attributes or None, fastpath=True)
+    data = indexing.LazilyIndexedArray(LazyArray(array, files.array(name)))
+    encoding = {
+        "preferred_chunks": dict(zip(dims, array.chunk, strict=True)),
+        "fill_value": array.fill_value,
+    }
+    return xr.Variable(dims, data, attributes, encoding, fastpath=True)
+
+
+def _by_zarr(files: GroupFiles, document: Mapping[str, Any], decoding: Decoding) -> xr.Dataset:
+    from xarray.backends import ZarrBackendEntrypoint
+    from zarr.storage import LocalStore
+
+    opened = ZarrBackendEntrypoint().open_dataset(
+        LocalStore(files.folder, read_only=True),  # type: ignore[arg-type]
+        consolidated=document.get("consolidated_metadata") is not None,
+        zarr_format=3,
+        drop_variables=decoding.dropped,
+        **decoding.options,
+    )
+    variables = {
+        name: _of_zarr(files, str(name), variable, is_small=name in opened.coords)
+        for name, variable in opened.variables.items()
+    }
+    dims = {name: one for name, one in variables.items() if one.dims == (name,)}
+    others = {name: one for name, one in variables.items() if name not in dims}
+    attributes = {**opened.attrs, **_lost_attributes(files, opened.attrs)}
+    dataset = xr.Dataset(others, coords=xr.Coordinates(dims, indexes={}), attrs=attributes)
+    return dataset.set_coords([name for name in others if name in opened.coords])
+
+
+def _lost_attributes(files: GroupFiles, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a finished video that are not in its group any more.
+
+    xarray removes them where it adds an array of a dataset without attributes.
+    """
+    if files.store is None or not files.store.is_from_tracks2zarr(files.video):
+        return {}
+    receipt = files.store.read_receipt(files.video)
+    if receipt is None:
+        return {}
+    return {name: one for name, one in attributes_of(receipt.plan).items() if name not in found}
+
+
+def _of_zarr(files: GroupFiles, name: str, variable: xr.Variable, *, is_small: bool) -> xr.Variable:
+    kept = {"preferred_chunks", "fill_value", "_FillValue", "units", "calendar", "dtype"}
+    encoding = {key: value for key, value in variable.encoding.items() if key in kept}
+    array = indexing.LazilyIndexedArray(CheckedArray(variable._data, files.array(name)))
+    if not is_small:
+        return xr.Variable(variable.dims, array, variable.attrs, encoding, fastpath=True)
+    values = _as_unicode(np.asarray(array))
+    if values.dtype.kind == "U":
+        encoding.pop("dtype", None)
+    encoding.pop("preferred_chunks", None)
+    return LoadedVariable(variable.dims, values, variable.attrs, encoding, fastpath=True)
+
+
+def _as_unicode(values: NDArray[Any]) -> NDArray[Any]:
+    """Return texts as numpy's ``<U``: what xarray does with others depends on the operation."""
+    if values.dtype.kind != "T":
+        return values
+    return np.array(values.tolist(), np.str_).reshape(values.shape)

@@ -1,0 +1,98 @@
+"""An error is a `Tracks2ZarrError`, and one of Python's own exceptions."""
+
+import errno
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+
+import tracks2zarr as tz
+from support.pages import DOCS
+from support.sample import SAMPLE
+from tracks2zarr.common.error_kinds import PYTHON_KINDS, python_kind
+
+VIDEO = "04.09.2023-01-Right"
+#: The parts of the page of errors whose kinds are ValueErrors unless the table has them.
+INPUT = {"The settings", "The metadata CSV", "The folder of tracks files", "The rows"}
+
+
+def error_of(kind: str, **fields: str) -> tz.Tracks2ZarrError:
+    return tz.Tracks2ZarrError(tz.Problem(kind=kind, what="It is wrong.", **fields))  # type: ignore[arg-type]
+
+
+def test_python_has_thought_of_every_kind_that_is_documented() -> None:
+    page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    kinds: dict[str, bool] = {}
+    for section in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
+        is_input = any(section.startswith(name) for name in INPUT)
+        kinds |= dict.fromkeys(re.findall(r"^### `(.+)`$", section, re.MULTILINE), is_input)
+    assert not {kind for kind, is_input in kinds.items() if not is_input} - PYTHON_KINDS.keys()
+    assert not PYTHON_KINDS.keys() - kinds.keys()
+    assert python_kind("escape-outside-clip", "1400") is ValueError
+
+
+@pytest.mark.parametrize("kind", sorted(PYTHON_KINDS))
+def test_an_error_is_the_exception_that_the_table_says(kind: str) -> None:
+    error = error_of(kind, file="/somewhere")
+    assert isinstance(error, PYTHON_KINDS[kind])
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.problems, str(again)) == (type(error), error.problems, str(error))
+    assert str(error) == "error: It is wrong.\n  in:       /somewhere"
+    if isinstance(error, OSError):
+        assert error.filename == again.filename == "/somewhere"
+
+
+def test_the_reference_names_the_kinds_of_each_exception() -> None:
+    page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+Error)` \| (.+) \|$", page, re.MULTILINE))
+    assert rows.keys() == {python.__name__ for python in PYTHON_KINDS.values()}
+    for kind, python in PYTHON_KINDS.items():
+        if python not in {RuntimeError, ValueError}:
+            assert f"`{kind}`" in rows[python.__name__], kind
+
+
+def test_the_first_error_decides_and_no_warning_does() -> None:
+    warning = tz.Problem(kind="no-such-video", what="No.", severity="warning")
+    problems = [
+        warning,
+        tz.Problem(kind="fps", what="No."),
+        tz.Problem(kind="no-store", what="No."),
+    ]
+    error = tz.Tracks2ZarrError(problem for problem in problems)
+    assert isinstance(error, ValueError)
+    assert list(error.problems) == problems
+    assert type(tz.Tracks2ZarrError([warning])) is tz.Tracks2ZarrError
+
+
+def test_what_was_found_tells_more_than_the_kind() -> None:
+    absent, denied = error_of("tracks-dir", found="nothing there"), error_of("disk-full")
+    assert isinstance(absent, FileNotFoundError)
+    assert (absent.errno, denied.errno) == (errno.ENOENT, errno.ENOSPC)  # type: ignore[attr-defined]
+    assert isinstance(error_of("metadata-unreadable", found="no permission"), PermissionError)
+
+
+def test_ordinary_code_catches_errors(sample_store: Path, tmp_path: Path) -> None:
+    tracks, metadata = SAMPLE / "tracks", SAMPLE / "loop-frames-ffmpeg.csv"
+    with pytest.raises(FileNotFoundError, match="no Zarr store"):
+        tz.open_store(tmp_path / "absent.zarr")
+    with pytest.raises(FileNotFoundError):
+        tz.plan(tracks, tmp_path / "absent.csv")
+    with pytest.raises(FileNotFoundError):
+        tz.plan(tmp_path / "absent", metadata)
+    with pytest.raises(KeyError, match="no such video"):
+        tz.open_store(sample_store)["absent"]
+    with pytest.raises(KeyError):
+        tz.load_clip(sample_store, VIDEO, "absent")
+    with pytest.raises(KeyError):
+        tz.info(sample_store, "absent")
+    with pytest.raises(FileExistsError):
+        tz.create(tz.plan(tracks, metadata, videos=[VIDEO]), tmp_path.parent, workers=1)
+    with pytest.raises(ValueError, match="not UTF-8"):
+        tz.plan(tracks, _latin(tmp_path))
+
+
+def _latin(folder: Path) -> Path:
+    file = folder / "latin.csv"
+    file.write_bytes("video_name,é\n".encode("latin-1"))
+    return file
