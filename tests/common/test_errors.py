@@ -52,6 +52,15 @@ def test_an_error_is_the_exception_that_the_table_says(kind: str) -> None:
         assert error.filename == again.filename == "/somewhere"
 
 
+def test_dask_workers_can_send_an_error() -> None:
+    from tblib import pickling_support
+
+    pickling_support.install()
+    error = error_of("no-such-video", file="/somewhere")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.problems) == (type(error), error.problems)
+
+
 def test_the_reference_names_the_kinds_of_each_exception() -> None:
     page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+Error)` \| (.+) \|$", page, re.MULTILINE))

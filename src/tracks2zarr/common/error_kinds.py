@@ -8,7 +8,8 @@ _KINDS: dict[type[Exception], str] = {
     FileNotFoundError: "no-store no-tracks dangling-link annex-pointer merge-target group-missing"
     " source-absent",
     FileExistsError: "store-exists not-confirmed not-a-store video-exists group-without-receipt"
-    " clips-would-be-lost foreign-group unverified-group merge-conflict script-exists",
+    " clips-would-be-lost foreign-arrays foreign-group unverified-group merge-conflict"
+    " script-exists",
     PermissionError: "merge-read-only",
     OSError: "metadata-unreadable tracks-dir videos-from tracks-unreadable video-unreadable disk"
     " disk-full too-many-open-files group-unreadable",
@@ -20,7 +21,7 @@ _KINDS: dict[type[Exception], str] = {
     " one-reader-only extra-group extra-file stale-metadata",
     ValueError: "inside-store input-in-store plan-format store-root receipt-broken receipt-format"
     " schema-mixed output merge-twice merge-nested merge-damaged merge-unknown-group index-past-end"
-    " log-folder prelude unverified",
+    " log-folder prelude unverified no-escape no-such-frames clip-query",
 }
 #: By kind, for those that are named above.
 PYTHON_KINDS = {kind: python for python, kinds in _KINDS.items() for kind in kinds.split()}

@@ -120,6 +120,10 @@ class Tracks2ZarrError(Exception):
 
     problems: tuple[Problem, ...]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how to make the exception again; tblib, which dask uses, needs that said."""
+        return type(self), (self.problems,)
+
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
 
