@@ -1,11 +1,9 @@
 """An error is a `Tracks2ZarrError`, and one of Python's own exceptions."""
 
 import errno
-import importlib
 import pickle
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,10 +15,6 @@ from tracks2zarr.common.error_kinds import PYTHON_KINDS, python_kind
 VIDEO = "04.09.2023-01-Right"
 #: The parts of the page of errors whose kinds are ValueErrors unless the table has them.
 INPUT = {"The settings", "The metadata CSV", "The folder of tracks files", "The rows"}
-
-
-#: How dask pickles exceptions.
-pickling: Any = importlib.import_module("tblib.pickling_support")
 
 
 def error_of(kind: str, **fields: str) -> tz.Tracks2ZarrError:
@@ -44,9 +38,6 @@ def test_an_error_is_the_exception_that_the_table_says(kind: str) -> None:
     assert isinstance(error, PYTHON_KINDS[kind])
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), again.problems, str(again)) == (type(error), error.problems, str(error))
-    make, arguments = pickling.pickle_exception(error)[:2]
-    from_dask = make(*arguments)
-    assert (type(from_dask), from_dask.problems) == (type(error), error.problems)
     assert str(error) == "error: It is wrong.\n  in:       /somewhere"
     if isinstance(error, OSError):
         assert error.filename == again.filename == "/somewhere"

@@ -114,10 +114,6 @@ class Tracks2ZarrError(Exception):
     def __init__(self, problems: Problem | Iterable[Problem]) -> None:
         super().__init__(self.problems)  # the argument may be an iterator that is at its end
 
-    def __reduce__(self) -> tuple[type[Self], tuple[tuple[Problem, ...]]]:
-        """Pickle an error as its problems: dask makes one without arguments otherwise."""
-        return type(self), (self.problems,)
-
     problems: tuple[Problem, ...]
 
     def __reduce__(self) -> tuple[Any, ...]:
