@@ -101,8 +101,14 @@ class BarProgress(LineProgress):
         self._counts_bytes = False
         self._set_bar(None)
         self._running: Sequence[str] = ()
-        self._live = Live(
-            get_renderable=self._render, console=console, refresh_per_second=5, transient=True
+        self._live = self._new_live()
+
+    def _new_live(self) -> Live:
+        return Live(
+            get_renderable=self._render,
+            console=self._console,
+            refresh_per_second=5,
+            transient=True,
         )
 
     def _set_bar(self, total: int | None, *columns: ProgressColumn) -> None:
@@ -150,6 +156,8 @@ class BarProgress(LineProgress):
         try:
             yield
         finally:
+            # the same one would erase what was printed, which it takes for its own lines
+            self._live = self._new_live()
             self._live.start()
 
     def _render(self) -> RenderableType:
