@@ -216,7 +216,7 @@ class NotebookProgress(LineProgress):
 
     def _html(self, end: str) -> str:
         done, total = self._n_ended, self._n_videos
-        text = f"{done:,} of {count_text(total, 'video')}{end}"
+        text = f"{done:,} of {total:,} videos{end}"
         if self._running:
             text += f": {comma_list([one_line(video) for video in self._running], limit=3)}"
         if self._total:

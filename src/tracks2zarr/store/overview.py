@@ -130,7 +130,7 @@ class StoreInfo(Shown):
 
     def __str__(self) -> str:
         n_done = sum(video.state is State.DONE for video in self.videos)
-        return f"{self.store.name}, {n_done:,} of {count_text(len(self.videos), 'video')} done"
+        return f"{self.store.name}, {n_done:,} of {len(self.videos):,} videos done"
 
     def _shown_table(self) -> Table:
         """Return the videos."""

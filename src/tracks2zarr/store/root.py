@@ -12,7 +12,6 @@ from tracks2zarr.common.display import Shown, Table, problem_counts
 from tracks2zarr.common.files import read_file, read_json, write_atomically
 from tracks2zarr.common.posix import check_can_write
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of, one_line
-from tracks2zarr.common.words import count_text
 from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.commit import recover_all
@@ -61,7 +60,7 @@ class Finalised(Shown):
         n_planned, n_listed = len(self.done) + len(self.missing), len(self.done) + len(self.kept)
         others = (*self.unverified, *self.others)
         also = [f"{len(others):,} of other workflows"] if others else []
-        text = f"{n_listed:,} of {count_text(n_planned, 'video')} listed"
+        text = f"{n_listed:,} of {n_planned:,} videos listed"
         return ", ".join([text, *also, *problem_counts(self.problems)])
 
     def _shown_table(self) -> Table:

@@ -15,7 +15,6 @@ from tracks2zarr.common.display import Shown, Table, problem_counts
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import ensure_open_files_limit
-from tracks2zarr.common.words import count_text
 from tracks2zarr.parallel import interrupts
 from tracks2zarr.parallel.cores import available_cores
 from tracks2zarr.parallel.workers import start_workers
@@ -62,7 +61,7 @@ class Verification(Shown):
     def __str__(self) -> str:
         good = sum(video.ok for video in self.videos)
         how = "by digests" if self.quick else "against their sources"
-        text = f"{good:,} of {count_text(len(self.videos), 'video')} verified {how}"
+        text = f"{good:,} of {len(self.videos):,} videos verified {how}"
         return ", ".join([text, *problem_counts(self._shown_problems())])
 
     def _shown_table(self) -> Table:
