@@ -184,6 +184,8 @@ class NotebookProgress(LineProgress):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._shown is None:
+            return  # it failed before it began
         self._running = ()
         self._draw(f", {time_text(time.monotonic() - self._started)}")
 
