@@ -106,6 +106,12 @@ tz.create(plan, "A.zarr", workers=1, progress=True)
 tz.verify("A.zarr", quick=True, progress=True)
 ---
 tz.info("A.zarr").videos[0]
+---
+try:
+    tz.create(tz.Plan(plan.videos[:1]), "A.zarr", workers=1, progress=True)
+    print("it did not fail")
+except FileExistsError:
+    pass
 """
 
 
@@ -122,3 +128,4 @@ def test_in_a_notebook(tmp_path: Path) -> None:
         assert "2 of 2 videos, " in bar["text/html"]
         assert "<table>" in result["text/html"]
     assert "Loop02" in outputs[3][0]["text/html"]
+    assert not outputs[4], "it failed before there was anything to show"
