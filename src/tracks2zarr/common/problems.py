@@ -18,7 +18,7 @@ Severity = Literal["error", "warning"]
 ROWS_NAMED = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Problem:
     """One thing that is wrong: where it is, what was found and expected, what to do.
 
@@ -78,6 +78,10 @@ class Problem:
         if self.column is not None:
             parts.append(f"column {self.column}")
         return ", ".join(parts)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in self.as_dict().items())
+        return f"Problem({fields})"
 
     def __str__(self) -> str:
         lines = [f"{self.severity}: {self.what}"]

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tracks2zarr.common.display import OneLine
 from tracks2zarr.common.files import read_content
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
@@ -95,8 +96,8 @@ class VideoTask:
     rehash: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+@dataclass(frozen=True, slots=True, repr=False)
+class Outcome(OneLine):
     """How the conversion of a video ended, and its receipt where it is done."""
 
     video: str

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.arguments import check_optional_number, check_optional_path
+from tracks2zarr.common.display import Shown, Table, problem_counts
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import ensure_open_files_limit
@@ -33,8 +34,8 @@ from tracks2zarr.verifying.one_video import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+@dataclass(frozen=True, slots=True, repr=False)
+class Verification(Shown):
     """What was found for a store: its videos, sorted by id, and what concerns its root."""
 
     store: Path
@@ -56,6 +57,24 @@ class Verification:
             "videos": [video.as_dict() for video in self.videos],
             "problems": [problem.as_dict() for problem in self.problems],
         }
+
+    def __str__(self) -> str:
+        good = sum(video.ok for video in self.videos)
+        how = "by digests" if self.quick else "against their sources"
+        text = f"{good:,} of {len(self.videos):,} videos verified {how}"
+        return ", ".join([text, *problem_counts(self._shown_problems())])
+
+    def _shown_table(self) -> Table:
+        """Return the verdict on each video."""
+        rows = [
+            (one.video, "verified" if one.ok else str(one.state), one.n_boxes or None)
+            for one in self.videos
+        ]
+        return Table(("video", "state", "boxes"), rows, left=2)
+
+    def _shown_problems(self) -> list[Problem]:
+        """Return the problems of all videos, and of the root."""
+        return [*(p for video in self.videos for p in video.problems), *self.problems]
 
 
 def verify(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tracks2zarr.common.display import OneLine
 from tracks2zarr.common.files import FolderContent, read_content
 from tracks2zarr.common.problems import Problem, one_line
 from tracks2zarr.common.unfetched import unfetched_in
@@ -21,8 +22,8 @@ from tracks2zarr.store.unverified import Unverified
 from tracks2zarr.store.video_state import State, state_of
 
 
-@dataclass(frozen=True, slots=True)
-class VideoVerdict:
+@dataclass(frozen=True, slots=True, repr=False)
+class VideoVerdict(OneLine):
     """What was found for one video.
 
     `state` is ``done`` where all of it was verified, ``failed`` where something differs,
