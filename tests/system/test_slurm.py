@@ -27,7 +27,7 @@ from support.array_jobs import (
 from support.slurm_cluster import Cluster
 from support.tree import run_cli, snapshot
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.xdist_group("slurm-experiments")]
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 
 @pytest.fixture
