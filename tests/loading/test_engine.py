@@ -20,6 +20,7 @@ import tracks2zarr as tz
 from support.experiments import Box, Clip, Experiment, Video
 from support.merges import create, video
 from support.older_workflow import write_older_store
+from tracks2zarr.group.stored_array import StoredArray
 from tracks2zarr.loading.engine import Tracks2ZarrBackend
 
 ENGINE = "tracks2zarr"
@@ -154,6 +155,9 @@ def test_a_group_of_another_workflow(tmp_path: Path, chunks: Any) -> None:
     assert ours.clip_id.dtype.kind == "U"
     assert all(is_in_memory(one) for one in ours.coords.variables.values())
     assert "shards" not in ours.position.encoding
+    xr.testing.assert_identical(
+        pickle.loads(pickle.dumps(opened(tmp_path / "s.zarr", "Old"))), ours
+    )
     with pytest.raises(IndexError):
         _ = ours.position[:, 99]
 
@@ -248,6 +252,11 @@ def test_a_dataset_is_written_again(made: Path, tmp_path: Path, chunks: Any, nam
         assert key not in dataset.position.encoding
 
 
+def test_what_was_loaded_is_pickled_without_us(made: Path) -> None:
+    assert b"tracks2zarr.loading" in pickle.dumps(opened(made))
+    assert b"tracks2zarr.loading" not in pickle.dumps(opened(made).load())
+
+
 # ---- replaced while it is open
 
 
@@ -261,6 +270,37 @@ def test_a_video_that_is_replaced_says_so(store: Path, chunks: Any) -> None:
         assert kind_of(one.load) == "video-replaced"
     assert read.notnull().any()  # what was read before is there
     assert opened(store, chunks=chunks).position.max() > before["shape"].max()
+
+
+def test_a_video_that_is_replaced_while_it_is_read_says_so(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, read = opened(store), StoredArray.read
+
+    def replaced_before_it_is_read(*given: Any) -> Any:
+        replace_video(store)
+        return read(*given)
+
+    monkeypatch.setattr(StoredArray, "read", replaced_before_it_is_read)
+    assert kind_of(before.position.load) == "video-replaced"
+
+
+def test_a_video_that_is_replaced_while_it_is_opened_is_the_new_one(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_of, calls = StoredArray.read_all, itertools.count()
+
+    def replaced_once(array: StoredArray, *given: Any) -> Any:
+        if next(calls) == 3:
+            create(store.parent / "other.zarr", video("B", 90, n_clips=4))
+            assert tz.merge(store, [store.parent / "other.zarr"], on_conflict="replace").ok
+        return all_of(array, *given)
+
+    monkeypatch.setattr(StoredArray, "read_all", replaced_once)
+    opening = opened(store)
+    monkeypatch.undo()
+    xr.testing.assert_identical(opening, by_zarr(store))
+    assert opening.sizes["clip_id"] == 4
 
 
 def replace_video(store: Path) -> None:
