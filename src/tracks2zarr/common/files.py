@@ -87,8 +87,7 @@ def _open_regular(path: str, flags: int) -> int:
 
 
 def _irregular(path: str, mode: int) -> OSError:
-    names = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
-    name = names.get(stat.S_IFMT(mode), "a device")
+    name = "a socket" if stat.S_ISSOCK(mode) else "a pipe or a device"
     return OSError(errno.EINVAL, f"{name}, not a regular file", path)
 
 

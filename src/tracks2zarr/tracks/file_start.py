@@ -22,7 +22,7 @@ from tracks2zarr.tracks.header import (
 from tracks2zarr.tracks.source_file import FileStart
 
 #: Where a crash has left a file's size and not its content, there are zeros; fewer are a typo.
-_HOLE = bytes(16)
+HOLE = bytes(16)
 EXPORT_AGAIN = "Export the tracks again."
 _REMEDY = "Export the tracks again, or leave the file out with --pattern."
 _NOT_COMMAS = (
@@ -92,11 +92,11 @@ def _no_text(start: FileStart) -> FileFault | None:
             found=name,
             remedy=f"{EXPORT_AGAIN} Or save the spreadsheet as CSV.",
         )
-    return nul_bytes(1) if content.startswith(_HOLE) else None
+    return nul_bytes(1) if content.startswith(HOLE) else None
 
 
 def _no_hole(start: FileStart) -> FileFault | None:
-    place = start.content.find(_HOLE)
+    place = start.content.find(HOLE)
     return None if place < 0 else nul_bytes(_row_at(start.content, place)[0])
 
 
@@ -108,6 +108,18 @@ def nul_bytes(row: int) -> FileFault:
         row=row,
         found="bytes that are zero, as a crash or an interrupted copy leaves them",
         remedy="Copy the file again, or export the tracks again.",
+    )
+
+
+def cut_off(row: int, found: str) -> FileFault:
+    """Return the problem of a file that ends within a row."""
+    return FileFault(
+        kind="tracks-cut-off",
+        what="A tracks file ends in the middle of a row.",
+        row=row,
+        found=found,
+        expected="a last row that is whole",
+        remedy="Copy the file again, or export the tracks again; rows may be missing.",
     )
 
 
@@ -155,6 +167,8 @@ def _no_utf8(start: FileStart) -> FileFault | None:
     if place is None:
         return None
     row, before = _row_at(start.content, place)
+    if encodings.place_of_no_utf8(start.content, is_all=False) is None:
+        return cut_off(row, "half a character at the end")
     return not_utf8(start.content[place - before :], before, row)
 
 
