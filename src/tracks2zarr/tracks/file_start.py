@@ -21,8 +21,7 @@ from tracks2zarr.tracks.header import (
 )
 from tracks2zarr.tracks.source_file import FileStart
 
-#: Where a crash has left a file's size and not its content, there are zeros; fewer are a typo.
-HOLE = bytes(16)
+HOLE = encodings.HOLE
 EXPORT_AGAIN = "Export the tracks again."
 _REMEDY = "Export the tracks again, or leave the file out with --pattern."
 _NOT_COMMAS = (
@@ -97,7 +96,7 @@ def _no_text(start: FileStart) -> FileFault | None:
 
 def _no_hole(start: FileStart) -> FileFault | None:
     place = start.content.find(HOLE)
-    return None if place < 0 else nul_bytes(_row_at(start.content, place)[0])
+    return None if place < 0 else nul_bytes(encodings.row_at(start.content, place)[0])
 
 
 def nul_bytes(row: int) -> FileFault:
@@ -166,7 +165,7 @@ def _no_utf8(start: FileStart) -> FileFault | None:
     place = encodings.place_of_no_utf8(start.content, is_all=start.is_all)
     if place is None:
         return None
-    row, before = _row_at(start.content, place)
+    row, before = encodings.row_at(start.content, place)
     if encodings.place_of_no_utf8(start.content, is_all=False) is None:
         return cut_off(row, "half a character at the end")
     return not_utf8(start.content[place - before :], before, row)
@@ -181,9 +180,3 @@ def not_utf8(text: bytes, place: int, row: int) -> FileFault:
         found=encodings.byte_found(text, place),
         remedy=encodings.SAVE_AS_UTF8,
     )
-
-
-def _row_at(content: bytes, place: int) -> tuple[int, int]:
-    """Return the number of the line that a byte is in, and the bytes before it in this line."""
-    before = content[:place].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return before.count(b"\n") + 1, len(before) - before.rfind(b"\n") - 1

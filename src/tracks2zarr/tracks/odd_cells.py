@@ -17,6 +17,7 @@ _COMMA_VALUE = re.compile(r"(:\s*[+-]?[0-9]+),([0-9]+\s*[,}])")
 _CURLY_QUOTES = str.maketrans(dict.fromkeys("“”„‟″«»‘’‚‛′", '"'))
 _SINGLE_QUOTES = str.maketrans("'", '"')
 _KEY_WITHOUT_QUOTES = re.compile(r"\{\s*[A-Za-z_]+\s*:")
+QUOTES = 'straight quotes, doubled within a quoted cell: "{""name"":""rect"", ...}"'
 _EXPORT_AGAIN = "Export the tracks again."
 
 
@@ -64,7 +65,7 @@ def other_quotes(text: str, column: str | None, found: str) -> Problem:
         what="The quotes in a row are not those that VIA writes.",
         column=column,
         found=f"{found}: {text or 'an empty cell'}",
-        expected='straight quotes, doubled within a quoted cell: "{""name"":""rect"", ...}"',
+        expected=QUOTES,
         remedy=f"{_EXPORT_AGAIN} Spreadsheet and text programs may change quotes.",
     )
 

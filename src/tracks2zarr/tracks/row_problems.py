@@ -42,6 +42,10 @@ class RowProblems:
     def __bool__(self) -> bool:
         return bool(self._first)
 
+    def has(self, kind: str) -> bool:
+        """Tell whether there is any of a kind."""
+        return kind in self._first
+
     def add(self, line: int, problem: Problem) -> None:
         """Add what is wrong with the row on a line."""
         first = self._first.setdefault(problem.kind, [])

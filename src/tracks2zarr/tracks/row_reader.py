@@ -31,7 +31,7 @@ from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes
 from tracks2zarr.tracks.frames import FrameRule, Image, frames_of
 from tracks2zarr.tracks.header import HEADER, is_blank, is_header
 from tracks2zarr.tracks.json_cells import read_box, read_region
-from tracks2zarr.tracks.odd_cells import other_quotes
+from tracks2zarr.tracks.odd_cells import QUOTES, other_quotes
 from tracks2zarr.tracks.row_problems import BadRowError, RowProblems, file_warnings, first_not_utf8
 from tracks2zarr.tracks.source_file import open_source
 
@@ -43,6 +43,8 @@ _MOST_LETTERS = 64 * 2**20
 csv.field_size_limit(_MOST_LETTERS)
 HOLE_TEXT = HOLE.decode()
 MARK = "\ufeff"
+#: The start of a JSON object in a line, quoted or not, where its own quotes are single.
+_QUOTES_NOT_DOUBLED = re.compile(r',"?\{"[A-Za-z]')
 #: A JSON object that a comma has cut.
 _OPEN_OBJECT = re.compile(r"\s*\{[^}]*$")
 
@@ -70,7 +72,8 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
         problems.add_fault(first_not_utf8(path))
     frames = frames_of([Image(*pair) for pair in rows.number_of], rule)
     for line, image in zip(rows.row_line, rows.row_image, strict=True):
-        if image in frames.bad:
+        # what has changed quotes in one cell of a row has changed them in all
+        if image in frames.bad and not problems.has("json-quotes"):
             problems.add(line, frames.bad[image])
     frame_of_image = np.array(frames.of_image, np.int32) if not frames.bad else _NO_FRAMES
     if not problems:
@@ -178,6 +181,17 @@ def _csv_fault(error: csv.Error, row: int, last_line: int, text: str) -> FileFau
     """Return why a file cannot be read as CSV from a row on; `text` is its last line."""
     if HOLE_TEXT in text:
         return nul_bytes(row)
+    if (match := _QUOTES_NOT_DOUBLED.search(text)) is not None:
+        is_quoted = match[0].startswith(',"')
+        found = "quotes that are not doubled" if is_quoted else "JSON cells without quotes"
+        return FileFault(
+            kind="json-quotes",
+            what="The quotes in a row are not those that VIA writes.",
+            row=row,
+            found=f"{found}: {text}",
+            expected=QUOTES,
+            remedy=f"{EXPORT_AGAIN} Spreadsheet and text programs may change quotes.",
+        )
     if row == last_line and not text.endswith(("\n", "\r")) and "unexpected end" in str(error):
         return cut_off(row, "a quoted cell without its end")
     return FileFault(
