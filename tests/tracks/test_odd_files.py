@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tracks2zarr as tz
-from support.odd_files import ALL, N_FRAMES, TABLES, TRACKS, Given, OddFile, markdown
+from support.odd_files import ALL, HEADER, N_FRAMES, ROWS, TABLES, TRACKS, Given, OddFile, markdown
 from support.pages import DOCS
 from support.readers import read_as_create_does, read_with
 from tracks2zarr.common.problems import errors_of
@@ -85,3 +86,44 @@ def test_the_page_shows_all_of_it() -> None:
     shown = page.partition("<!-- odd files -->\n\n")[2].partition("\n<!-- end -->")[0]
     assert shown == markdown(), "copy what tests/support/odd_files.py prints"
     assert all(TABLES.values())
+
+
+def test_an_expression_without_frames_is_named_once(tmp_path: Path) -> None:
+    given = spoilt(ALL["Separators and line ends: CRLF line ends (Windows)"], tmp_path / "in")
+    other = given.file.with_name(given.file.name.replace("Loop00", "Loop01"))
+    other.write_bytes(given.file.read_bytes())
+    lines = given.metadata.read_text("utf-8").splitlines(keepends=True)
+    further = lines[1].replace("Loop00", "Loop01").replace(",1,4,2,", ",11,14,12,")
+    given.metadata.write_text("".join([*lines, further]), "utf-8")
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        tz.plan(given.tracks, given.metadata, frame_regexp="img-([0-9]+)")
+    (problem,) = error.value.problems
+    assert problem.kind == "frame-regexp"
+    assert "'img-([0-9]+)' does not match in 'frame_00000000.png'" in (problem.found or "")
+    assert "and so in 1 more file" in (problem.found or "")
+
+
+def test_an_expression_without_frames_in_one_file(tmp_path: Path) -> None:
+    """What only the rows show is named once as well, not for each of them."""
+    given = spoilt(ALL["Separators and line ends: CRLF line ends (Windows)"], tmp_path / "in")
+    plan = tz.plan(given.tracks, given.metadata, frame_regexp="(0000000[0])[.]png")
+    (outcome,) = tz.create(plan, tmp_path / "s.zarr", workers=1).outcomes
+    (problem,) = outcome.problems
+    assert problem.kind == "no-frame"
+    assert problem.found == "frame_00000001.png; and so in 5 more rows"
+
+
+def test_old_macs_have_large_files_too(tmp_path: Path) -> None:
+    """Lines that end in carriage returns are read in batches, and quotes may hold some."""
+    many = (HEADER + ROWS * 3).replace('{""clip""', '{\n""clip""').replace("\n", "\r")
+    numbers = iter(range(1000))  # no track may have two boxes in a frame
+    path = tmp_path / "clip.csv"
+    path.write_text(re.sub("frame_[0-9]+", lambda _: f"frame_{next(numbers)}", many), newline="")
+    rule = FrameRule(1000, 0, "clip", None)
+    for size in (1, 100, 700, 1 << 20):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(column_reader, "BATCH_BYTES", size)
+            found = read_with(column_reader, path, rule)
+        expected = read_with(row_reader, path, rule)
+        np.testing.assert_array_equal(found.boxes.box, expected.boxes.box)
+        assert found.file.digest == expected.file.digest

@@ -250,6 +250,16 @@ def count_files(folder: Path) -> tuple[int, int]:
     return files, size
 
 
+def holds_files_alone(folder: Path) -> bool:
+    """Tell whether all below a folder are regular files, which no reader has to wait for."""
+    return all(entry.is_file() or not _is_there(entry) for entry in _entries(folder))
+
+
+def _is_there(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is no link to nothing."""
+    return not entry.is_symlink() or os.path.exists(entry.path)  # noqa: PTH110
+
+
 def file_names(folder: Path) -> list[str]:
     """Return the path of each file below a folder, from the folder on, with slashes; sorted."""
     return sorted(_names(folder))

@@ -20,6 +20,8 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from tracks2zarr.common.files import open_file
+
 #: Offset and length in the index of a chunk that is not stored.
 _ABSENT = 2**64 - 1
 #: Bytes of a block's header and of a checksum, and the block that repeats one byte, in Zstandard.
@@ -193,7 +195,7 @@ class ShardReader:
             to get than most chunks take to decode.
         """
         offset, length = self._index[int(np.ravel_multi_index(position, self._grid))].tolist()
-        with self._path.open("rb") as file:
+        with open_file(self._path) as file:
             file.seek(offset)
             encoded = file.read(length)
         values = np.empty(self._shape, "<f4") if into is None else into.reshape(self._shape)
@@ -206,7 +208,7 @@ def _index_at(path: Path, grid: tuple[int, ...]) -> NDArray[np.uint64]:
     if not path.exists():
         return np.full((n_chunks, 2), _ABSENT, "<u8")
     size = 16 * n_chunks + 4
-    with path.open("rb") as file:
+    with open_file(path) as file:
         file.seek(-size, os.SEEK_END)
         data = file.read(size)
     if google_crc32c.value(data[:-4]) != int.from_bytes(data[-4:], "little"):

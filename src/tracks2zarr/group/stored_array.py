@@ -17,7 +17,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from tracks2zarr.common.files import read_json
+from tracks2zarr.common.files import read_file, read_json
 from tracks2zarr.group.shard import ShardReader, decode_chunk
 from tracks2zarr.parallel.threads import map_in_threads
 
@@ -72,7 +72,7 @@ class StoredArray:
         UnknownFormatError
             As `from_metadata` does.
         """
-        return cls.from_metadata(folder, read_json((folder / "zarr.json").read_bytes()))
+        return cls.from_metadata(folder, read_json(read_file(folder / "zarr.json")))
 
     @classmethod
     def from_metadata(cls, folder: Path, document: Mapping[str, Any]) -> Self:
@@ -121,7 +121,7 @@ class StoredArray:
             for place, to, of in _combined(parts):
                 path = self.folder.joinpath("c", *map(str, place))
                 if path.exists():
-                    values[to] = self._decoded(path.read_bytes())[of]
+                    values[to] = self._decoded(read_file(path))[of]
         else:
             self._read_shards(self.grid, parts, values)
         return values

@@ -15,7 +15,7 @@ import xarray as xr
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
-from tracks2zarr.common.files import read_json
+from tracks2zarr.common.files import read_file, read_json
 from tracks2zarr.group.stored_array import StoredArray, UnknownFormatError
 
 
@@ -56,7 +56,7 @@ class GroupBackend(BackendEntrypoint):
         UnknownFormatError
             If it is not as `tracks2zarr.group.writer` writes it.
         """
-        document = read_json((filename_or_obj / "zarr.json").read_bytes())
+        document = read_json(read_file(filename_or_obj / "zarr.json"))
         listed = (document.get("consolidated_metadata") or {}).get("metadata")
         if listed is None:
             raise UnknownFormatError("the group does not list its arrays")

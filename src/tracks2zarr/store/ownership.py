@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import get_args
 
-from tracks2zarr.common.files import file_names, read_content, read_json
+from tracks2zarr.common.files import file_names, read_content, read_file, read_json
 from tracks2zarr.common.names import RESERVED_NAMES
 from tracks2zarr.common.problems import Problem, comma_list
 from tracks2zarr.dataset.schema import VARIABLES, IndividualDim
@@ -98,7 +98,7 @@ def _foreign_at(store: Store, video: str) -> Iterator[Path]:
 def _is_ours(store: Store, video: str, names: list[str]) -> bool:
     """Tell whether a group is ours, whole or damaged, whatever was added to it."""
     try:
-        document = read_json((store.group(video) / "zarr.json").read_bytes())
+        document = read_json(read_file(store.group(video) / "zarr.json"))
         return "tracks2zarr_schema" in document["attributes"]
     except (OSError, ValueError, KeyError, TypeError):
         return store.receipt_file(video).exists() and any(map(_has_our_name, names))

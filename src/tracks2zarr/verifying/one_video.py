@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tracks2zarr.common.files import FolderContent, read_content
+from tracks2zarr.common.files import FolderContent, holds_files_alone, read_content
 from tracks2zarr.common.problems import Problem, one_line
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.planning.plan import VideoPlan
@@ -91,7 +91,7 @@ def _verdict(store: Store, task: VideoToVerify) -> VideoVerdict:
         why = (problem,) if problem else ()
         return VideoVerdict(video, State.FAILED if state is State.DONE else state, why)
     problems = list(_content_problems(store, receipt, _again_though_done(store, task.plan)))
-    if not task.quick:
+    if not task.quick and holds_files_alone(store.group(video)):  # zarr would wait for a pipe
         problems += _source_problems(store, task, receipt)
     if any(problem.is_error for problem in problems):
         state = State.FAILED
