@@ -340,3 +340,42 @@ def test_a_broken_source_is_named_by_its_row(store: Path, sample: Path) -> None:
     (video,) = (v for v in tz.verify(store, workers=1).videos if v.video == VIDEO)
     assert {problem.kind for problem in video.problems} == {"source-changed", "not-rect"}
     assert next(p.row for p in video.problems if p.kind == "not-rect") == 2
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{VIDEO}/position/c/0/0/0/0",
+        f"{VIDEO}/time/zarr.json",
+        f"{VIDEO}/further",
+        f".tracks2zarr/receipts/{VIDEO}.json",
+    ],
+)
+@pytest.mark.parametrize("quick", [False, True])
+def test_nothing_waits_for_a_pipe(name: str, store: Path, *, quick: bool) -> None:
+    (store / name).unlink(missing_ok=True)
+    os.mkfifo(store / name)
+    verification = tz.verify(store, workers=1, quick=quick)
+    assert not verification.ok
+    assert "a pipe or a device" in str(verification.videos[0].problems[0])
+
+
+def test_sources_whose_names_are_composed_otherwise(sample: Path, tmp_path: Path) -> None:
+    """A copy of a folder, from a Mac, may have names in another form."""
+    composed, decomposed = "Cräb", "Cra\u0308b"
+    for path in (sample / "tracks").iterdir():
+        path.rename(path.with_name(path.name.replace(VIDEO, composed)))
+    metadata = sample / "loop-frames-ffmpeg.csv"
+    metadata.write_text(metadata.read_text("utf-8").replace(VIDEO, composed), "utf-8")
+    store = tmp_path / "composed.zarr"
+    assert tz.create(tz.plan(sample / "tracks", metadata), store, workers=1).ok
+    for path in (sample / "tracks").iterdir():
+        path.rename(path.with_name(path.name.replace(composed, decomposed)))
+    verification = tz.verify(store, workers=1)
+    assert verification.ok
+    again = tz.create(
+        tz.plan(sample / "tracks", metadata, videos=decomposed), store, workers=1, store_mode="a"
+    )
+    assert again.ok
+    assert tz.verify(store, workers=1).ok

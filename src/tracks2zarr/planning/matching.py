@@ -20,6 +20,7 @@ from tracks2zarr.common.problems import (
     one_line,
     same_command,
 )
+from tracks2zarr.common.words import count_text
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import SCHEMA_VERSION, IndividualDim
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, concerns, read_metadata
@@ -27,6 +28,8 @@ from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, Vide
 from tracks2zarr.planning.selection import Selection, without_file
 from tracks2zarr.tracks.files import TracksFile, check_tracks, list_tracks
 from tracks2zarr.tracks.formats import DEFAULT_FORMAT, format_named
+from tracks2zarr.tracks.frames import frame_in_name
+from tracks2zarr.tracks.values import to_integer
 
 
 def plan(
@@ -43,7 +46,7 @@ def plan(
 ) -> Plan:
     """Match the tracks files of an experiment with its metadata, and check both.
 
-    No tracks file is read further than its header.
+    No tracks file is read further than its first 64 KiB.
 
     Parameters
     ----------
@@ -143,7 +146,29 @@ def draft(
         problems += match.videos_without_file(selection, require_all=require_all)
     if selection:
         problems += selection.unknown(metadata_path)
-    return _drafted(match, problems, require_all=require_all)
+    drafted = _drafted(match, problems, require_all=require_all)
+    no_frames = _regexp_without_frames(settings.frame_regexp, files)
+    return Plan((), (no_frames, *drafted.problems)) if no_frames else drafted
+
+
+def _regexp_without_frames(regexp: str | None, files: Sequence[TracksFile]) -> Problem | None:
+    """Return the problem of an expression that gives no frame in any file; None where it does."""
+    if regexp is None:
+        return None
+    first = [(file, file.first_image) for file in files if file.first_image is not None]
+    values = [frame_in_name(image, regexp) for _, image in first]
+    if not first or any(to_integer(value) is not None for value in values):
+        return None
+    file, image = first[0]
+    found = f"{regexp!r} does not match" if values[0] is None else f"{values[0]!r} from {regexp!r}"
+    others = f"; and so in {count_text(len(first) - 1, 'more file')}" if len(first) > 1 else ""
+    return Problem(
+        kind="frame-regexp",
+        what="The regular expression for frames gives no frame.",
+        found=f"{found} in '{one_line(image)}', the first image of {one_line(file.path)}{others}",
+        expected="a regular expression whose group 1 is the frame in the images' names",
+        remedy="Correct --frame-regexp, or leave it out.",
+    )
 
 
 def _each(given: str | Iterable[str]) -> tuple[str, ...]:

@@ -180,7 +180,7 @@ def _new_root_file(folder: Path) -> Path:
 
 def _bytes_at(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except FileNotFoundError:
         return None
 
