@@ -251,7 +251,7 @@ class _Match:
         return [
             *of_rows,
             *of_files,
-            *self._files_without_row(),
+            *self._unmatched(),
             *self._rows_without_file(with_files, require_all=require_all),
             *self._overlaps(),
         ]
@@ -269,34 +269,60 @@ class _Match:
         stems = {file.clip_stem for file in self.files}
         if selection:
             return selection.without_file(stems, self.folder)
-        missing = {row.video for row in self.metadata.rows} - self.metadata.videos_of(stems)
+        named = set() if require_all else self._renamed().keys()
+        rows = (row for row in self.metadata.rows if row.row not in named)
+        missing = {row.video for row in rows} - self.metadata.videos_of(stems)
         return without_file(
             missing, self.metadata, self.metadata_csv, self.folder, require_all=require_all
         )
 
-    def _files_without_row(self) -> Iterable[Problem]:
+    def _files_without_row(self) -> list[TracksFile]:
         if not self.metadata.names:  # then the metadata's own problem says why
-            return
+            return []
         known = {name.clip_stem for name in self.metadata.names.values()}
-        without_file = known - {file.clip_stem for file in self.files}
-        for file in self.files:
-            if file.clip_stem not in known:
-                yield Problem(
-                    kind="file-without-row",
-                    what="A tracks file has no row in the metadata CSV.",
-                    file=str(self.folder / file.path),
-                    found=f"no row with the clip '{one_line(file.clip_stem)}'",
-                    expected=f"a loop_clip_name '{one_line(file.clip_stem)}' with an extension,"
-                    f" in {self.metadata_csv}",
-                    remedy="Add the row, or leave the file out with --pattern."
-                    + (_closest(file.clip_stem, without_file) or _closest(file.clip_stem, known)),
-                )
+        return [file for file in self.files if file.clip_stem not in known]
+
+    def _renamed(self) -> dict[int, str]:
+        """Return the rows without a tracks file that files without a row may belong to."""
+        without_row = self._files_without_row()
+        have = {file.clip_stem for file in self.files}
+        rows = {
+            row: name.clip_stem
+            for row, name in self.metadata.names.items()
+            if name.clip_stem not in have and (name.video in self.named or not self.named)
+        }
+        near = {closest(file.clip_stem, rows.values(), cutoff=0.6) for file in without_row}
+        return {row: stem for row, stem in rows.items() if stem in near}
+
+    def _unmatched(self) -> Iterable[Problem]:
+        """Yield the problem of files without a row, with the rows without a file."""
+        files, rows = self._files_without_row(), self._renamed()
+        if not files:
+            return
+        names = comma_list([f"'{one_line(file.clip_stem)}'" for file in files])
+        one = len(files) == 1
+        remedy = f"Add the {'row' if one else 'rows'}, or leave the files out with --pattern."
+        if rows:
+            listed = comma_list([f"'{one_line(stem)}' (row {row})" for row, stem in rows.items()])
+            no_file = "which has no tracks file" if len(rows) == 1 else "which have no tracks file"
+            remedy = f"Did you mean {listed}, {no_file}? Then correct the names. Else a{remedy[1:]}"
+        yield Problem(
+            kind="file-without-row",
+            what=f"{len(files)} tracks files have no row in the metadata CSV."
+            if len(files) > 1
+            else "A tracks file has no row in the metadata CSV.",
+            file=str(self.folder / files[0].path if one else self.folder),
+            found=f"no row with the clip {names}" if one else f"no rows with the clips {names}",
+            expected=f"a row with this loop_clip_name and an extension, in {self.metadata_csv}",
+            remedy=remedy,
+        )
 
     def _rows_without_file(self, videos: set[str], *, require_all: bool) -> Iterable[Problem]:
         have = {file.clip_stem for file in self.files}
+        named = set() if require_all else self._renamed().keys()
         missing: dict[str, list[ClipRow]] = defaultdict(list)
         for row in self.metadata.rows:
-            if row.clip_stem not in have and row.video in videos:
+            if row.clip_stem not in have and row.video in videos and row.row not in named:
                 missing[row.video].append(row)
         for video, rows in missing.items():
             yield Problem(
@@ -377,8 +403,3 @@ class _Match:
             escape_type=row.escape_type,
             tracks_dir=str(self.folder),
         )
-
-
-def _closest(name: str, known: Iterable[str]) -> str:
-    close = closest(name, known, cutoff=0.8)
-    return f" The nearest is '{one_line(close)}'." if close else ""
