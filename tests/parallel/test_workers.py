@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
@@ -126,3 +128,22 @@ def test_an_error_of_who_takes_the_results_stops_the_workers(kind: str) -> None:
         for _ in pool.as_completed(inverse, [1, 1, 1, 1, 1, 1]):
             raise RuntimeError
     assert table.is_stopped
+
+
+def sleep_long(folder: Path) -> None:
+    (folder / str(os.getpid())).touch()
+    time.sleep(3600)
+
+
+def test_workers_that_leave_nothing_behind_end_at_once(tmp_path: Path) -> None:
+    """Ctrl-C does not wait for what they are at; if it did, this test would take an hour."""
+
+    def interrupt() -> None:
+        while not any(tmp_path.iterdir()):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt), start_workers(2, end_at_once=True) as pool:
+        list(pool.map(sleep_long, [tmp_path, tmp_path]))
+    assert multiprocessing.active_children() == []

@@ -25,17 +25,17 @@ from tracks2zarr.common.words import size_text
 )
 @quiet_option
 @debug_option
-def command(store: Path, *, output: Path | None, workers: int | None, quiet: bool) -> None:
+def command(store: Path, *, output: Path | None, workers: int | None, quiet: bool) -> int:
     """Show STORE as one HTML file, with pictures of all clips.
 
     It opens in any browser, without a network, and can be sent to a colleague.
     """
-    write_report(store, output, workers=workers, quiet=quiet)
+    return 0 if write_report(store, output, workers=workers, quiet=quiet) else 1
 
 
 def write_report(
     store: Path, output: Path | None = None, *, workers: int | None = None, quiet: bool = False
-) -> None:
+) -> bool:
     """Write the report of a store, and show how far it is.
 
     Parameters
@@ -49,6 +49,11 @@ def write_report(
     quiet
         Whether to print nothing but problems.
 
+    Returns
+    -------
+    bool
+        Whether all finished videos could be drawn.
+
     Raises
     ------
     Tracks2ZarrError
@@ -57,6 +62,7 @@ def write_report(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from tracks2zarr.cli import show
+    from tracks2zarr.common.problems import Problem
     from tracks2zarr.reporting.report import report
 
     columns = TextColumn("drawing"), BarColumn(bar_width=24), MofNCompleteColumn()
@@ -64,6 +70,7 @@ def write_report(
     bar = Progress(
         *columns, console=console, transient=True, disable=quiet or not console.is_terminal
     )
+    problems: list[Problem] = []
     with bar:
         task = bar.add_task("", total=None)
         file = report(
@@ -71,7 +78,10 @@ def write_report(
             output,
             workers=workers,
             on_video=lambda _video, total: bar.update(task, advance=1, total=total),
+            on_problem=problems.append,
         )
+    show.print_problems(problems)
     if not quiet:
         text = f"The report is in {show.path_text(file)}, {size_text(file.stat().st_size)}."
         show.stdout().print(text, markup=False, soft_wrap=True)
+    return not problems

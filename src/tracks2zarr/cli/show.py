@@ -101,8 +101,8 @@ def print_skipped_input(problems: Sequence[Problem]) -> int:
 def verification_text(verification: Verification) -> str:
     """Return how many videos were verified, and how."""
     good = sum(video.ok for video in verification.videos)
-    how = "by digests" if verification.quick else "against their sources"
-    return f"{good} of {count_text(len(verification.videos), 'video')} verified {how}"
+    how = " by digests" if verification.quick else ""
+    return f"{good} of {len(verification.videos):,} videos verified{how}"
 
 
 def path_text(path: Path) -> str:

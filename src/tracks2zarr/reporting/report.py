@@ -27,6 +27,7 @@ def report(
     *,
     workers: int | None = None,
     on_video: Callable[[str, int], None] = lambda _video, _total: None,
+    on_problem: Callable[[Problem], None] = lambda _problem: None,
 ) -> Path:
     """Write one HTML file that shows what is in a store, with pictures of every clip.
 
@@ -43,6 +44,8 @@ def report(
         Worker processes; by default one a core.
     on_video
         Called when a video is drawn, with its id and the number of videos to draw.
+    on_problem
+        Called with the problem of a video that is damaged, so that it cannot be drawn.
 
     Returns
     -------
@@ -71,9 +74,12 @@ def report(
     order = sorted(receipts.values(), key=lambda receipt: -receipt.n_boxes)
     draw = partial(draw_video, there.path, size=size)
     images = {}
-    with start_workers(min(workers or available_cores(), len(order))) as pool:
+    count = min(workers or available_cores(), len(order))
+    with start_workers(count, end_at_once=True) as pool:  # they write nothing
         for receipt, future in pool.as_completed(draw, order):
-            images[receipt.video] = future.result()
+            images[receipt.video] = drawn = future.result()
+            if drawn.problem is not None:
+                on_problem(drawn.problem)
             on_video(receipt.video, len(receipts))
     failed = [video.video for video in known.videos if video.state is State.FAILED]
     failures = [problem for video in failed for problem in there.read_failure(video)]
