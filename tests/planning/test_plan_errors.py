@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -1363,7 +1365,7 @@ def test_extents(given: Given) -> None:
     clips = [(c.clip, c.first_frame, c.last_frame, c.n_frames) for c in plan["A"].clips]
     assert clips == [("Loop00", 0, 9, 10), ("Loop01", 10, 19, 10)]
     assert plan["A"].fps == 30.0
-    assert plan["A"].n_frames == 10
+    assert plan["A"].longest_clip_frames == 10
     assert [clip.source for clip in plan["A"].clips] == [
         "A-Loop00_tracks.csv", "A-Loop01_tracks.csv",
     ]  # fmt: skip
@@ -1585,3 +1587,60 @@ def test_the_folder_may_be_relative(given: Given, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(given.folder)
     assert tz.plan("tracks", METADATA) == sound
     assert replace(sound) == sound
+
+
+# What a new user gets wrong.
+
+
+def followed(*args: str | Path) -> None:
+    """Check that a command fails, and that the command which its message gives works."""
+    ended = call(*args)
+    assert ended.status == 1
+    (command,) = set(re.findall(r"run: tracks2zarr ([^;\n]+)", ended.stderr))
+    assert call(*shlex.split(command)).status == 0
+
+
+def test_swapped_arguments(given: Given) -> None:
+    followed("plan", given.metadata, given.tracks)
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        tz.plan(given.metadata, given.tracks)
+    assert [problem.kind for problem in error.value.problems] == ["arguments-swapped"]
+
+
+def test_a_folder_one_level_up(given: Given) -> None:
+    followed("create", given.folder, given.metadata, given.folder / "new.zarr", "-q")
+
+
+def test_tracks_files_in_several_folders_below(given: Given) -> None:
+    shutil.copytree(given.tracks, given.folder / "more")
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        tz.plan(given.folder, given.metadata)
+    (error,) = [e for e in raised.value.problems if e.kind == "no-tracks"]
+    assert "in its folders more, tracks" in str(error.remedy)
+
+
+@pytest.mark.parametrize("which", ["tracks", "metadata"])
+def test_misspelt_paths(given: Given, which: str) -> None:
+    paths = {"tracks": given.tracks, "metadata": given.metadata}
+    paths[which] = paths[which].with_name(paths[which].name.replace("a", "o", 1))
+    followed("plan", *paths.values())
+
+
+def test_a_misspelt_escape_type(tmp_path: Path) -> None:
+    types = ["spontaneous", "Spontaneous", "spontanous", "type1", "type1", "type2", "late", "", ""]
+    clips = tuple(
+        Clip(f"Loop{n:02}", 1 + 10 * n, 10 + 10 * n, 5 + 10 * n, name, boxes=crowd(1))
+        for n, name in enumerate(types)
+    )
+    Experiment((Video("A", clips),)).write(tmp_path)
+    given = Given(tmp_path)
+    (warning,) = given.plan().problems
+    assert (warning.kind, warning.severity, warning.row) == ("escape-type-misspelt", "warning", 4)
+    assert (warning.found, warning.expected) == (
+        "'spontanous', in 1 clip",
+        "'spontaneous', as in 2 clips, or another type",
+    )
+    counts = "spontaneous 2, type1 2, unknown 2, late 1, spontanous 1, type2 1"
+    assert f"escape types, in clips: {counts}\n" in call("plan", *command_line(given, {})).stdout
+    document = json.loads(call("plan", *command_line(given, {}), "--json").stdout)
+    assert ", ".join(f"{name} {n}" for name, n in document["escape_types"].items()) == counts

@@ -115,7 +115,7 @@ def finalised_lines(finalised: Finalised) -> list[str]:
     """Return what a root lists now as lines of text."""
     planned = len(finalised.done) + len(finalised.missing)
     listed = len(finalised.done) + len(finalised.kept)
-    lines = [f"{listed} of {count_text(planned, 'video')} listed"]
+    lines = [f"{listed} of {planned:,} videos listed"]
     notes = finalised.unverified.items()
     lines += [f"also listed: {one_line(name)} ({printable(why)})" for name, why in notes]
     lines += [f"also listed: {one_line(n)} (not written by tracks2zarr)" for n in finalised.others]

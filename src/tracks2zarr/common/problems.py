@@ -219,6 +219,20 @@ def same_command(*options: str, without: str | None = None) -> str:
     return f"the same command with {' '.join(map(_quoted, options))}"
 
 
+def same_command_with(paths: Sequence[object], *, instead_of: Sequence[object]) -> str:
+    """Return the words for the command that was run, with other paths.
+
+    Parameters
+    ----------
+    paths
+        The paths.
+    instead_of
+        Those of the command that was run, in the same order.
+    """
+    now, then = (" ".join(_quoted(str(path)) for path in some) for some in (paths, instead_of))
+    return f"the same command with {now} in place of {then}"
+
+
 def _quoted(word: str) -> str:
     """Quote a word for a shell, also one that holds what would end the options in a text."""
     return f"'{word}'" if set(word) & set(",;()") and "'" not in word else shlex.quote(word)

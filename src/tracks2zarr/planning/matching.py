@@ -21,6 +21,8 @@ from tracks2zarr.common.problems import (
 )
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import SCHEMA_VERSION, IndividualDim
+from tracks2zarr.planning.escape_types import misspelt_escape_types
+from tracks2zarr.planning.given_paths import swapped, with_near_path
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, VideoPlan
 from tracks2zarr.planning.selection import Selection, without_file
@@ -123,7 +125,10 @@ def draft(
     if problems:
         return Plan((), tuple(problems))
     folder, metadata_path = Path(tracks_dir).absolute(), Path(metadata_csv).absolute()
+    if folder.is_file() and metadata_path.is_dir():
+        return Plan((), (swapped(folder, metadata_path),))
     metadata = read_metadata(metadata_path)
+    metadata.problems[:] = [with_near_path(problem) for problem in metadata.problems]
     selection = None if videos is None else Selection(_each(videos), metadata)
     files, problems = list_tracks(
         folder,
@@ -132,6 +137,7 @@ def draft(
         format_named(DEFAULT_FORMAT),
         is_wanted=selection.has_clip if selection else None,
     )
+    problems = [with_near_path(problem, _each(pattern)) for problem in problems]
     named = selection.videos if selection else frozenset()
     match = _Match(folder, metadata_path, settings, metadata, files, named)
     if files or not problems:  # else it is said already why there is no file
@@ -254,6 +260,7 @@ class _Match:
             *self._unmatched(),
             *self._rows_without_file(with_files, require_all=require_all),
             *self._overlaps(),
+            *misspelt_escape_types(self.metadata.rows, self.metadata_csv, with_files),
         ]
 
     def videos_with(self, errors: list[Problem]) -> set[str]:
