@@ -22,6 +22,7 @@ from tracks2zarr.converting.all_videos import (
 )
 from tracks2zarr.converting.one_video import Outcome, Result
 from tracks2zarr.parallel.cores import available_cores
+from tracks2zarr.parallel.processes import end_if_importing_a_script
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.group_mode import Mode, problems_of
 from tracks2zarr.store.join import join
@@ -145,6 +146,7 @@ def create(
     """
     started = time.perf_counter()
     _check_arguments(plan, store_mode, group_mode, workers)
+    end_if_importing_a_script()
     ensure_open_files_limit()
     target = Store.at(store)
     work_root = target.temp if temp is None else Path(os.path.realpath(temp))

@@ -159,6 +159,17 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def end_if_importing_a_script() -> None:
+    """End a worker that imports the script which started it, without a word.
+
+    Python imports the script in each worker. One that starts workers outside of
+    ``if __name__ == "__main__":`` would do so in the worker as well, where every error is printed;
+    the process that started the worker says what is wrong, once.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        os._exit(1)
+
+
 def _nothing() -> None:
     """Do nothing, in a worker."""
 

@@ -11,6 +11,7 @@ from tracks2zarr.common.files import write_atomically
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.provenance import now
 from tracks2zarr.parallel.cores import available_cores
+from tracks2zarr.parallel.processes import end_if_importing_a_script
 from tracks2zarr.parallel.workers import start_workers
 from tracks2zarr.reporting.figures import ImageSize
 from tracks2zarr.reporting.images import draw_video
@@ -58,6 +59,7 @@ def report(
         If there is no store, its plan cannot be read, or the file cannot be written there or is
         no page by its name.
     """
+    end_if_importing_a_script()
     there = existing_store(store)
     file = report_file(there.path) if output is None else Path(output).absolute()
     check_output(file)

@@ -13,6 +13,7 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.system_problems import ensure_open_files_limit
 from tracks2zarr.parallel import interrupts
 from tracks2zarr.parallel.cores import available_cores
+from tracks2zarr.parallel.processes import end_if_importing_a_script
 from tracks2zarr.parallel.workers import start_workers
 from tracks2zarr.planning.metadata_csv import read_metadata
 from tracks2zarr.planning.plan import Plan
@@ -96,6 +97,7 @@ def verify(
         If there is no store or no such video, its plan cannot be read, or `tracks_dir` or
         `metadata` is not there.
     """
+    end_if_importing_a_script()
     ensure_open_files_limit()
     there = existing_store(store)
     _check_places(tracks_dir, metadata)
