@@ -15,6 +15,7 @@ import zarr
 from zarr.storage import LocalStore
 
 import tracks2zarr as tz
+from store.test_modes import ONE, damage, run
 from support.commands import call
 from support.sample import SAMPLE
 from support.tree import run_cli, snapshot
@@ -379,3 +380,23 @@ def test_sources_whose_names_are_composed_otherwise(sample: Path, tmp_path: Path
     )
     assert again.ok
     assert tz.verify(store, workers=1).ok
+
+
+def test_some_videos(tmp_path: Path) -> None:
+    store = tmp_path / "out.zarr"
+    assert run(ONE, tmp_path / "one", store).ok
+    damage(store)
+    for named in ("B", ["B"], ("B", "B")):
+        verified = tz.verify(store, named, workers=1)
+        assert verified.ok
+        assert [video.video for video in verified.videos] == ["B"]
+    assert not tz.verify(store, videos=["A", "B"], workers=1).ok
+    ended = call("verify", store, "B")
+    assert (ended.status, ended.stdout.splitlines()[-1]) == (0, "1 of 1 videos verified")
+    ended = call("verify", store, "B", "b", "C")
+    assert ended.status == 1
+    assert ended.stderr.count("error: The store has no such video.") == 2
+    assert "Did you mean 'B'?" in ended.stderr
+    (store / "mine").mkdir()
+    (store / "mine" / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group"}')
+    assert [video.video for video in tz.verify(store, "mine").videos] == ["mine"]

@@ -23,6 +23,7 @@ from tracks2zarr.common.words import count_text, size_text, time_text
 from tracks2zarr.converting.all_videos import convert_videos, video_tasks
 from tracks2zarr.converting.one_video import Outcome, Result
 from tracks2zarr.parallel.cores import available_cores
+from tracks2zarr.parallel.processes import end_if_importing_a_script
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.group_mode import Mode, problems_of
 from tracks2zarr.store.join import join
@@ -179,6 +180,7 @@ def create(
     check_optional_number("memory", memory)
     check_optional_path("temp", temp)
     check_can_write()
+    end_if_importing_a_script()
     ensure_open_files_limit()
     target = Store.at(store)
     work_root = target.temp if temp is None else Path(os.path.realpath(temp))

@@ -32,6 +32,7 @@ from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.schemas import not_written
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unreadable import unreadable_problem
+from tracks2zarr.store.video_state import receipt_if_done
 
 if TYPE_CHECKING:
     from tracks2zarr.tracks.reading import ReadClip
@@ -146,7 +147,16 @@ def convert_video(task: VideoTask) -> Outcome:
     except LockedError:
         return Outcome(video, Result.BUSY)
     except Stopped:
-        return Outcome(video, Result.STOPPED)
+        return _stopped(store, task)
+
+
+def _stopped(store: Store, task: VideoTask) -> Outcome:
+    """Return the outcome of a video at which the run stopped: it may have been done before."""
+    receipt = receipt_if_done(store, task.plan)
+    is_to_be_replaced = receipt is not None and task.group_mode == "w"
+    if receipt is None or (is_to_be_replaced and receipt.finished < task.since):
+        return Outcome(task.plan.video, Result.STOPPED)
+    return Outcome(task.plan.video, Result.SKIPPED, receipt=receipt)
 
 
 def convert_locked(store: Store, task: VideoTask) -> Outcome:

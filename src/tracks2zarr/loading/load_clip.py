@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tracks2zarr.common.names import clip_id_of
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
@@ -250,9 +251,15 @@ def no_such_clip(store: Store, video: str, clip: str, clips: list[str]) -> Probl
         file=str(store.group(video)),
         found=f"'{one_line(clip)}'",
         expected=f"one of {comma_list(clips)}",
-        remedy=did_you_mean(clip, clips) or "Correct the clip's id.",
+        remedy=did_you_mean(_without_video(clip, video, clips), clips) or "Correct the clip's id.",
         video=video,
     )
+
+
+def _without_video(clip: str, video: str, clips: list[str]) -> str:
+    """Return a clip's id, where its whole name or the name of its file was given."""
+    own = clip_id_of(clip, video) or clip
+    return own if own in clips else own.partition(".")[0].removesuffix("_tracks")
 
 
 def no_escape(store: Store, clips: Sequence[tuple[str, str]]) -> Problem:

@@ -166,7 +166,7 @@ class VideoPlan(Shown):
         return {clip.clip: clip for clip in self.clips}
 
     @property
-    def n_frames(self) -> int:
+    def longest_clip_frames(self) -> int:
         """The number of frames of the longest clip."""
         return max(clip.n_frames for clip in self.clips)
 
@@ -188,7 +188,9 @@ class VideoPlan(Shown):
     def memory_with(self, threads: int, reader: cost.Reader | None = None) -> int:
         """Return the memory that a process of so many threads needs at its peak, in bytes."""
         sizes = [clip.content_size for clip in self.clips]
-        return cost.predicted_memory(sizes, threads, n_frames=self.n_frames, reader=reader)
+        return cost.predicted_memory(
+            sizes, threads, n_frames=self.longest_clip_frames, reader=reader
+        )
 
     def requested_memory(self, threads: int) -> int:
         """Return what to ask a cluster for, to convert this video with so many threads, in MiB.
@@ -202,7 +204,7 @@ class VideoPlan(Shown):
     def predicted_verify_memory(self) -> int:
         """The memory that a process needs at its peak to verify this video, in bytes."""
         sizes = [clip.content_size for clip in self.clips]
-        return cost.predicted_verify_memory(sizes, n_frames=self.n_frames)
+        return cost.predicted_verify_memory(sizes, n_frames=self.longest_clip_frames)
 
     def frame_rule(self, clip: ClipPlan) -> FrameRule:
         """Return how the frames of a clip's file are found."""

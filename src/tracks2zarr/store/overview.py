@@ -69,7 +69,7 @@ class VideoInfo(Shown):
         Its clips; empty for a group that tracks2zarr did not write.
     fps
         Frames a second.
-    n_individuals
+    most_individuals
         The individuals of the clip with the most.
     n_boxes
         The boxes of all clips.
@@ -86,7 +86,7 @@ class VideoInfo(Shown):
     state: State
     clips: tuple[ClipInfo, ...] = ()
     fps: float | None = None
-    n_individuals: int | None = None
+    most_individuals: int | None = None
     n_boxes: int | None = None
     size: int | None = None
     why: str | None = None
@@ -219,7 +219,7 @@ def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
         state=state,
         clips=_clip_infos(plan, receipt),
         fps=plan.fps,
-        n_individuals=receipt.n_individuals if receipt else None,
+        most_individuals=receipt.most_individuals if receipt else None,
         n_boxes=receipt.n_boxes if receipt else None,
         size=receipt.content.size if receipt else None,
         why=failure[0].what if failure else note.why() if note else _remark(found),

@@ -97,7 +97,7 @@ class Receipt(OneLine, Document):
         return sum(clip.n_boxes for clip in self.clips)
 
     @property
-    def n_individuals(self) -> int:
+    def most_individuals(self) -> int:
         """The number of individuals of the clip with the most."""
         return max(clip.n_individuals for clip in self.clips)
 
