@@ -77,11 +77,11 @@ def _measure(plan: VideoPlan, boxes: list[ClipBoxes], path: Path, rounds: int) -
 
     written = _seconds(write, rounds)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    shape = plan.layout.chunks(plan.n_frames, arrays.n_individuals)
+    shape = plan.layout.chunks(plan.longest_clip_frames, arrays.n_individuals)
     stored = sum(_n_stored(clip, shape) for clip in boxes)
     lazy = xr.open_zarr(LocalStore(path, read_only=True), chunks={}, zarr_format=3)
     eager = xr.open_zarr(LocalStore(path, read_only=True), chunks=None, zarr_format=3)
-    middle = arrays.n_individuals // 2, plan.n_frames // 2
+    middle = arrays.n_individuals // 2, plan.longest_clip_frames // 2
     reads: list[Callable[[], Any]] = [
         eager.position[0, :, :, middle[0]].compute,
         eager.position[0, middle[1] : middle[1] + _MINUTE].compute,

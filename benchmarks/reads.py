@@ -1,8 +1,8 @@
-"""Times four ways of reading a video of a store, and prints the medians in seconds as JSON.
+"""Times opening a video of a store and four ways of reading it, in seconds as JSON (medians).
 
-``python reads.py STORE VIDEO [--ours]``: with xarray and zarr-python alone, or with ``--ours``
-through `open_store` and `load_clip`. Each is a call in a process that has everything imported,
-as in a notebook.
+``python reads.py STORE VIDEO [--engine ENGINE]``: with xarray's engine ``zarr``, or with
+``tracks2zarr``, which `open_store` and `load_clip` use, too. Each is a call in a process that has
+everything imported, as in a notebook.
 """
 
 from __future__ import annotations
@@ -15,28 +15,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-INDIVIDUAL, CLIP, MEAN, MINUTE = (
-    *("one individual's trajectory", "one clip's positions"),
+OPEN, INDIVIDUAL, CLIP, MEAN, MINUTE = (
+    *("nothing yet: opened only", "one individual's trajectory", "one clip's positions"),
     *("mean confidence of the video, with dask", "all positions of one minute"),
 )
 _ROUNDS = 7
 _MINUTE_FRAMES = 3596
 
 
-def readers(store: Path, video: str, *, ours: bool) -> dict[str, Callable[[], Any]]:
+def readers(store: Path, video: str, engine: str) -> dict[str, Callable[[], Any]]:
     """Return a function for each way of reading; each opens the store anew."""
     import xarray as xr
 
     import tracks2zarr as tz
 
     def opened(chunks: dict[str, int] | None = None) -> xr.Dataset:
-        if ours:
-            return tz.open_store(store, chunks=chunks)[video]
-        dataset: xr.Dataset = xr.open_zarr(store, group=video, chunks=chunks)
-        return dataset
+        return xr.open_dataset(store, engine=engine, group=video, chunks=chunks)
 
     def clip() -> Any:
-        if ours:
+        if engine == "tracks2zarr":
             return tz.load_clip(store, video, "Loop00").position.load()
         return opened().position.sel(clip_id="Loop00").load()
 
@@ -52,7 +49,7 @@ def readers(store: Path, video: str, *, ours: bool) -> dict[str, Callable[[], An
     def mean() -> Any:
         return opened(chunks={}).confidence.mean().compute()
 
-    return {INDIVIDUAL: individual, CLIP: clip, MEAN: mean, MINUTE: minute}
+    return {OPEN: opened, INDIVIDUAL: individual, CLIP: clip, MEAN: mean, MINUTE: minute}
 
 
 def main() -> None:
@@ -60,10 +57,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("store", type=Path)
     parser.add_argument("video")
-    parser.add_argument("--ours", action="store_true")
+    parser.add_argument("--engine", default="zarr")
     given = parser.parse_args()
     medians = {}
-    for name, read in readers(given.store, given.video, ours=given.ours).items():
+    for name, read in readers(given.store, given.video, given.engine).items():
         read()
         times = []
         for _ in range(_ROUNDS):

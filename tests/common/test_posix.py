@@ -4,12 +4,14 @@ A process of its own has no such modules, functions or signals, nor have its wor
 imports first takes them away. Libraries get the functions from ``posix`` and are not concerned.
 """
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import tracks2zarr
 from support.sample import SAMPLE
 from support.tree import cli_environment
 
@@ -124,3 +126,35 @@ def test_what_writes_says_what_it_needs(tmp_path: Path, command: list[str | Path
     assert done.returncode == 1
     assert done.stderr.startswith("error: Writing a store needs Linux, macOS or WSL.\n")
     assert not list(tmp_path.glob("new.zarr*"))
+
+
+#: Where such names are: in what only writes, or behind a look whether they are there.
+GUARDED = {
+    "common/durable.py",
+    "common/locks.py",  # only with fcntl
+    "common/open_files.py",
+    "common/provenance.py",
+    "parallel/processes.py",
+    "parallel/cores.py",
+    "slurm/queueing.py",
+    "store/held_folder.py",
+}
+#: Of `os`, `signal`, `mmap` and others, what Windows does not have.
+POSIX_ONLY = re.compile(
+    r"\b(os\.(O_(NONBLOCK|DIRECTORY|NOFOLLOW|SYNC|CLOEXEC)|statvfs|fstatvfs|get(e?uid|e?gid|pgid|pgrp)"
+    r"|sched_\w+|fork\w*|killpg|nice|uname|sysconf|pread\w*|pwrite\w*|fchmod|l?chown|mkfifo|sync\b"
+    r"|fdatasync|copy_file_range|sendfile|posix_\w+|wait\w*|set\w*id)|signal\.(SIGHUP|SIGKILL"
+    r"|SIGUSR\d|SIGCHLD|SIGALRM|alarm|setitimer|pthread_\w+|sig\w*wait\w*)|mmap\.MADV_\w+"
+    r"|(fcntl|resource)\.\w+|dir_fd|import (fcntl|resource|pwd|grp|termios|tty|pty|syslog))\b"
+)
+
+
+def test_what_reads_names_nothing_that_only_posix_has() -> None:
+    """The libraries need some of these functions, so that nothing can take them away."""
+    package = Path(tracks2zarr.__file__).parent
+    found = {}
+    for path in package.rglob("*.py"):
+        names = {match[0] for match in POSIX_ONLY.finditer(path.read_text(encoding="utf-8"))}
+        if names and path.relative_to(package).as_posix() not in {*GUARDED, "common/posix.py"}:
+            found[path.relative_to(package).as_posix()] = names
+    assert not found

@@ -1,6 +1,7 @@
 """`create`, `verify`, `merge` and `report` show progress alike."""
 
 import io
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -116,6 +117,37 @@ def test_a_bar_in_a_terminal(total_bytes: int | None) -> None:
     assert "B[x]" in drawn
     assert ("1/2" in drawn.replace("[1/2]", "")) == (total_bytes is None)
     assert ("50%" in drawn) == (total_bytes is not None)
+
+
+def seen(drawn: str) -> list[str]:
+    """Return the lines that a terminal shows in the end."""
+    lines, row = [""], 0
+    for part in re.findall(r"\x1b\[[0-9;?]*[a-zA-Z]|\r|\n|[^\x1b\r\n]+", drawn):
+        if part == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif part == "\x1b[2K":
+            lines[row] = ""
+        elif part.endswith("A"):
+            row -= int(part[2:-1])
+        elif part[0] not in "\r\x1b":
+            lines[row] += part
+    return [line for line in lines if line]
+
+
+def test_what_is_printed_above_a_bar_stays() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    with BarProgress(console, has_lines=False) as bar:
+        bar.begin(["A", "B"], None)
+        for video in "AB":
+            bar._live.refresh()
+            with bar.paused():
+                console.file.write(f"{video} is done\n")
+            bar.ended(video, None)
+        bar._live.refresh()
+    drawn = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "1/2" in drawn
+    assert seen(drawn) == ["A is done", "B is done"]
 
 
 @pytest.mark.parametrize("function", [create, verify, merge, report])

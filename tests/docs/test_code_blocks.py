@@ -27,7 +27,7 @@ from support.slurm_cluster import Cluster
 
 CLUSTER, SCHEDULERS = DOCS / "howto/cluster.md", DOCS / "howto/schedulers.md"
 MARKS = {
-    CLUSTER: [pytest.mark.system, pytest.mark.slow, pytest.mark.xdist_group("slurm")],
+    CLUSTER: [pytest.mark.system, pytest.mark.slow],
     SCHEDULERS: [pytest.mark.system],  # GNU parallel
 }
 #: The README's names for a reader's own paths.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import tracks2zarr as tz
 from support.sample import SAMPLE
@@ -42,8 +43,10 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Any]]:
         from matplotlib import pyplot as plt
 
         namespace: dict[str, Any] = {"__name__": "__main__"}
+        options: Any = xr
+        numbagg = options.get_options()["use_numbagg"]
         # the code is that of the notebook: a warning of a library in it is none of ours
-        with plt.rc_context():
+        with plt.rc_context(), options.set_options(use_numbagg=numbagg):
             exec(compile(code_of(name), f"{name}.md", "exec"), namespace)
         plt.close("all")
         return namespace
@@ -244,6 +247,8 @@ def test_napari(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "['points: Loop02.nc', 'tracks: Loop02.nc', 'boxes: Loop02.nc']" in done.stdout
+    assert "123 -> 103 individuals" in done.stdout
+    assert "the same: True" in done.stdout
     taken, committed = (picture(folder / "napari-clip.png") for folder in (here, NOTEBOOKS))
     assert taken.shape == committed.shape == (860, 1400, 4)
     for image in (taken, committed):

@@ -129,7 +129,7 @@ def test_on_the_command_line(stores: tuple[Path, Path, Path]) -> None:
     done = call("merge", one, old, "--individual-dim", "individual", columns=60)
     assert (done.status, done.stderr) == (0, "")
     assert "Old: moved (old.zarr)\n" in done.stdout
-    assert f"1 of 1 video listed\nalso listed: Old ({WHY})\n" in done.stdout
+    assert f"1 of 1 videos listed\nalso listed: Old ({WHY})\n" in done.stdout
     assert call("finalise", one).status == 0
     assert WHY in call("info", one).stdout
     done = call("verify", one)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import shutil
 import signal
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
@@ -13,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from support.sample import SAMPLE
 from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.parallel.processes import ProgressTable, report_bytes
 from tracks2zarr.parallel.workers import Workers, start_workers
@@ -126,3 +132,53 @@ def test_an_error_of_who_takes_the_results_stops_the_workers(kind: str) -> None:
         for _ in pool.as_completed(inverse, [1, 1, 1, 1, 1, 1]):
             raise RuntimeError
     assert table.is_stopped
+
+
+def sleep_long(folder: Path) -> None:
+    (folder / str(os.getpid())).touch()
+    time.sleep(3600)
+
+
+def test_workers_that_leave_nothing_behind_end_at_once(tmp_path: Path) -> None:
+    """Ctrl-C does not wait for what they are at; if it did, this test would take an hour."""
+
+    def interrupt() -> None:
+        while not any(tmp_path.iterdir()):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt), start_workers(2, end_at_once=True) as pool:
+        list(pool.map(sleep_long, [tmp_path, tmp_path]))
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "tz.create(tz.plan(*inputs), 'new.zarr', workers=2)",
+        "tz.create(tz.plan(*inputs), store, store_mode='w', workers=2)",
+        "tz.verify(store, workers=2)",
+        "tz.report(store, 'r.html', workers=2)",
+    ],
+)
+def test_a_script_without_a_guard_gets_one_error(
+    call: str, sample_store: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "s.zarr"
+    shutil.copytree(sample_store, store)
+    inputs = str(SAMPLE / "tracks"), str(SAMPLE / "loop-frames-ffmpeg.csv")
+    script = tmp_path / "script.py"
+    script.write_text(f"""
+import tracks2zarr as tz
+inputs, store = {inputs!r}, {str(store)!r}
+try:
+    {call}
+except tz.Tracks2ZarrError as error:
+    print(error)
+""")
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("error: ") == done.stdout.count("__main__") == 1
+    assert done.stderr == ""

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -296,11 +298,11 @@ CASES = {
     ),
     "metadata not UTF-8": Case(
         cell(3, ESCAPE_TYPE, "gr\N{LATIN SMALL LETTER O WITH DIAERESIS}"),
-        "metadata-not-utf8", METADATA, 3, None, "byte 0xf6 at offset ", "a metadata CSV", "UTF-8",
+        "metadata-not-utf8", METADATA, 3, None, "byte 0xf6 at position ", "a metadata CSV", "UTF-8",
     ),
     "metadata not UTF-8, with a byte-order mark": Case(
         cell(3, ESCAPE_TYPE, "gr\N{LATIN SMALL LETTER O WITH DIAERESIS}"),
-        "metadata-not-utf8", METADATA, 3, None, "byte 0xf6 at offset ", "a metadata CSV", "UTF-8",
+        "metadata-not-utf8", METADATA, 3, None, "byte 0xf6 at position ", "a metadata CSV", "UTF-8",
     ),
     "metadata with an open quote": Case(
         replaced(METADATA, b"B.mov", b'"B.mov'), "metadata-unreadable", METADATA, 4, None,
@@ -333,10 +335,6 @@ CASES = {
     "column in capitals": Case(
         header(VIDEO, CLIP, "FPS", *METADATA_COLUMNS[3:]),
         "metadata-column", METADATA, 1, FPS, "'FPS'", "'fps'", "Rename 'FPS' to 'fps'",
-    ),
-    "column with a space": Case(
-        header(VIDEO, CLIP, "fps ", *METADATA_COLUMNS[3:]),
-        "metadata-column", METADATA, 1, FPS, "'fps '", "'fps'", "Rename 'fps ' to 'fps'",
     ),
     "column twice": Case(
         both(
@@ -378,8 +376,9 @@ CASES = {
     ),
     **{
         f"fps {value!r}": metadata_case("fps", 4, FPS, value, "above 0", remedy="Fill in")
-        for value in ("", "NaN", "NA", "0", "0.0", "-30", "fast", "59,94", "inf", "1e400", "1/30")
+        for value in ("", "NaN", "NA", "0", "0.0", "-30", "fast", "inf", "1e400", "1/30")
     },
+    "fps with a comma": metadata_case("fps", 4, FPS, "59,94", "above 0", remedy="decimal points"),
     "fps of two values": Case(
         cell(3, FPS, "29.97"), "fps-differs", METADATA, 3, FPS,
         "29.97", "30.0, as in row 2", "Correct one of the two rows",
@@ -486,12 +485,12 @@ CASES = {
     "file without a row": Case(
         lambda given: given.path(B00).rename(given.tracks / "B-Loop0O_tracks.csv"),
         "file-without-row", "tracks/B-Loop0O_tracks.csv", None, None,
-        "no row with the clip 'B-Loop0O'", "a loop_clip_name 'B-Loop0O'",
-        "Add the row, or leave the file out with --pattern. The nearest is 'B-Loop00'",
+        "no row with the clip 'B-Loop0O'", "a row with this loop_clip_name",
+        "Did you mean 'B-Loop00' (row 4), which has no tracks file? Then correct the names.",
     ),
     "file of quite another name": Case(
         copy(B00, "tracks/notes.csv"), "file-without-row", "tracks/notes.csv", None, None,
-        "no row with the clip 'notes'", "a loop_clip_name 'notes'", "Add the row",
+        "no row with the clip 'notes'", "a row with this loop_clip_name", "Add the row",
     ),
     "two files in two folders": Case(
         copy(A00, "tracks/again/A-Loop00_tracks.csv"),
@@ -850,7 +849,71 @@ def test_the_nearest_row_is_one_without_a_file(given: Given) -> None:
     with pytest.raises(tz.Tracks2ZarrError) as error:
         given.plan()
     (problem,) = errors_of(error.value.problems)
-    assert "The nearest is 'A-Loop00'." in str(problem.remedy)
+    assert str(problem.remedy).startswith("Did you mean 'A-Loop00' (row 2), which has no tracks")
+
+
+def test_renamed_files_are_one_problem_with_the_rows_they_may_belong_to(given: Given) -> None:
+    for path in (given.path(A00), given.path(A01), given.path(B00)):
+        path.rename(path.with_name(f"2023-{path.name}"))
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        given.plan()
+    (problem,) = [one for one in error.value.problems if one.kind != "video-without-file"]
+    assert problem.what == "3 tracks files have no row in the metadata CSV."
+    assert problem.found == (
+        "no rows with the clips '2023-A-Loop00', '2023-A-Loop01', '2023-B-Loop00'"
+    )
+    rows = "'A-Loop00' (row 2), 'A-Loop01' (row 3), 'B-Loop00' (row 4), which have no tracks file?"
+    assert rows in str(problem.remedy)
+    assert "A" not in str([one.what for one in error.value.problems if one != problem])
+
+
+def with_cells_of_24_clips(folder: Path, column: str, value: str) -> Given:
+    """Write an experiment whose metadata have the same value in all cells of a column."""
+    clips = tuple(Clip(f"Loop{n:02}", 1 + 10 * n, 10 + 10 * n, boxes=crowd(1)) for n in range(24))
+    Experiment((Video("A", clips),)).write(folder)
+    given = Given(folder)
+    with given.metadata.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    for row in rows:
+        row[header.index(column)] = value
+    with given.metadata.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    return given
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "what"),
+    [
+        (FPS, "59,94", "The frame rate has a decimal comma."),
+        (FPS, "5.99E+01", "The frame rate is in scientific notation"),
+        (START, "2,778", "A frame number has a thousands separator."),
+        (START, "2.778", "A frame number has a thousands separator."),
+        (START, "1,0", "A frame number has a decimal comma."),
+        (END, "4.36E+03", "A frame number is in scientific notation, in which digits may be lost."),
+        (ESCAPE, "1e3", "A frame number is in scientific notation, in which digits may be lost."),
+    ],
+)
+def test_numbers_as_spreadsheets_write_them(
+    tmp_path: Path, column: str, cells: str, what: str
+) -> None:
+    """The same mistake in all rows is said once, with the rows."""
+    given = with_cells_of_24_clips(tmp_path, column, cells)
+    ended = call("plan", *command_line(given, {}))
+    assert ended.status == 1
+    assert f"error: {what}" in ended.stderr
+    assert f"loop-frames-ffmpeg.csv, rows 2-25, column {column}\n  found:    '{cells}'\n" in (
+        ended.stderr
+    )
+    assert ended.stderr.count("error: ") == 1
+    assert "1 error, 0 warnings" in ended.stderr
+
+
+def test_a_kind_of_mistake_in_many_rows_is_shown_for_the_first_rows(tmp_path: Path) -> None:
+    given = with_cells_of_24_clips(tmp_path, ESCAPE, "9999")
+    ended = call("plan", *command_line(given, {}))
+    assert ended.stderr.count("error: The escape is outside its clip.") == 10
+    assert "error: 14 more rows have this problem (24 in all).\n" in ended.stderr
+    assert "rows 12-25" in ended.stderr
 
 
 def test_a_row_that_is_there_twice_overlaps_with_no_other(given: Given) -> None:
@@ -1193,6 +1256,7 @@ def cells_where(old: str, new: str) -> Change:
 
 
 FORMS: dict[str, Change] = {
+    "blanks around the names of columns": header(VIDEO, CLIP, " fps ", *METADATA_COLUMNS[3:]),
     "columns reversed": lambda given: given.write_rows([row[::-1] for row in given.read_rows()]),
     "rows reversed": lambda given: given.write_rows(
         [given.read_rows()[0], *given.read_rows()[:0:-1]]
@@ -1294,7 +1358,7 @@ def test_extents(given: Given) -> None:
     clips = [(c.clip, c.first_frame, c.last_frame, c.n_frames) for c in plan["A"].clips]
     assert clips == [("Loop00", 0, 9, 10), ("Loop01", 10, 19, 10)]
     assert plan["A"].fps == 30.0
-    assert plan["A"].n_frames == 10
+    assert plan["A"].longest_clip_frames == 10
     assert [clip.source for clip in plan["A"].clips] == [
         "A-Loop00_tracks.csv", "A-Loop01_tracks.csv",
     ]  # fmt: skip
@@ -1516,3 +1580,60 @@ def test_the_folder_may_be_relative(given: Given, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(given.folder)
     assert tz.plan("tracks", METADATA) == sound
     assert replace(sound) == sound
+
+
+# What a new user gets wrong.
+
+
+def followed(*args: str | Path) -> None:
+    """Check that a command fails, and that the command which its message gives works."""
+    ended = call(*args)
+    assert ended.status == 1
+    (command,) = set(re.findall(r"run: tracks2zarr ([^;\n]+)", ended.stderr))
+    assert call(*shlex.split(command)).status == 0
+
+
+def test_swapped_arguments(given: Given) -> None:
+    followed("plan", given.metadata, given.tracks)
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        tz.plan(given.metadata, given.tracks)
+    assert [problem.kind for problem in error.value.problems] == ["arguments-swapped"]
+
+
+def test_a_folder_one_level_up(given: Given) -> None:
+    followed("create", given.folder, given.metadata, given.folder / "new.zarr", "-q")
+
+
+def test_tracks_files_in_several_folders_below(given: Given) -> None:
+    shutil.copytree(given.tracks, given.folder / "more")
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        tz.plan(given.folder, given.metadata)
+    (error,) = [e for e in raised.value.problems if e.kind == "no-tracks"]
+    assert "in its folders more, tracks" in str(error.remedy)
+
+
+@pytest.mark.parametrize("which", ["tracks", "metadata"])
+def test_misspelt_paths(given: Given, which: str) -> None:
+    paths = {"tracks": given.tracks, "metadata": given.metadata}
+    paths[which] = paths[which].with_name(paths[which].name.replace("a", "o", 1))
+    followed("plan", *paths.values())
+
+
+def test_a_misspelt_escape_type(tmp_path: Path) -> None:
+    types = ["spontaneous", "Spontaneous", "spontanous", "type1", "type1", "type2", "late", "", ""]
+    clips = tuple(
+        Clip(f"Loop{n:02}", 1 + 10 * n, 10 + 10 * n, 5 + 10 * n, name, boxes=crowd(1))
+        for n, name in enumerate(types)
+    )
+    Experiment((Video("A", clips),)).write(tmp_path)
+    given = Given(tmp_path)
+    (warning,) = given.plan().problems
+    assert (warning.kind, warning.severity, warning.row) == ("escape-type-misspelt", "warning", 4)
+    assert (warning.found, warning.expected) == (
+        "'spontanous', in 1 clip",
+        "'spontaneous', as in 2 clips, or another type",
+    )
+    counts = "spontaneous 2, type1 2, unknown 2, late 1, spontanous 1, type2 1"
+    assert f"escape types, in clips: {counts}\n" in call("plan", *command_line(given, {})).stdout
+    document = json.loads(call("plan", *command_line(given, {}), "--json").stdout)
+    assert ", ".join(f"{name} {n}" for name, n in document["escape_types"].items()) == counts

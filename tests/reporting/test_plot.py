@@ -88,3 +88,12 @@ def test_no_such_panel(sample_store: Path, tmp_path: Path) -> None:
     for panels in (["speed"], []):
         with pytest.raises(ValueError, match="panels must be some of"):
             tz.plot(sample_store, VIDEO, CLIP, tmp_path / "c.png", panels=panels)
+
+
+@pytest.mark.parametrize("name", ["{}", "{}.mp4", "{}_tracks.csv", "{}_tracks.csv.gz"])
+def test_the_name_of_a_clip_in_place_of_its_id(sample_store: Path, name: str) -> None:
+    video = "04.09.2023-01-Right"
+    for wanted in ("Loop00", "Loop02"):
+        clip = name.format(f"{video}-{wanted}")
+        with pytest.raises(tz.Tracks2ZarrError, match=f"Did you mean '{wanted}'"):
+            tz.load_clip(sample_store, video, clip)

@@ -3,20 +3,26 @@
 import errno
 import os
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
+import zarr
 
 import tracks2zarr as tz
 from support.commands import call, files_below
 from support.experiments import Box, Clip, Experiment, Video
 from support.sample import SAMPLE
 from tracks2zarr.group.geometry import shard_path
+from tracks2zarr.reporting.figures import ImageSize
+from tracks2zarr.reporting.images import draw_video
 from tracks2zarr.reporting.timeline import timeline
 from tracks2zarr.store.overview import ClipInfo
+from tracks2zarr.store.store import Store
 
 VIDEO = "04.09.2023-01-Right"
 TRACKS, METADATA = SAMPLE / "tracks", SAMPLE / "loop-frames-ffmpeg.csv"
@@ -127,7 +133,7 @@ def test_a_group_that_cannot_be_read_is_said_and_the_others_are_drawn(tmp_path: 
     shard = shard_path(store / VIDEO, "position", 0)
     shard.write_bytes(b"x" * shard.stat().st_size)
     page = elements(store, tmp_path)
-    assert "The group of a video cannot be read, so it was not drawn." in page.text
+    assert "The group of a video is damaged, so it was not drawn." in page.text
     assert len(page.all("img")) == 4
 
 
@@ -272,3 +278,31 @@ def test_marks_are_round_and_few(length: int) -> None:
     marks = timeline([clip("a", 0, length - 1)]).marks
     assert 1 <= len(marks) <= 6 or length < 12
     assert all(0 <= place < 100 for _, place in marks)
+
+
+def test_a_damaged_video_is_named(sample_store: Path, tmp_path: Path) -> None:
+    store = tmp_path / "s.zarr"
+    shutil.copytree(sample_store, store)
+    chunk = shard_path(store / VIDEO, "position", 0)
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 3] ^= 1
+    chunk.write_bytes(content)
+    ended = call("report", store, "--workers", 1)
+    assert ended.status == 1
+    assert ended.stderr.count("The group of a video is damaged, so it was not drawn.") == 1
+    assert f"in:       {store / VIDEO}\n" in ended.stderr
+
+
+def test_numbers_that_no_box_has_are_no_warnings_of_numpy(
+    sample_store: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "s.zarr"
+    shutil.copytree(sample_store, store)
+    receipt = Store.at(store).read_receipt(VIDEO)
+    assert receipt is not None
+    shape = zarr.open_group(store / VIDEO, mode="r+")["shape"]
+    assert isinstance(shape, zarr.Array)
+    shape[...] = np.nan
+    problem = draw_video(store, receipt, ImageSize.for_clips(1)).problem
+    assert problem is not None
+    assert problem.found == "numbers that no box has"

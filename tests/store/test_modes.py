@@ -19,7 +19,9 @@ from support.tree import run_cli, snapshot
 from tracks2zarr.common.files import FolderContent, read_content
 from tracks2zarr.common.provenance import now
 from tracks2zarr.converting.one_video import VideoTask, convert_video
+from tracks2zarr.parallel.processes import ProgressTable, reporting_to
 from tracks2zarr.store import store as store_module
+from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.join import join
 from tracks2zarr.store.store import Store
 
@@ -460,3 +462,18 @@ def test_clip_ids_are_no_names_of_groups(tmp_path: Path) -> None:
     made = experiment(A=tuple(replace(clip(n), id=name) for n, name in enumerate(("logs", "__x"))))
     assert run(made, tmp_path / "in", tmp_path / "out.zarr").ok
     assert_holds(tmp_path / "out.zarr", made, tmp_path / "oracle")
+
+
+@pytest.mark.parametrize(("group_mode", "result"), [("a", "skipped"), ("w", "stopped")])
+def test_a_run_that_stops_at_a_video_that_was_done(
+    store: Path, tmp_path: Path, group_mode: Mode, result: str
+) -> None:
+    """Ctrl-C in a resumed run: the video is done, unless it was to be replaced."""
+    plan = tz.plan(*ONE.write(tmp_path / "same")).videos[0]
+    task = VideoTask(
+        store=store, work_root=tmp_path / "t", plan=plan, group_mode=group_mode, since="9"
+    )
+    table = ProgressTable(1)
+    table.stop()
+    with reporting_to(table):
+        assert convert_video(task).result == result

@@ -47,7 +47,6 @@ def cut(
 
 @pytest.mark.system
 @pytest.mark.slow
-@pytest.mark.xdist_group("loop-devices")
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_power_cut(scenario: str, tmp_path: Path) -> None:
     """A few of the cuts; the others are tried below."""
@@ -58,7 +57,6 @@ def test_power_cut(scenario: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.torture
 @pytest.mark.timeout(600)
-@pytest.mark.xdist_group("loop-devices")
 @pytest.mark.parametrize(
     ("commits", "sync"), [("none", "syncfs"), ("each", "syncfs"), ("each", "files")]
 )

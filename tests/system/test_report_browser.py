@@ -17,7 +17,7 @@ from tracks2zarr.reporting.images import VideoImages, draw_video
 from tracks2zarr.store.overview import StoreInfo, info
 from tracks2zarr.store.store import Store
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 VIDEO = "04.09.2023-01-Right"
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}

@@ -15,7 +15,7 @@ from support.slurm_cluster import Cluster, cluster
 from support.slurm_daemons import Settings
 from tracks2zarr.slurm.client import Slurm
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.system]
 
 TOO_MUCH = f"exec {sys.executable} -c 'held = b\"x\" * 400_000_000; import time; time.sleep(30)'"
 

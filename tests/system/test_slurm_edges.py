@@ -25,7 +25,7 @@ from support.array_jobs import (
 from support.slurm_cluster import Cluster
 from support.tree import cli_environment, run_cli
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 LATER = "--sbatch=--begin=now+1hour"
 

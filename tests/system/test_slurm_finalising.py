@@ -23,7 +23,7 @@ from support.slurm_cluster import Cluster
 from tracks2zarr.slurm.submission import Submission, read_submissions
 from tracks2zarr.store.store import Store
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from support.slurm_cluster import Cluster
 from tracks2zarr.slurm.client import Slurm
 from tracks2zarr.slurm.status import status
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 
 def write(folder: Path, n_videos: int) -> tuple[Path, Path]:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "bash_scripts/run_create_zarr_dataset.sh"
 NAME = SCRIPT.name
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 
 @pytest.fixture

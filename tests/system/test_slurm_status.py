@@ -32,7 +32,6 @@ from tracks2zarr.store.store import Store
 pytestmark = [
     pytest.mark.system,
     pytest.mark.slow,
-    pytest.mark.xdist_group("slurm-without-accounting"),
 ]
 
 BAD, KILLED, REQUEUED, CANCELLED = 1, 2, 3, 5

@@ -22,7 +22,7 @@ from support.sample import SAMPLE
 from support.slurm_cluster import Cluster, cluster
 from support.slurm_daemons import Settings
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 
 @dataclass(frozen=True)

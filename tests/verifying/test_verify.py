@@ -15,6 +15,7 @@ import zarr
 from zarr.storage import LocalStore
 
 import tracks2zarr as tz
+from store.test_modes import ONE, damage, run
 from support.commands import call
 from support.sample import SAMPLE
 from support.tree import run_cli, snapshot
@@ -340,3 +341,62 @@ def test_a_broken_source_is_named_by_its_row(store: Path, sample: Path) -> None:
     (video,) = (v for v in tz.verify(store, workers=1).videos if v.video == VIDEO)
     assert {problem.kind for problem in video.problems} == {"source-changed", "not-rect"}
     assert next(p.row for p in video.problems if p.kind == "not-rect") == 2
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{VIDEO}/position/c/0/0/0/0",
+        f"{VIDEO}/time/zarr.json",
+        f"{VIDEO}/further",
+        f".tracks2zarr/receipts/{VIDEO}.json",
+    ],
+)
+@pytest.mark.parametrize("quick", [False, True])
+def test_nothing_waits_for_a_pipe(name: str, store: Path, *, quick: bool) -> None:
+    (store / name).unlink(missing_ok=True)
+    os.mkfifo(store / name)
+    verification = tz.verify(store, workers=1, quick=quick)
+    assert not verification.ok
+    assert "a pipe or a device" in str(verification.videos[0].problems[0])
+
+
+def test_sources_whose_names_are_composed_otherwise(sample: Path, tmp_path: Path) -> None:
+    """A copy of a folder, from a Mac, may have names in another form."""
+    composed, decomposed = "Cräb", "Cra\u0308b"
+    for path in (sample / "tracks").iterdir():
+        path.rename(path.with_name(path.name.replace(VIDEO, composed)))
+    metadata = sample / "loop-frames-ffmpeg.csv"
+    metadata.write_text(metadata.read_text("utf-8").replace(VIDEO, composed), "utf-8")
+    store = tmp_path / "composed.zarr"
+    assert tz.create(tz.plan(sample / "tracks", metadata), store, workers=1).ok
+    for path in (sample / "tracks").iterdir():
+        path.rename(path.with_name(path.name.replace(composed, decomposed)))
+    verification = tz.verify(store, workers=1)
+    assert verification.ok
+    again = tz.create(
+        tz.plan(sample / "tracks", metadata, videos=decomposed), store, workers=1, store_mode="a"
+    )
+    assert again.ok
+    assert tz.verify(store, workers=1).ok
+
+
+def test_some_videos(tmp_path: Path) -> None:
+    store = tmp_path / "out.zarr"
+    assert run(ONE, tmp_path / "one", store).ok
+    damage(store)
+    for named in ("B", ["B"], ("B", "B")):
+        verified = tz.verify(store, named, workers=1)
+        assert verified.ok
+        assert [video.video for video in verified.videos] == ["B"]
+    assert not tz.verify(store, videos=["A", "B"], workers=1).ok
+    ended = call("verify", store, "B")
+    assert (ended.status, ended.stdout.splitlines()[-1]) == (0, "1 of 1 videos verified")
+    ended = call("verify", store, "B", "b", "C")
+    assert ended.status == 1
+    assert ended.stderr.count("error: The store has no such video.") == 2
+    assert "Did you mean 'B'?" in ended.stderr
+    (store / "mine").mkdir()
+    (store / "mine" / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group"}')
+    assert [video.video for video in tz.verify(store, "mine").videos] == ["mine"]

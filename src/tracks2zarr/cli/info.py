@@ -11,7 +11,7 @@ from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import videos
 from tracks2zarr.cli.options import FOLDER, json_option
 from tracks2zarr.common.problems import comma_list
-from tracks2zarr.common.words import count_text, size_text
+from tracks2zarr.common.words import size_text
 
 if TYPE_CHECKING:
     from tracks2zarr.store.overview import StoreInfo, VideoInfo
@@ -67,14 +67,16 @@ def _print_videos(found: StoreInfo) -> None:
             str(video.state),
             len(video.clips) or None,
             video.n_frames or None,
-            video.n_individuals,
+            video.most_individuals,
             video.n_boxes,
             None if video.size is None else size_text(video.size),
             None if video.fps is None else f"{video.fps:g}",
         )
     show.stdout().print(table)
+    how = "Frames and boxes are those of all clips, individuals those of the clip with the most."
+    show.stdout().print(how, style="dim", soft_wrap=True)
     done = sum(video.state == "done" for video in found.videos)
-    show.stdout().print(f"{done} of {count_text(len(found.videos), 'video')} done")
+    show.stdout().print(f"{done} of {len(found.videos):,} videos done")
     for video in found.videos:
         if video.why:
             _print_why(video)

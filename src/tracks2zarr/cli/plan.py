@@ -69,8 +69,10 @@ def command(
 def _document(plan: Any) -> dict[str, Any]:
     """Return the plan for JSON, with the state of each video, and those with errors."""
     from tracks2zarr.common.problems import errors_of
+    from tracks2zarr.planning.escape_types import escape_types
 
     document: dict[str, Any] = json.loads(plan.to_json())
+    document["escape_types"] = escape_types(plan)
     for video in document["videos"]:
         video["state"] = "pending"
     failed = sorted({problem.video for problem in errors_of(plan.problems) if problem.video})
@@ -81,6 +83,8 @@ def _document(plan: Any) -> dict[str, Any]:
 
 def _print_table(plan: Any) -> None:
     from tracks2zarr.cli import show
+    from tracks2zarr.common.problems import one_line
+    from tracks2zarr.planning.escape_types import escape_types
 
     if not plan.videos:
         return
@@ -100,3 +104,5 @@ def _print_table(plan: Any) -> None:
             bold=True,
         )
     show.stdout().print(table)
+    counts = ", ".join(f"{one_line(name)} {n:,}" for name, n in escape_types(plan).items())
+    show.stdout().print(f"escape types, in clips: {counts}", markup=False, soft_wrap=True)

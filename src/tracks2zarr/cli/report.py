@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -25,17 +26,17 @@ from tracks2zarr.common.words import size_text
 )
 @quiet_option
 @debug_option
-def command(store: Path, *, output: Path | None, workers: int | None, quiet: bool) -> None:
+def command(store: Path, *, output: Path | None, workers: int | None, quiet: bool) -> int:
     """Show STORE as one HTML file, with pictures of all clips.
 
     It opens in any browser, without a network, and can be sent to a colleague.
     """
-    write_report(store, output, workers=workers, quiet=quiet)
+    return 0 if write_report(store, output, workers=workers, quiet=quiet) else 1
 
 
 def write_report(
     store: Path, output: Path | None = None, *, workers: int | None = None, quiet: bool = False
-) -> None:
+) -> bool:
     """Write the report of a store, and show how far it is.
 
     Parameters
@@ -49,15 +50,31 @@ def write_report(
     quiet
         Whether to print nothing but problems.
 
+    Returns
+    -------
+    bool
+        Whether all finished videos could be drawn.
+
     Raises
     ------
     Tracks2ZarrError
         Those of `tracks2zarr.report`.
     """
     from tracks2zarr.cli import show
+    from tracks2zarr.cli.progress import printing_results
+    from tracks2zarr.common.problems import Problem
     from tracks2zarr.reporting.report import report
 
-    file = report(store, output, workers=workers, progress=not quiet)
+    problems: list[Problem] = []
+
+    def note_problem(problem: Problem | None) -> None:
+        if problem is not None:
+            problems.append(problem)
+
+    with nullcontext(False) if quiet else printing_results(note_problem) as progress:
+        file = report(store, output, workers=workers, progress=progress)
+    show.print_problems(problems)
     if not quiet:
         text = f"The report is in {show.path_text(file)}, {size_text(file.stat().st_size)}."
         show.stdout().print(text, markup=False, soft_wrap=True)
+    return not problems

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from tracks2zarr.cli.tables import UNLIMITED, Rows
 from tracks2zarr.cli.whole_command import with_whole_commands
-from tracks2zarr.common.problems import Problem, errors_of, one_line, printable
+from tracks2zarr.common.problems import Problem, by_rows, errors_of, one_line, printable
 from tracks2zarr.common.words import count_text
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def print_json(document: object) -> None:
 def print_problems(problems: Iterable[Problem]) -> None:
     """Print problems on stderr, warnings first, so that errors are what one sees."""
     console = stderr()
-    for problem in sorted(problems, key=lambda problem: problem.is_error):
+    for problem in sorted(by_rows(problems), key=lambda problem: problem.is_error):
         style = "red" if problem.is_error else "yellow"
         first, *rest = with_option_names(str(problem)).splitlines()
         label, _, what = first.partition(":")
@@ -83,7 +83,8 @@ def print_problems(problems: Iterable[Problem]) -> None:
 
 
 def count_problems(problems: Sequence[Problem]) -> str:
-    """Return the number of errors and warnings as text."""
+    """Return the number of errors and warnings, as they are printed, as text."""
+    problems = by_rows(problems)
     errors = len(errors_of(problems))
     return f"{count_text(errors, 'error')}, {count_text(len(problems) - errors, 'warning')}"
 
@@ -100,8 +101,8 @@ def print_skipped_input(problems: Sequence[Problem]) -> int:
 def verification_text(verification: Verification) -> str:
     """Return how many videos were verified, and how."""
     good = sum(video.ok for video in verification.videos)
-    how = "by digests" if verification.quick else "against their sources"
-    return f"{good} of {count_text(len(verification.videos), 'video')} verified {how}"
+    how = " by digests" if verification.quick else ""
+    return f"{good} of {len(verification.videos):,} videos verified{how}"
 
 
 def path_text(path: Path) -> str:
@@ -114,7 +115,7 @@ def finalised_lines(finalised: Finalised) -> list[str]:
     """Return what a root lists now as lines of text."""
     planned = len(finalised.done) + len(finalised.missing)
     listed = len(finalised.done) + len(finalised.kept)
-    lines = [f"{listed} of {count_text(planned, 'video')} listed"]
+    lines = [f"{listed} of {planned:,} videos listed"]
     notes = finalised.unverified.items()
     lines += [f"also listed: {one_line(name)} ({printable(why)})" for name, why in notes]
     lines += [f"also listed: {one_line(n)} (not written by tracks2zarr)" for n in finalised.others]

@@ -8,11 +8,13 @@ from typing import Any
 import click
 
 from tracks2zarr.cli.app import Command, debug_option
+from tracks2zarr.cli.completion import videos
 from tracks2zarr.cli.options import FOLDER, PATH, json_option
 
 
 @click.command("verify", cls=Command)
 @click.argument("store", type=FOLDER)
+@click.argument("video", required=False, nargs=-1, shell_complete=videos)
 @click.option(
     "--quick",
     is_flag=True,
@@ -28,11 +30,11 @@ from tracks2zarr.cli.options import FOLDER, PATH, json_option
 )
 @json_option
 @debug_option
-def command(store: Path, *, as_json: bool, **options: Any) -> int:
-    """Prove every number in STORE equal to its source.
+def command(store: Path, video: tuple[str, ...], *, as_json: bool, **options: Any) -> int:
+    """Compare every number in STORE, or in each VIDEO, with its source.
 
-    Every source is read again, by another road than the one that made the store.
-    The exit status is 0 only where all of it was verified.
+    Every source file is re-read with an independent parser. The exit status is 0 only if
+    everything was verified. Without VIDEO, the root of STORE is verified, too.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.progress import printing_results
@@ -56,7 +58,7 @@ def command(store: Path, *, as_json: bool, **options: Any) -> int:
         show.print_problems(verdict.problems)
 
     with printing_results(on_video) as progress:
-        verification = verify(store, progress=progress, **options)
+        verification = verify(store, video or None, progress=progress, **options)
     if as_json:
         show.print_json(verification.as_dict())
         return 0 if verification.ok else 1

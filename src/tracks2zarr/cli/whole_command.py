@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
 #: A word of a command: quoted, or without what ends the command in a text.
 _WORD = r"(?:'[^']*'|[^\s,;()'.]|\.(?!\s|$))+"
-_PHRASE = re.compile(rf"run the same command (with|without) ({_WORD}(?: {_WORD})*)\.?")
+_WORDS = rf"{_WORD}(?: {_WORD})*"
+_PHRASE = re.compile(
+    rf"run the same command (?:with (?P<paths>{_WORDS}?) in place of (?P<old>{_WORDS})"
+    rf"|(?P<how>with|without) (?P<options>--{_WORDS}))\.?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,10 @@ class Running:
         """Return the command without an option."""
         return shlex.join(self._without({option}))
 
+    def with_paths(self, paths: Mapping[str, str]) -> str:
+        """Return the command with other paths, by the absolute paths that it has."""
+        return shlex.join(_in_place_of(word, paths) for word in self.words)
+
     def _without(self, options: set[str]) -> list[str]:
         words, kept = iter(self.words), []
         for word in words:
@@ -54,6 +64,14 @@ class Running:
             elif self.takes_value.get(name) and not has_value:
                 next(words, None)
         return kept
+
+
+def _in_place_of(word: str, paths: Mapping[str, str]) -> str:
+    """Return a word, or the path in its place: relative where the word is."""
+    path = paths.get(str(Path(word).absolute()))
+    if path is None:
+        return word
+    return path if Path(word).is_absolute() else os.path.relpath(path)
 
 
 #: The command that runs, and where it has another name for create, that.
@@ -106,7 +124,11 @@ def with_whole_commands(text: str, elsewhere: Callable[[str], str]) -> str:
 
 
 def _whole(phrase: re.Match[str]) -> str:
-    how, options = phrase[1], phrase[2]
+    how, options = phrase["how"], phrase["options"]
+    if options is None:
+        paths, old = shlex.split(phrase["paths"]), shlex.split(phrase["old"])
+        commands = [running.with_paths(dict(zip(old, paths, strict=True))) for running in _running]
+        return f"run: {commands[0]}" if commands else phrase[0]
     for running in _running:
         if how == "without":
             return f"run: {running.without_option(options)}"

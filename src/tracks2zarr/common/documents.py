@@ -11,7 +11,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
-from tracks2zarr.common.files import read_json, write_atomically
+from tracks2zarr.common.files import read_file, read_json, write_atomically
 
 
 class DocumentError(ValueError):
@@ -83,7 +83,7 @@ class Document:
             If there is a file that the disk does not let us read: nobody knows what it says.
         """
         try:
-            return cls.from_json(path.read_bytes())
+            return cls.from_json(read_file(path))
         except (FileNotFoundError, DocumentError):
             return None
 

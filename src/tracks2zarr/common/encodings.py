@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+#: Where a crash has left a file's size and not its content, there are zeros; fewer are a typo.
+HOLE = bytes(16)
 UTF8_MARK = b"\xef\xbb\xbf"
 #: The marks at the start of other encodings; those of UTF-32 begin as those of UTF-16 do.
 _MARKS: Mapping[bytes, str] = {
@@ -84,14 +86,20 @@ def byte_found(row: bytes, place: int) -> str:
     codec, name = likely_encoding(byte)
     letter = byte.decode(codec, errors="replace")
     found = f"byte 0x{byte[0]:02x} at position {place + 1} of the row"
-    return f"{found}, which is '{letter}' in {name}" if letter.isalpha() else found
+    return f"{found}, which is '{letter}' in {name}" if letter.isprintable() else found
 
 
 def likely_encoding(byte: bytes) -> tuple[str, str]:
-    """Return the codec and the name of the likely encoding in which a byte is a letter."""
+    r"""Return the codec and the name of the likely encoding of a byte that is not ASCII.
+
+    >>> likely_encoding(b"\x8a")[1], likely_encoding(b"\x93")[1]
+    ('Mac Roman', 'Windows-1252')
+    """
     if byte[0] >= 0xA0:  # Latin-1 has no letters below
         return "cp1252", _LATIN1
-    if byte.decode("cp1252", errors="replace").isalpha():
+    # there, Windows has quotes, dashes and rare letters, Mac Roman the letters with accents
+    in_windows = byte.decode("cp1252", errors="replace")
+    if in_windows.isprintable() and in_windows != "\ufffd" and not in_windows.isalpha():
         return "cp1252", "Windows-1252"
     return "mac_roman", "Mac Roman"
 
@@ -107,3 +115,9 @@ def other_separator(header: Sequence[str]) -> tuple[str, str] | None:
     if len(header) != 1:
         return None
     return next((pair for pair in _SEPARATORS.items() if pair[0] in header[0]), None)
+
+
+def row_at(content: bytes, place: int) -> tuple[int, int]:
+    """Return the number of the line that a byte is in, and the bytes before it in this line."""
+    before = content[:place].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return before.count(b"\n") + 1, len(before) - before.rfind(b"\n") - 1

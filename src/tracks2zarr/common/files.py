@@ -89,8 +89,7 @@ def _open_regular(path: str, flags: int) -> int:
 
 
 def _irregular(path: str, mode: int) -> OSError:
-    names = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
-    name = names.get(stat.S_IFMT(mode), "a device")
+    name = "a socket" if stat.S_ISSOCK(mode) else "a pipe or a device"
     return OSError(errno.EINVAL, f"{name}, not a regular file", path)
 
 
@@ -266,6 +265,16 @@ def count_files(folder: Path) -> tuple[int, int]:
                 else:
                     files, size = files + 1, size + entry.stat().st_size
     return files, size
+
+
+def holds_files_alone(folder: Path) -> bool:
+    """Tell whether all below a folder are regular files, which no reader has to wait for."""
+    return all(entry.is_file() or not _is_there(entry) for entry in _entries(folder))
+
+
+def _is_there(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is no link to nothing."""
+    return not entry.is_symlink() or os.path.exists(entry.path)  # noqa: PTH110
 
 
 def file_names(folder: Path) -> list[str]:

@@ -16,9 +16,11 @@ Severity = Literal["error", "warning"]
 
 #: How many rows of one kind of problem are named in full.
 ROWS_NAMED = 10
+#: The same mistake in so many rows is shown row by row.
+_ROWS_APART = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Problem:
     """One thing that is wrong: where it is, what was found and expected, what to do.
 
@@ -30,6 +32,8 @@ class Problem:
         The problem in one line.
     file, row, column
         Where it is. Row 1 is the header of a CSV file.
+    rows
+        Several rows, as text such as ``2-5, 9``, in place of one.
     found, expected
         What is there, and what should be.
     remedy
@@ -44,6 +48,7 @@ class Problem:
     what: str
     file: str | None = None
     row: int | None = None
+    rows: str | None = None
     column: str | None = None
     found: str | None = None
     expected: str | None = None
@@ -75,9 +80,15 @@ class Problem:
         parts = [one_line(self.file)] if self.file is not None else []
         if self.row is not None:
             parts.append(f"row {self.row}")
+        if self.rows is not None:
+            parts.append(f"rows {self.rows}")
         if self.column is not None:
             parts.append(f"column {self.column}")
         return ", ".join(parts)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in self.as_dict().items())
+        return f"Problem({fields})"
 
     def __str__(self) -> str:
         lines = [f"{self.severity}: {self.what}"]
@@ -121,7 +132,62 @@ class Tracks2ZarrError(Exception):
         return type(self), (self.problems,)
 
     def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in self.problems)
+        return "\n".join(str(problem) for problem in by_rows(self.problems))
+
+
+def by_rows(problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems with the same mistake in several rows of a file as one, for people.
+
+    Of a kind of which the rows differ in what is expected, the first rows stay as they are.
+    """
+    mistakes: dict[Problem, list[Problem]] = {}
+    kinds: dict[Problem, list[Problem]] = {}
+    for problem in problems:
+        mistake = replace(problem, row=None, found=None, video=None, clip=None)
+        mistakes.setdefault(mistake if problem.row else problem, []).append(problem)
+    for group in mistakes.values():
+        for one in [_in_rows(group)] if len(group) > _ROWS_APART else group:
+            kind = replace(one, row=None, found=None, expected=None, video=None, clip=None)
+            kinds.setdefault(kind if one.row else one, []).append(one)
+    return [one for group in kinds.values() for one in _first_rows(group)]
+
+
+def _in_rows(group: Sequence[Problem]) -> Problem:
+    """Return the same mistake in several rows as one problem."""
+    found = dict.fromkeys(problem.found for problem in group if problem.found)
+    rows = numbers_text(problem.row for problem in group if problem.row)
+    videos = {problem.video for problem in group}
+    return replace(
+        group[0],
+        row=None,
+        rows=rows,
+        found=comma_list(list(found), 5),
+        video=group[0].video if len(videos) == 1 else None,
+        clip=None,
+    )
+
+
+def _first_rows(group: Sequence[Problem]) -> list[Problem]:
+    first, rest = list(group[:ROWS_NAMED]), group[ROWS_NAMED:]
+    if not rest:
+        return first
+    what = f"{len(rest)} more rows have this problem ({len(group)} in all)."
+    return [*first, replace(_in_rows(rest), what=what, expected=None)]
+
+
+def numbers_text(numbers: Iterable[int]) -> str:
+    """Return numbers as text, those that follow each other as a range.
+
+    >>> numbers_text([2, 3, 4, 9, 7])
+    '2-4, 7, 9'
+    """
+    ranges: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if ranges and number == ranges[-1][-1] + 1:
+            ranges[-1][1:] = [number]
+        else:
+            ranges.append([number])
+    return comma_list(["-".join(map(str, one)) for one in ranges])
 
 
 class FileSystemError(Tracks2ZarrError, OSError):
@@ -245,6 +311,20 @@ def same_command(*options: str, without: str | None = None) -> str:
     if without is not None:
         return f"the same command without {without}"
     return f"the same command with {' '.join(map(_quoted, options))}"
+
+
+def same_command_with(paths: Sequence[object], *, instead_of: Sequence[object]) -> str:
+    """Return the words for the command that was run, with other paths.
+
+    Parameters
+    ----------
+    paths
+        The paths.
+    instead_of
+        Those of the command that was run, in the same order.
+    """
+    now, then = (" ".join(_quoted(str(path)) for path in some) for some in (paths, instead_of))
+    return f"the same command with {now} in place of {then}"
 
 
 def _quoted(word: str) -> str:

@@ -42,7 +42,8 @@ class Progress(Protocol):
             Its id.
         result
             What the function returns of the video: an `Outcome` of `create`, a `VideoVerdict` of
-            `verify`, a `MergedVideo` of `merge`; None of `report`. Its ``str`` is one line.
+            `verify`, a `MergedVideo` of `merge`; of `report` the `Problem` of a video that could
+            not be drawn, else None.
         """
         ...
 

@@ -101,8 +101,14 @@ class BarProgress(LineProgress):
         self._counts_bytes = False
         self._set_bar(None)
         self._running: Sequence[str] = ()
-        self._live = Live(
-            get_renderable=self._render, console=console, refresh_per_second=5, transient=True
+        self._live = self._new_live()
+
+    def _new_live(self) -> Live:
+        return Live(
+            get_renderable=self._render,
+            console=self._console,
+            refresh_per_second=5,
+            transient=True,
         )
 
     def _set_bar(self, total: int | None, *columns: ProgressColumn) -> None:
@@ -150,6 +156,8 @@ class BarProgress(LineProgress):
         try:
             yield
         finally:
+            # the same one would erase what was printed, which it takes for its own lines
+            self._live = self._new_live()
             self._live.start()
 
     def _render(self) -> RenderableType:
@@ -176,6 +184,8 @@ class NotebookProgress(LineProgress):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._shown is None:
+            return  # it failed before it began
         self._running = ()
         self._draw(f", {time_text(time.monotonic() - self._started)}")
 
@@ -208,7 +218,7 @@ class NotebookProgress(LineProgress):
 
     def _html(self, end: str) -> str:
         done, total = self._n_ended, self._n_videos
-        text = f"{done:,} of {count_text(total, 'video')}{end}"
+        text = f"{done:,} of {total:,} videos{end}"
         if self._running:
             text += f": {comma_list([one_line(video) for video in self._running], limit=3)}"
         if self._total:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -11,15 +12,18 @@ from pathlib import Path
 from typing import get_args
 
 from tracks2zarr.common.arguments import check_optional_number, check_optional_path, check_type
+from tracks2zarr.common.display import Shown, Table
 from tracks2zarr.common.files import remove_if_empty
 from tracks2zarr.common.posix import check_can_write
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.provenance import now
 from tracks2zarr.common.system_problems import ensure_open_files_limit, os_problem
+from tracks2zarr.common.words import count_text, size_text, time_text
 from tracks2zarr.converting.all_videos import convert_videos, video_tasks
 from tracks2zarr.converting.one_video import Outcome, Result
 from tracks2zarr.parallel.cores import available_cores
+from tracks2zarr.parallel.processes import end_if_importing_a_script
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.group_mode import Mode, problems_of
 from tracks2zarr.store.join import join
@@ -33,8 +37,8 @@ _SMALL_BYTES = 32 * 2**20
 _FEW_VIDEOS = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Summary(Shown):
     """What a run did, and what the store lacks.
 
     Parameters
@@ -67,6 +71,36 @@ class Summary:
     def of(self, *results: Result) -> list[Outcome]:
         """Return the outcomes with one of these results."""
         return [outcome for outcome in self.outcomes if outcome.result in results]
+
+    def __str__(self) -> str:
+        results = Counter(outcome.result for outcome in self.outcomes)
+        counts = [f"{number:,} {result}" for result, number in results.items()]
+        videos = f"{count_text(len(self.outcomes), 'video')}: {', '.join(counts) or 'none'}"
+        missing = [f"{len(self.missing):,} missing in the store"] if self.missing else []
+        return ", ".join([videos, *missing, time_text(self.seconds)])
+
+    def _shown_table(self) -> Table:
+        """Return how each planned video ended."""
+        rows = [_shown_row(outcome) for outcome in self.outcomes]
+        rows += [(video, str(state), *[None] * 3) for video, state in self._others().items()]
+        return Table(("video", "result", "clips", "boxes", "size"), rows, left=2)
+
+    def _others(self) -> dict[str, State]:
+        """Return what is missing of other plans of the store."""
+        own = {outcome.video for outcome in self.outcomes}
+        return {video: state for video, state in self.missing.items() if video not in own}
+
+    def _shown_problems(self) -> list[Problem]:
+        """Return the problems of all videos, and of the store as a whole."""
+        return [*(p for outcome in self.outcomes for p in outcome.problems), *self.problems]
+
+
+def _shown_row(outcome: Outcome) -> tuple[object, ...]:
+    receipt = outcome.receipt
+    if receipt is None:
+        return outcome.video, str(outcome.result), None, None, None
+    size = size_text(receipt.content.size)
+    return outcome.video, str(outcome.result), len(receipt.clips), receipt.n_boxes, size
 
 
 class Interrupted(BaseException):
@@ -146,6 +180,7 @@ def create(
     check_optional_number("memory", memory)
     check_optional_path("temp", temp)
     check_can_write()
+    end_if_importing_a_script()
     ensure_open_files_limit()
     target = Store.at(store)
     work_root = target.temp if temp is None else Path(os.path.realpath(temp))

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tracks2zarr.common.display import OneLine
 from tracks2zarr.common.files import read_content
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
@@ -31,6 +32,7 @@ from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.schemas import not_written
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unreadable import unreadable_problem
+from tracks2zarr.store.video_state import receipt_if_done
 
 if TYPE_CHECKING:
     from tracks2zarr.tracks.reading import ReadClip
@@ -95,8 +97,8 @@ class VideoTask:
     rehash: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+@dataclass(frozen=True, slots=True, repr=False)
+class Outcome(OneLine):
     """How the conversion of a video ended, and its receipt where it is done."""
 
     video: str
@@ -145,7 +147,16 @@ def convert_video(task: VideoTask) -> Outcome:
     except LockedError:
         return Outcome(video, Result.BUSY)
     except Stopped:
-        return Outcome(video, Result.STOPPED)
+        return _stopped(store, task)
+
+
+def _stopped(store: Store, task: VideoTask) -> Outcome:
+    """Return the outcome of a video at which the run stopped: it may have been done before."""
+    receipt = receipt_if_done(store, task.plan)
+    is_to_be_replaced = receipt is not None and task.group_mode == "w"
+    if receipt is None or (is_to_be_replaced and receipt.finished < task.since):
+        return Outcome(task.plan.video, Result.STOPPED)
+    return Outcome(task.plan.video, Result.SKIPPED, receipt=receipt)
 
 
 def convert_locked(store: Store, task: VideoTask) -> Outcome:

@@ -55,7 +55,7 @@ def clip_differences(written: WrittenGroup, number: int, boxes: ClipBoxes) -> It
 def _escape_differences(written: WrittenGroup, number: int, array: Any) -> Iterator[Problem]:
     plan = written.arrays.plan
     clip = plan.clips[number]
-    expected = escape_state(clip, plan.n_frames)
+    expected = escape_state(clip, plan.longest_clip_frames)
     found = np.asarray(array[number])
     frames = np.flatnonzero(differs(found, expected))
     if len(frames):
@@ -84,7 +84,7 @@ def _box_differences(
 ) -> Iterator[Problem]:
     """Yield differing boxes, the first ones in full, then how many there are."""
     plan, clip = written.arrays.plan, written.arrays.plan.clips[number].clip
-    extent = plan.n_frames, written.arrays.n_individuals
+    extent = plan.longest_clip_frames, written.arrays.n_individuals
     n_rows, _ = plan.layout.grid(*extent)
     differences = partial(_row_differences, boxes, plan.layout.chunks(*extent), shards)
     count = 0

@@ -12,7 +12,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
-from tracks2zarr.common.files import read_json
+from tracks2zarr.common.files import read_file, read_json
 from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line, same_command
 from tracks2zarr.dataset import schema
 from tracks2zarr.group.geometry import chunk_shapes
@@ -103,12 +103,12 @@ def _attribute_differences(written: WrittenGroup) -> Iterator[Problem]:
 
 def _consolidated_differences(written: WrittenGroup) -> Iterator[Problem]:
     """Yield where the metadata in the group, from which arrays are opened, are not theirs."""
-    document = read_json((written.path / "zarr.json").read_bytes())
+    document = read_json(read_file(written.path / "zarr.json"))
     listed = (document.get("consolidated_metadata") or {}).get("metadata")
     if listed is None:
         return  # zarr has read those of the arrays
     own = {
-        file.parent.name: read_json(file.read_bytes()) for file in written.path.glob("*/zarr.json")
+        file.parent.name: read_json(read_file(file)) for file in written.path.glob("*/zarr.json")
     }
     for name in sorted(own.keys() | listed.keys()):
         if own.get(name) != listed.get(name):

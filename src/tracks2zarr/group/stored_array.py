@@ -77,7 +77,7 @@ class StoredArray:
         UnknownFormatError
             As `from_metadata` does.
         """
-        return cls.from_metadata(folder, read_json((folder / "zarr.json").read_bytes()))
+        return cls.from_metadata(folder, read_json(read_file(folder / "zarr.json")))
 
     @classmethod
     def from_metadata(cls, folder: Path, document: Mapping[str, Any]) -> Self:

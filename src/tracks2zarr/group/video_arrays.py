@@ -41,7 +41,7 @@ class VideoArrays:
         """The length of each dimension, in the order clip, time, space, individual."""
         return {
             schema.CLIP_ID: len(self.plan.clips),
-            schema.TIME: self.plan.n_frames,
+            schema.TIME: self.plan.longest_clip_frames,
             schema.SPACE: len(schema.SPACE_NAMES),
             schema.INDIVIDUAL: self.n_individuals,
         }
@@ -57,7 +57,7 @@ class VideoArrays:
         individuals = schema.individual_names(self.n_individuals)
         return {
             schema.CLIP_ID: _strings([clip.clip for clip in clips]),
-            schema.TIME: np.arange(self.plan.n_frames, dtype=np.int64),
+            schema.TIME: np.arange(self.plan.longest_clip_frames, dtype=np.int64),
             schema.SPACE: _strings(schema.SPACE_NAMES),
             schema.INDIVIDUAL: _strings(individuals),
             "clip_first_frame_0idx": _int64([clip.first_frame for clip in clips]),

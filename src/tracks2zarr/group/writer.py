@@ -39,9 +39,9 @@ def create_group(path: Path, arrays: VideoArrays) -> None:
     """
     path.mkdir()
     values = arrays.coordinates()
-    states = np.empty((len(arrays.plan.clips), arrays.plan.n_frames), np.float32)
+    states = np.empty((len(arrays.plan.clips), arrays.plan.longest_clip_frames), np.float32)
     for row, clip in zip(states, arrays.plan.clips, strict=True):
-        row[:] = escape_state(clip, arrays.plan.n_frames)
+        row[:] = escape_state(clip, arrays.plan.longest_clip_frames)
     values[schema.ESCAPE_STATE] = states
     documents = {}
     for variable in schema.VARIABLES:
@@ -132,7 +132,7 @@ def write_boxes(path: Path, number: int, boxes: ClipBoxes, arrays: VideoArrays) 
         What the group holds.
     """
     layout = arrays.plan.layout
-    extent = arrays.plan.n_frames, arrays.n_individuals
+    extent = arrays.plan.longest_clip_frames, arrays.n_individuals
     along_time, _ = layout.grid(*extent)
     encode = partial(_encoded, boxes, layout.chunks(*extent), layout.zstd_level)
     with ExitStack() as stack:

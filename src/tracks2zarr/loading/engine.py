@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from xarray.backends import BackendEntrypoint
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.loading.group_dataset import Decoding, open_group
 from tracks2zarr.loading.group_files import GroupFiles
+from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.listing import listed_in
 from tracks2zarr.store.overview import no_such_video
@@ -115,10 +117,11 @@ class Tracks2ZarrBackend(BackendEntrypoint):
         if files is not None:
             return {"/": _opened(files, decoding)}
         store = existing_store(filename_or_obj)
-        groups = {"/": xr.Dataset()}
-        for video in sorted(listed_in(store)):
-            groups[f"/{video}"] = _opened(GroupFiles(store.group(video), store), decoding)
-        return groups
+        videos = sorted(listed_in(store))
+        files_of = (GroupFiles(store.group(video), store) for video in videos)
+        datasets = map_in_threads(partial(_opened, decoding=decoding), files_of)
+        paths = (f"/{video}" for video in videos)
+        return {"/": xr.Dataset(), **dict(zip(paths, datasets, strict=True))}
 
 
 def _decoding(
@@ -147,6 +150,8 @@ def _group_at(given: object, group: str | None) -> GroupFiles | None:
     """Return the group that is to be opened; None for a whole store."""
     if not isinstance(given, str | os.PathLike):
         raise TypeError(f"the engine 'tracks2zarr' opens a path, not a {type(given).__name__}")
+    if "://" in os.fspath(given):
+        existing_store(given)  # says that there is none
     path = Path(given).expanduser().absolute()
     video = (group or "").strip("/")
     if video:

@@ -109,12 +109,7 @@ def _by_own_reader(
         name: _variable(files, name, listed[name], decoding)
         for name in sorted(listed.keys() - set(decoding.dropped))
     }
-    of_dims = {name: one for name, one in variables.items() if one.dims == (name,)}
-    others = {name: one for name, one in variables.items() if name not in of_dims}
-    dataset = xr.Dataset(
-        others, coords=xr.Coordinates(of_dims, indexes={}), attrs=document.get("attributes")
-    )
-    return dataset.set_coords(sorted(named & others.keys()))
+    return _dataset(variables, named, document.get("attributes"))
 
 
 def _named_coordinates(listed: Mapping[str, Any]) -> set[str]:
@@ -157,18 +152,16 @@ def _by_zarr(files: GroupFiles, document: Mapping[str, Any], decoding: Decoding)
         drop_variables=decoding.dropped,
         **decoding.options,
     )
+    files.check_complete()  # zarr-python does not tell which files it takes for absent
     variables = {
-        name: _of_zarr(files, str(name), variable, is_small=name in opened.coords)
+        name: _loaded(variable) if name in opened.coords else _checked(files, str(name), variable)
         for name, variable in opened.variables.items()
     }
-    dims = {name: one for name, one in variables.items() if one.dims == (name,)}
-    others = {name: one for name, one in variables.items() if name not in dims}
     attributes = {**opened.attrs, **_lost_attributes(files, opened.attrs)}
-    dataset = xr.Dataset(others, coords=xr.Coordinates(dims, indexes={}), attrs=attributes)
-    return dataset.set_coords([name for name in others if name in opened.coords])
+    return _dataset(variables, {str(name) for name in opened.coords}, attributes)
 
 
-def _lost_attributes(files: GroupFiles, found: Mapping[str, Any]) -> dict[str, Any]:
+def _lost_attributes(files: GroupFiles, found: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the attributes of a finished video that are not in its group any more.
 
     xarray removes them where it adds an array of a dataset without attributes.
@@ -181,17 +174,26 @@ def _lost_attributes(files: GroupFiles, found: Mapping[str, Any]) -> dict[str, A
     return {name: one for name, one in attributes_of(receipt.plan).items() if name not in found}
 
 
-def _of_zarr(files: GroupFiles, name: str, variable: xr.Variable, *, is_small: bool) -> xr.Variable:
+def _checked(files: GroupFiles, name: str, variable: xr.Variable) -> xr.Variable:
+    data = indexing.LazilyIndexedArray(CheckedArray(variable._data, files.array(name)))
     kept = {"preferred_chunks", "fill_value", "_FillValue", "units", "calendar", "dtype"}
     encoding = {key: value for key, value in variable.encoding.items() if key in kept}
-    array = indexing.LazilyIndexedArray(CheckedArray(variable._data, files.array(name)))
-    if not is_small:
-        return xr.Variable(variable.dims, array, variable.attrs, encoding, fastpath=True)
-    values = _as_unicode(np.asarray(array))
-    if values.dtype.kind == "U":
-        encoding.pop("dtype", None)
-    encoding.pop("preferred_chunks", None)
-    return LoadedVariable(variable.dims, values, variable.attrs, encoding, fastpath=True)
+    return xr.Variable(variable.dims, data, variable.attrs, encoding, fastpath=True)
+
+
+def _loaded(variable: xr.Variable) -> xr.Variable:
+    values = _as_unicode(variable.to_numpy())
+    return LoadedVariable(variable.dims, values, variable.attrs, fastpath=True)
+
+
+def _dataset(
+    variables: Mapping[Any, xr.Variable], coordinates: Collection[str], attributes: Any
+) -> xr.Dataset:
+    """Return a dataset without indexes; xarray makes those that it is asked for."""
+    of_dims = {name: one for name, one in variables.items() if one.dims == (name,)}
+    others = {name: one for name, one in variables.items() if name not in of_dims}
+    dataset = xr.Dataset(others, coords=xr.Coordinates(of_dims, indexes={}), attrs=attributes)
+    return dataset.set_coords([name for name in others if name in coordinates])
 
 
 def _as_unicode(values: NDArray[Any]) -> NDArray[Any]:

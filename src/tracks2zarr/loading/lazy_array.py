@@ -86,3 +86,7 @@ class LoadedVariable(xr.Variable):
     def data(self, data: Any) -> None:
         values = np.asarray(data) if isinstance(data, indexing.ExplicitlyIndexed) else data
         xr.Variable.data.fset(self, values)  # type: ignore[attr-defined]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it as a plain variable, which is read where this package is not installed."""
+        return xr.Variable, (self.dims, self.data, self.attrs, self.encoding)

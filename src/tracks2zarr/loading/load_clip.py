@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tracks2zarr.common.names import clip_id_of
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
@@ -186,11 +187,11 @@ def _escape_frame(store: Store, clip: xr.Dataset) -> int:
 def _with_time(clip: xr.Dataset, start: int, long_name: str, *, seconds: bool) -> xr.Dataset:
     """Return a clip whose `time` counts from a frame of it, in frames or in seconds."""
     frames = clip[TIME].values - start
-    unit = "seconds" if seconds else "frames"
     time = frames / clip.attrs["fps"] if seconds else frames
-    attributes = {"long_name": long_name, "units": unit}
+    # xarray before 2026 reads a coordinate in "seconds" from a file as timedeltas, in "s" as it is
+    attributes = {"long_name": long_name, "units": "s" if seconds else "frames"}
     clip = clip.assign_coords({TIME: (TIME, time, attributes)})
-    clip.attrs["time_unit"] = unit
+    clip.attrs["time_unit"] = "seconds" if seconds else "frames"
     return clip
 
 
@@ -254,9 +255,15 @@ def no_such_clip(store: Store, video: str, clip: str, clips: list[str]) -> Probl
         file=str(store.group(video)),
         found=f"'{one_line(clip)}'",
         expected=f"one of {comma_list(clips)}",
-        remedy=did_you_mean(clip, clips) or "Correct the clip's id.",
+        remedy=did_you_mean(_without_video(clip, video, clips), clips) or "Correct the clip's id.",
         video=video,
     )
+
+
+def _without_video(clip: str, video: str, clips: list[str]) -> str:
+    """Return a clip's id, where its whole name or the name of its file was given."""
+    own = clip_id_of(clip, video) or clip
+    return own if own in clips else own.partition(".")[0].removesuffix("_tracks")
 
 
 def no_escape(store: Store, clips: Sequence[tuple[str, str]]) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import get_args
 
 from tracks2zarr.common.arguments import check_path, check_type
+from tracks2zarr.common.display import Shown, Table
 from tracks2zarr.common.posix import check_can_write
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import os_problem
+from tracks2zarr.common.words import count_text
 from tracks2zarr.dataset.schema import IndividualDim
 from tracks2zarr.merging.checks import check_stores
 from tracks2zarr.merging.copying import copy_logs
@@ -39,8 +42,8 @@ from tracks2zarr.store.store_mode import open_for_writing
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Merged:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Merged(Shown):
     """What a merge did.
 
     Parameters
@@ -73,6 +76,21 @@ class Merged:
         root = self.finalised
         whole = not (root.missing or root.unlisted or root.problems)
         return whole and not any(problem.is_error for problem in (*left, *self.problems))
+
+    def __str__(self) -> str:
+        fates = Counter(video.fate for video in self.videos)
+        counts = ", ".join(f"{number:,} {fate}" for fate, number in fates.items())
+        return f"{count_text(len(self.videos), 'video')}: {counts or 'none'}; {self.finalised}"
+
+    def _shown_table(self) -> Table:
+        """Return what became of each video."""
+        rows = [(one.video, str(one.fate), one.source.name, str(one.state)) for one in self.videos]
+        return Table(("video", "fate", "source", "state there"), rows, left=4)
+
+    def _shown_problems(self) -> list[Problem]:
+        """Return the problems of all videos, of the sources and of the target."""
+        of_videos = [video.problem for video in self.videos if video.problem]
+        return [*of_videos, *self.problems, *self.finalised.problems]
 
 
 def merge(

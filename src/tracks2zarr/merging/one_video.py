@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+from tracks2zarr.common.display import OneLine
 from tracks2zarr.common.files import read_content, write_atomically
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
@@ -48,8 +49,8 @@ class Fate(StrEnum):
     LEFT = "left"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MergedVideo:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class MergedVideo(OneLine):
     """What became of a video of a source.
 
     Parameters

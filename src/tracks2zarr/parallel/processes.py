@@ -9,6 +9,7 @@ import multiprocessing.resource_tracker
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from tracks2zarr.parallel.cores import MAX_THREADS, available_cores
 _NOT_BEGUN = -1
 #: Windows has none.
 _HAS_SIGMASK = hasattr(signal, "pthread_sigmask")
+_POLL_SECONDS = 0.1
 
 
 class Stopped(BaseException):
@@ -115,7 +117,9 @@ def reporting_to(table: ProgressTable) -> Iterator[None]:
         _own.table = before
 
 
-def process_pool(workers: int, table: ProgressTable) -> ProcessPoolExecutor:
+def process_pool(
+    workers: int, table: ProgressTable, *, end_at_once: bool = False
+) -> ProcessPoolExecutor:
     """Return a pool whose workers share the cores, report to a table and end with this process.
 
     Parameters
@@ -124,6 +128,8 @@ def process_pool(workers: int, table: ProgressTable) -> ProcessPoolExecutor:
         The number of processes.
     table
         Where they report to.
+    end_at_once
+        As for `start_workers`.
     """
     threads = max(1, -(-available_cores() // workers))
     pool = ProcessPoolExecutor(
@@ -131,7 +137,7 @@ def process_pool(workers: int, table: ProgressTable) -> ProcessPoolExecutor:
         # never fork: polars' threads do not live on in a forked process
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start,
-        initargs=(table.counts, table.stop_flag, threads),
+        initargs=(table.counts, table.stop_flag, threads, end_at_once),
     )
     if _HAS_SIGMASK:
         # it would let signals through again where it starts later, between two workers
@@ -159,11 +165,22 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def end_if_importing_a_script() -> None:
+    """End a worker that imports the script which started it, without a word.
+
+    Python imports the script in each worker. One that starts workers outside of
+    ``if __name__ == "__main__":`` would do so in the worker as well, where every error is printed;
+    the process that started the worker says what is wrong, once.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        os._exit(1)
+
+
 def _nothing() -> None:
     """Do nothing, in a worker."""
 
 
-def _start(counts: Any, stop_flag: Any, threads: int) -> None:
+def _start(counts: Any, stop_flag: Any, threads: int, end_at_once: bool) -> None:
     """Prepare a worker process."""
     # Ctrl-C reaches the process that started us, too: it says when to stop. Held back, not
     # ignored, for polars sets a handler of its own.
@@ -177,6 +194,15 @@ def _start(counts: Any, stop_flag: Any, threads: int) -> None:
     global _table  # noqa: PLW0603 - a worker reports to one run
     _table = ProgressTable(0)
     _table.counts, _table.stop_flag = counts, stop_flag
+    if end_at_once:
+        threading.Thread(target=_end_when_stopped, args=(_table,), daemon=True).start()
+
+
+def _end_when_stopped(table: ProgressTable) -> None:
+    """End this process when it is asked to stop."""
+    while not table.is_stopped:
+        time.sleep(_POLL_SECONDS)
+    os._exit(1)
 
 
 def _end_with_parent() -> None:

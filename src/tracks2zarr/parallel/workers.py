@@ -114,7 +114,11 @@ class Workers:
 
 @contextmanager
 def start_workers(
-    count: int, *, table: ProgressTable | None = None, executor: Executor | None = None
+    count: int,
+    *,
+    table: ProgressTable | None = None,
+    executor: Executor | None = None,
+    end_at_once: bool = False,
 ) -> Iterator[Workers]:
     """Start workers, which have ended when the block is left, however it is left.
 
@@ -128,6 +132,9 @@ def start_workers(
         Where they report to.
     executor
         What to use instead; it is not shut down.
+    end_at_once
+        Whether the processes end when they are asked to stop, wherever they are: only where they
+        leave nothing behind.
 
     Raises
     ------
@@ -140,7 +147,7 @@ def start_workers(
             if executor is not None or count <= 1:
                 yield Workers(table, executor)
                 return
-            with process_pool(count, table) as pool:
+            with process_pool(count, table, end_at_once=end_at_once) as pool:
                 try:
                     yield Workers(table, pool)
                 except BaseException:

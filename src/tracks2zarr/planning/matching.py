@@ -20,13 +20,18 @@ from tracks2zarr.common.problems import (
     one_line,
     same_command,
 )
+from tracks2zarr.common.words import count_text
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import SCHEMA_VERSION, IndividualDim
+from tracks2zarr.planning.escape_types import misspelt_escape_types
+from tracks2zarr.planning.given_paths import swapped, with_near_path
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, VideoPlan
 from tracks2zarr.planning.selection import Selection, without_file
 from tracks2zarr.tracks.files import TracksFile, check_tracks, list_tracks
 from tracks2zarr.tracks.formats import DEFAULT_FORMAT, format_named
+from tracks2zarr.tracks.frames import frame_in_name
+from tracks2zarr.tracks.values import to_integer
 
 
 def plan(
@@ -43,7 +48,7 @@ def plan(
 ) -> Plan:
     """Match the tracks files of an experiment with its metadata, and check both.
 
-    No tracks file is read further than its header.
+    No tracks file is read further than its first 64 KiB.
 
     Parameters
     ----------
@@ -128,7 +133,10 @@ def draft(
     if problems:
         return Plan((), tuple(problems))
     folder, metadata_path = Path(tracks_dir).absolute(), Path(metadata_csv).absolute()
+    if folder.is_file() and metadata_path.is_dir():
+        return Plan((), (swapped(folder, metadata_path),))
     metadata = read_metadata(metadata_path)
+    metadata.problems[:] = [with_near_path(problem) for problem in metadata.problems]
     selection = None if videos is None else Selection(_each(videos), metadata)
     files, problems = list_tracks(
         folder,
@@ -137,13 +145,41 @@ def draft(
         format_named(DEFAULT_FORMAT),
         is_wanted=selection.has_clip if selection else None,
     )
+    problems = [with_near_path(problem, _each(pattern)) for problem in problems]
     named = selection.videos if selection else frozenset()
-    match = _Match(folder, metadata_path, settings, metadata, files, named)
+    match = _Match(folder, metadata_path, settings, metadata, files, named, _no_files(problems))
     if files or not problems:  # else it is said already why there is no file
         problems += match.videos_without_file(selection, require_all=require_all)
     if selection:
         problems += selection.unknown(metadata_path)
-    return _drafted(match, problems, require_all=require_all)
+    drafted = _drafted(match, problems, require_all=require_all)
+    no_frames = _regexp_without_frames(settings.frame_regexp, files)
+    return Plan((), (no_frames, *drafted.problems)) if no_frames else drafted
+
+
+def _regexp_without_frames(regexp: str | None, files: Sequence[TracksFile]) -> Problem | None:
+    """Return the problem of an expression that gives no frame in any file; None where it does."""
+    if regexp is None:
+        return None
+    first = [(file, file.first_image) for file in files if file.first_image is not None]
+    values = [frame_in_name(image, regexp) for _, image in first]
+    if not first or any(to_integer(value) is not None for value in values):
+        return None
+    file, image = first[0]
+    found = f"{regexp!r} does not match" if values[0] is None else f"{values[0]!r} from {regexp!r}"
+    others = f"; and so in {count_text(len(first) - 1, 'more file')}" if len(first) > 1 else ""
+    return Problem(
+        kind="frame-regexp",
+        what="The regular expression for frames gives no frame.",
+        found=f"{found} in '{one_line(image)}', the first image of {one_line(file.path)}{others}",
+        expected="a regular expression whose group 1 is the frame in the images' names",
+        remedy="Correct --frame-regexp, or leave it out.",
+    )
+
+
+def _no_files(problems: Iterable[Problem]) -> frozenset[str]:
+    """Return the stems of the clips in whose file's place something else lies."""
+    return frozenset(p.clip for p in problems if p.kind == "tracks-no-file" and p.clip)
 
 
 def _each(given: str | Iterable[str]) -> tuple[str, ...]:
@@ -175,7 +211,14 @@ def drafted_again(videos: Iterable[VideoPlan]) -> Plan:
     for (tracks_dir, metadata_csv, settings), sources in inputs.items():
         files, problems = check_tracks(Path(tracks_dir), sources, format_named(DEFAULT_FORMAT))
         path = Path(metadata_csv)
-        match = _Match(Path(tracks_dir), path, settings, read_metadata(path), files)
+        match = _Match(
+            Path(tracks_dir),
+            path,
+            settings,
+            read_metadata(path),
+            files,
+            no_files=_no_files(problems),
+        )
         plans.append(_drafted(match, problems, require_all=False))
     found: dict[str, VideoPlan] = {}
     for video in (video for plan in plans for video in plan.videos):
@@ -238,6 +281,7 @@ class _Match:
     metadata: Metadata
     files: list[TracksFile]
     named: frozenset[str] = frozenset()
+    no_files: frozenset[str] = frozenset()
 
     def problems(self, of_files: list[Problem], *, require_all: bool) -> list[Problem]:
         """Return all problems: errors that concern selected videos, and warnings."""
@@ -256,10 +300,11 @@ class _Match:
         return [
             *of_rows,
             *of_files,
-            *self._files_without_row({p.clip for p in of_files if p.kind == "tracks-no-file"}),
+            *self._unmatched(),
             *self._rows_without_file(with_files, require_all=require_all),
             *self._overlaps(),
             *self._names_alike(with_files),
+            *misspelt_escape_types(self.metadata.rows, self.metadata_csv, with_files),
         ]
 
     def videos_with(self, errors: list[Problem]) -> set[str]:
@@ -275,35 +320,60 @@ class _Match:
         stems = {file.clip_stem for file in self.files}
         if selection:
             return selection.without_file(stems, self.folder)
-        missing = {row.video for row in self.metadata.rows} - self.metadata.videos_of(stems)
+        named = set() if require_all else self._renamed().keys()
+        rows = (row for row in self.metadata.rows if row.row not in named)
+        missing = {row.video for row in rows} - self.metadata.videos_of(stems)
         return without_file(
             missing, self.metadata, self.metadata_csv, self.folder, require_all=require_all
         )
 
-    def _files_without_row(self, no_files: set[str | None]) -> Iterable[Problem]:
-        """Yield a problem for each file whose clip has no row."""
+    def _files_without_row(self) -> list[TracksFile]:
         if not self.metadata.names:  # then the metadata's own problem says why
-            return
+            return []
         known = {name.clip_stem for name in self.metadata.names.values()}
-        without_file = known - {file.clip_stem for file in self.files}
-        for file in self.files:
-            if file.clip_stem not in known and file.clip_stem not in no_files:
-                yield Problem(
-                    kind="file-without-row",
-                    what="A tracks file has no row in the metadata CSV.",
-                    file=str(self.folder / file.path),
-                    found=f"no row with the clip '{one_line(file.clip_stem)}'",
-                    expected=f"a loop_clip_name '{one_line(file.clip_stem)}' with an extension,"
-                    f" in {self.metadata_csv}",
-                    remedy="Add the row, or leave the file out with --pattern."
-                    + (_closest(file.clip_stem, without_file) or _closest(file.clip_stem, known)),
-                )
+        return [file for file in self.files if file.clip_stem not in known | self.no_files]
+
+    def _renamed(self) -> dict[int, str]:
+        """Return the rows without a tracks file that files without a row may belong to."""
+        without_row = self._files_without_row()
+        have = {file.clip_stem for file in self.files}
+        rows = {
+            row: name.clip_stem
+            for row, name in self.metadata.names.items()
+            if name.clip_stem not in have and (name.video in self.named or not self.named)
+        }
+        near = {closest(file.clip_stem, rows.values(), cutoff=0.6) for file in without_row}
+        return {row: stem for row, stem in rows.items() if stem in near}
+
+    def _unmatched(self) -> Iterable[Problem]:
+        """Yield the problem of files without a row, with the rows without a file."""
+        files, rows = self._files_without_row(), self._renamed()
+        if not files:
+            return
+        names = comma_list([f"'{one_line(file.clip_stem)}'" for file in files])
+        one = len(files) == 1
+        remedy = f"Add the {'row' if one else 'rows'}, or leave the files out with --pattern."
+        if rows:
+            listed = comma_list([f"'{one_line(stem)}' (row {row})" for row, stem in rows.items()])
+            no_file = "which has no tracks file" if len(rows) == 1 else "which have no tracks file"
+            remedy = f"Did you mean {listed}, {no_file}? Then correct the names. Else a{remedy[1:]}"
+        yield Problem(
+            kind="file-without-row",
+            what=f"{len(files)} tracks files have no row in the metadata CSV."
+            if len(files) > 1
+            else "A tracks file has no row in the metadata CSV.",
+            file=str(self.folder / files[0].path if one else self.folder),
+            found=f"no row with the clip {names}" if one else f"no rows with the clips {names}",
+            expected=f"a row with this loop_clip_name and an extension, in {self.metadata_csv}",
+            remedy=remedy,
+        )
 
     def _rows_without_file(self, videos: set[str], *, require_all: bool) -> Iterable[Problem]:
         have = {file.clip_stem for file in self.files}
+        named = set() if require_all else self._renamed().keys()
         missing: dict[str, list[ClipRow]] = defaultdict(list)
         for row in self.metadata.rows:
-            if row.clip_stem not in have and row.video in videos:
+            if row.clip_stem not in have and row.video in videos and row.row not in named:
                 missing[row.video].append(row)
         for video, rows in missing.items():
             yield Problem(
@@ -405,8 +475,3 @@ class _Match:
             tracks_dir=str(self.folder),
             expanded_size=None if file.content_size == file.size else file.content_size,
         )
-
-
-def _closest(name: str, known: Iterable[str]) -> str:
-    close = closest(name, known, cutoff=0.8)
-    return f" The nearest is '{one_line(close)}'." if close else ""

@@ -25,7 +25,27 @@ EMPTY_CELLS = frozenset({"", "nan", "na"})
 MAX_FRAMES = 100_000_000
 
 _INTEGER = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+#: Numbers as programs write them, with an exponent as in ``3e1``; spreadsheets write ``3.0E+01``.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+|E-?[0-9]+)?")
+#: Numbers as spreadsheets write them, what is wrong with them, and how it is put right.
+_SPREADSHEET_NUMBERS = (
+    (
+        re.compile(r"[+-]?[0-9]{1,3}(?:[.,' \u00a0\u2019\u202f][0-9]{3})+"),
+        "has a thousands separator",
+        "Correct the column: show it without thousands separators in the spreadsheet, and export it"
+        " again.",
+    ),
+    (
+        re.compile(r"[+-]?[0-9]*,[0-9]+"),
+        "has a decimal comma",
+        "Correct the column: use decimal points, e.g. by exporting the spreadsheet in English.",
+    ),
+    (
+        re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?[eE][+-]?[0-9]+"),
+        "is in scientific notation, in which digits may be lost",
+        "Correct the column: show all digits in the spreadsheet, and export it again.",
+    ),
+)
 
 
 class BadCellError(Exception):
@@ -98,15 +118,25 @@ def fps_of(cell: str) -> float:
         if math.isfinite(fps) and fps > 0:
             return fps
     what = "The frame rate is missing." if is_empty(cell) else "The frame rate is not usable."
+    is_number = _NUMBER.fullmatch(text) is not None
+    written, remedy = ("", "") if is_number else _as_spreadsheets_write(text, is_integer=False)
     raise BadCellError(
         Problem(
             kind="fps",
             column=FPS,
-            what=what,
-            expected="frames a second, above 0",
-            remedy="Fill in the video's frame rate.",
+            what=f"The frame rate {written}." if written else what,
+            expected="frames per second, above 0, e.g. 59.94",
+            remedy=remedy or "Fill in the video's frame rate.",
         )
     )
+
+
+def _as_spreadsheets_write(text: str, *, is_integer: bool) -> tuple[str, str]:
+    """Return what is wrong with a number that a spreadsheet wrote, and the remedy; else nothing."""
+    for pattern, written, remedy in _SPREADSHEET_NUMBERS[0 if is_integer else 1 :]:
+        if pattern.fullmatch(text):
+            return written, remedy
+    return "", ""
 
 
 def frame_of(cell: str, column: str, least: int = 1) -> int:
@@ -115,13 +145,14 @@ def frame_of(cell: str, column: str, least: int = 1) -> int:
     if match and int(match[1]) >= least:
         return int(match[1])
     what = "A frame number is missing." if is_empty(cell) else "A frame is not a frame number."
+    written, remedy = _as_spreadsheets_write(cell.strip(), is_integer=True)
     raise BadCellError(
         Problem(
             kind="frame-number",
             column=column,
-            what=what,
+            what=f"A frame number {written}." if written else what,
             expected=f"an integer from {least} on",
-            remedy="Correct the cell.",
+            remedy=remedy or "Correct the cell.",
         )
     )
 

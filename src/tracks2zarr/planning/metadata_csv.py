@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.csv_types import CsvReader
-from tracks2zarr.common.encodings import UTF8_MARK, other_separator
+from tracks2zarr.common.encodings import (
+    HOLE,
+    SAVE_AS_UTF8,
+    UTF8_MARK,
+    byte_found,
+    no_text,
+    other_separator,
+    row_at,
+    wide_encoding,
+)
 from tracks2zarr.common.files import read_file
 from tracks2zarr.common.names import stem
 from tracks2zarr.common.problems import Problem, comma_list, one_line
@@ -109,7 +118,7 @@ def read_metadata(path: Path) -> Metadata:
         return metadata
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = next(reader, [])
+        header = _without_empty([name.strip() for name in next(reader, [])])
         if _check_header(path, header, metadata.problems):
             for row, cells in _cells(path, reader, header, metadata.problems):
                 _read_row(path, row, cells, metadata)
@@ -180,19 +189,29 @@ def _read_text(path: Path, problems: list[Problem]) -> str | None:
         found = found_instead(error)
         problem("metadata-unreadable", "The metadata CSV cannot be read.", found, "Check the path.")
         return None
+    if name := no_text(raw):
+        remedy = "Open it in the program that wrote it, and save it as CSV in UTF-8."
+        problem("metadata-not-csv", "The metadata CSV is not a CSV file.", name, remedy)
+        return None
+    if name := wide_encoding(raw):
+        what = "The metadata CSV is not UTF-8."
+        problem("metadata-not-utf8", what, f"text in {name}", SAVE_AS_UTF8)
+        return None
+    if (place := raw.find(HOLE)) >= 0:
+        row, _ = row_at(raw, place)
+        found, remedy = "bytes that are zero, as a crash leaves them", "Fetch the file again."
+        problem("metadata-nul-bytes", "The metadata CSV has NUL bytes.", found, remedy, row=row)
+        return None
     if not raw.removeprefix(UTF8_MARK).strip():
         problem("metadata-empty", "The metadata CSV is empty.", "no rows", "Fetch the file again.")
         return None
     try:
         return raw.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        problem(
-            "metadata-not-utf8",
-            "The metadata CSV is not UTF-8.",
-            f"byte 0x{raw[error.start]:02x} at offset {error.start}",
-            "Save it as CSV with UTF-8 encoding.",
-            row=raw.count(b"\n", 0, error.start) + 1,
-        )
+        row, before = row_at(raw, error.start)
+        found = byte_found(raw[error.start - before :], before)
+        what = "The metadata CSV is not UTF-8."
+        problem("metadata-not-utf8", what, found, SAVE_AS_UTF8, row=row)
         return None
 
 
@@ -248,8 +267,9 @@ def _cells(
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the row number and the needed cells of each row that has as many as the header."""
     row = reader.line_num + 1
-    for fields in reader:
+    for all_fields in reader:
         this_row, row = row, reader.line_num + 1
+        fields = _without_empty(all_fields, len(header))
         if not any(cell.strip() for cell in fields):
             continue
         if len(fields) != len(header):
@@ -270,6 +290,17 @@ def _cells(
             continue
         cells = dict(zip(header, fields, strict=True))
         yield this_row, {column: cells[column] for column in COLUMNS}
+
+
+def _without_empty(cells: list[str], least: int = 0) -> list[str]:
+    """Return cells without the empty ones at their end, but `least` of them where there are more.
+
+    Spreadsheet programs write such columns, in some rows or in all.
+    """
+    count = len(cells)
+    while count > least and not cells[count - 1].strip():
+        count -= 1
+    return cells[:count]
 
 
 def _read_row(path: Path, row: int, cells: dict[str, str], metadata: Metadata) -> None:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from tracks2zarr.common.display import OneLine, Shown, Table, problem_counts
 from tracks2zarr.common.documents import Document, DocumentError, fields_of, parse_document
 from tracks2zarr.common.names import composed
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
+from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import ABSENT, IndividualDim
 from tracks2zarr.planning import cost
@@ -51,8 +53,8 @@ class Settings:
         return [word for pair in words for word in pair]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipPlan:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ClipPlan(OneLine):
     """One clip: its tracks file and its place in the video. Frames are 0-based in the video.
 
     Parameters
@@ -122,9 +124,13 @@ class ClipPlan:
                 del fields[name]
         return fields
 
+    def __str__(self) -> str:
+        escape = "" if self.escape_frame == ABSENT else f", {self.escape_type} at {self.escape}"
+        return f"{self.clip}: {count_text(self.n_frames, 'frame')}{escape}, {self.source}"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoPlan:
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class VideoPlan(Shown):
     """One video: its clips sorted by id, and every setting that its group depends on.
 
     Parameters
@@ -160,7 +166,7 @@ class VideoPlan:
         return {clip.clip: clip for clip in self.clips}
 
     @property
-    def n_frames(self) -> int:
+    def longest_clip_frames(self) -> int:
         """The number of frames of the longest clip."""
         return max(clip.n_frames for clip in self.clips)
 
@@ -182,7 +188,9 @@ class VideoPlan:
     def memory_with(self, threads: int, reader: cost.Reader | None = None) -> int:
         """Return the memory that a process of so many threads needs at its peak, in bytes."""
         sizes = [clip.content_size for clip in self.clips]
-        return cost.predicted_memory(sizes, threads, n_frames=self.n_frames, reader=reader)
+        return cost.predicted_memory(
+            sizes, threads, n_frames=self.longest_clip_frames, reader=reader
+        )
 
     def requested_memory(self, threads: int) -> int:
         """Return what to ask a cluster for, to convert this video with so many threads, in MiB.
@@ -196,7 +204,7 @@ class VideoPlan:
     def predicted_verify_memory(self) -> int:
         """The memory that a process needs at its peak to verify this video, in bytes."""
         sizes = [clip.content_size for clip in self.clips]
-        return cost.predicted_verify_memory(sizes, n_frames=self.n_frames)
+        return cost.predicted_verify_memory(sizes, n_frames=self.longest_clip_frames)
 
     def frame_rule(self, clip: ClipPlan) -> FrameRule:
         """Return how the frames of a clip's file are found."""
@@ -258,9 +266,31 @@ class VideoPlan:
             "predicted_memory": self.predicted_memory,
         }
 
+    def __str__(self) -> str:
+        clips, n_frames = self.clips, sum(clip.n_frames for clip in self.clips)
+        counts = count_text(len(clips), "clip"), count_text(n_frames, "frame")
+        return f"{self.video}, {', '.join(counts)}, {self.fps:g} fps, {size_text(self.size)}"
 
-@dataclass(frozen=True, slots=True)
-class Plan(Document):
+    def _shown_table(self) -> Table:
+        """Return the clips."""
+        rows = [
+            (c.clip, c.escape_type, c.source, c.first_frame, c.last_frame, c.n_frames, c.escape)
+            for c in self.clips
+        ]
+        head = (
+            "clip",
+            "escape",
+            "tracks file",
+            "first frame",
+            "last frame",
+            "frames",
+            "escape in clip",
+        )
+        return Table(head, rows, left=3)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Plan(Shown, Document):
     """The videos to convert, sorted by id, and what was noticed while the plan was made.
 
     The index of an array task counts in `videos`. `problems` are warnings, and errors only
@@ -306,6 +336,31 @@ class Plan(Document):
 
     def __getitem__(self, video: str) -> VideoPlan:
         return self.by_id[video]
+
+    def __str__(self) -> str:
+        clips = [clip for video in self.videos for clip in video.clips]
+        n_frames, size = sum(clip.n_frames for clip in clips), sum(clip.size for clip in clips)
+        counts = (len(self.videos), "video"), (len(clips), "clip"), (n_frames, "frame")
+        texts = [count_text(number, noun) for number, noun in counts]
+        return ", ".join([*texts, size_text(size), *problem_counts(self.problems)])
+
+    def _shown_table(self) -> Table:
+        """Return the videos."""
+        rows = [
+            (
+                video.video,
+                len(video.clips),
+                sum(clip.n_frames for clip in video.clips),
+                size_text(video.size),
+                size_text(video.predicted_memory),
+            )
+            for video in self.videos
+        ]
+        return Table(("video", "clips", "frames", "size", "memory"), rows)
+
+    def _shown_problems(self) -> tuple[Problem, ...]:
+        """Return what was noticed while the plan was made."""
+        return self.problems
 
 
 def _not_a_plan(file: str | None, found: str) -> Problem:

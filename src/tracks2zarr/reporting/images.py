@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,21 +79,28 @@ def draw_video(store: Path, receipt: Receipt, size: ImageSize) -> VideoImages:
         A group that cannot be read is a problem in it.
     """
     try:
-        samples = [sample_clip(Store(store), receipt, clip.clip) for clip in receipt.plan.clips]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)  # of numbers that no box has
+            samples = [sample_clip(Store(store), receipt, clip.clip) for clip in receipt.plan.clips]
+            extent = extent_of(samples)
+    except RuntimeWarning:
+        return VideoImages(
+            receipt.video, (), _unreadable(store, receipt, "numbers that no box has")
+        )
     except (OSError, ValueError, RuntimeError) as error:
-        return VideoImages(receipt.video, (), _unreadable(store, receipt, error))
-    extent = extent_of(samples)
+        found = f"{type(error).__name__}: {error}"
+        return VideoImages(receipt.video, (), _unreadable(store, receipt, found))
     return VideoImages(
         receipt.video, tuple(_clip_images(sample, extent, size) for sample in samples)
     )
 
 
-def _unreadable(store: Path, receipt: Receipt, error: Exception) -> Problem:
+def _unreadable(store: Path, receipt: Receipt, found: str) -> Problem:
     return Problem(
         kind="not-drawn",
-        what="The group of a video cannot be read, so it was not drawn.",
+        what="The group of a video is damaged, so it was not drawn.",
         file=str(store / receipt.video),
-        found=one_line(f"{type(error).__name__}: {error}"),
+        found=one_line(found),
         expected="the group that its receipt describes",
         remedy=f"Run: tracks2zarr verify {shlex.quote(str(store))}",
         video=receipt.video,

@@ -12,6 +12,7 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.provenance import now
 from tracks2zarr.parallel.cores import available_cores
+from tracks2zarr.parallel.processes import end_if_importing_a_script
 from tracks2zarr.parallel.workers import start_workers
 from tracks2zarr.reporting.figures import ImageSize
 from tracks2zarr.reporting.images import draw_video
@@ -58,6 +59,7 @@ def report(
     """
     check_optional_path("output", output)
     check_optional_number("workers", workers)
+    end_if_importing_a_script()
     there = existing_store(store)
     file = report_file(there.path) if output is None else Path(output).absolute()
     check_output(file)
@@ -75,11 +77,11 @@ def report(
     draw = partial(draw_video, there.path, size=size)
     images = {}
     count = min(workers or available_cores(), len(order))
-    with showing(progress) as shown, start_workers(count) as pool:
+    with showing(progress) as shown, start_workers(count, end_at_once=True) as pool:
         shown.begin([receipt.video for receipt in order], None)
         for receipt, future in pool.as_completed(draw, order):
-            images[receipt.video] = future.result()
-            shown.ended(receipt.video, None)
+            images[receipt.video] = drawn = future.result()
+            shown.ended(receipt.video, drawn.problem)
     failed = [video.video for video in known.videos if video.state is State.FAILED]
     failures = [problem for video in failed for problem in there.read_failure(video)]
     page = report_page(known, receipts, images, made=now(), size=size, failures=failures)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal, Self
 
-from tracks2zarr.common.files import folder_stamp
+from tracks2zarr.common.files import folder_stamp, read_file
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.planning.plan import VideoPlan
@@ -138,7 +138,7 @@ def _what_forbids(store: Store, video: str) -> Problem | None:
 def _seen(store: Store, video: str) -> str:
     """Return a digest of a video's receipt and of the stamp of its group."""
     try:
-        receipt = store.receipt_file(video).read_bytes()
+        receipt = read_file(store.receipt_file(video))
     except FileNotFoundError:
         receipt = b""
     return f"{hashlib.sha256(receipt).hexdigest()} {folder_stamp(store.group(video))}"

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from tracks2zarr.common.files import read_content, read_json
+from tracks2zarr.common.files import read_content, read_file, read_json
 from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.group.zarr_metadata import metadata_bytes
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
@@ -69,7 +69,7 @@ def _at_new_place(receipt: Receipt, clip: ClipPlan, read_at_ns: int) -> ClipRece
 
 
 def _source_files_of(group: Path) -> object:
-    return read_json((group / "zarr.json").read_bytes())["attributes"][_SOURCE_FILE]
+    return read_json(read_file(group / "zarr.json"))["attributes"][_SOURCE_FILE]
 
 
 def _with_source_files(store: Store, receipt: Receipt) -> Receipt:
@@ -79,7 +79,7 @@ def _with_source_files(store: Store, receipt: Receipt) -> Receipt:
         group = store.group(receipt.video)
         shutil.copytree(group, attempt.group, copy_function=_share)
         metadata = attempt.group / "zarr.json"
-        document = read_json(metadata.read_bytes())
+        document = read_json(read_file(metadata))
         document["attributes"][_SOURCE_FILE] = receipt.plan.source_files
         metadata.unlink()  # it is shared
         metadata.write_bytes(metadata_bytes(document))

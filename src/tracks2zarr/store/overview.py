@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.arguments import check_type
+from tracks2zarr.common.display import OneLine, Shown, Table
 from tracks2zarr.common.documents import fields_of
 from tracks2zarr.common.files import file_names
 from tracks2zarr.common.problems import (
@@ -18,6 +19,7 @@ from tracks2zarr.common.problems import (
     one_line,
 )
 from tracks2zarr.common.unfetched import unfetched_in
+from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.dataset.schema import ABSENT
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.additions import additions
@@ -28,8 +30,8 @@ from tracks2zarr.store.unreadable import UNREADABLE, broken_receipt, unreadable_
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipInfo:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ClipInfo(OneLine):
     """One clip. Frames are 0-based in the video; numbers of a clip that is not done are None."""
 
     clip: str
@@ -47,9 +49,14 @@ class ClipInfo:
         """The first frame of the escape within the clip; None for a clip without one."""
         return None if self.escape_frame == ABSENT else self.escape_frame - self.first_frame
 
+    def __str__(self) -> str:
+        escape = "" if self.escape is None else f", {self.escape_type} at {self.escape}"
+        boxes = "" if self.n_boxes is None else f", {self.n_boxes:,} boxes"
+        return f"{self.clip}: {count_text(self.n_frames, 'frame')}{escape}{boxes}"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoInfo:
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class VideoInfo(Shown):
     """One video: its state, its clips, and where it is done its numbers.
 
     Parameters
@@ -62,7 +69,7 @@ class VideoInfo:
         Its clips; empty for a group that tracks2zarr did not write.
     fps
         Frames a second.
-    n_individuals
+    most_individuals
         The individuals of the clip with the most.
     n_boxes
         The boxes of all clips.
@@ -79,7 +86,7 @@ class VideoInfo:
     state: State
     clips: tuple[ClipInfo, ...] = ()
     fps: float | None = None
-    n_individuals: int | None = None
+    most_individuals: int | None = None
     n_boxes: int | None = None
     size: int | None = None
     why: str | None = None
@@ -94,9 +101,23 @@ class VideoInfo:
         """Return the fields, for JSON."""
         return fields_of(self) | {"n_frames": self.n_frames}
 
+    def __str__(self) -> str:
+        counts = count_text(len(self.clips), "clip"), count_text(self.n_frames, "frame")
+        boxes = [] if self.n_boxes is None else [f"{self.n_boxes:,} boxes"]
+        return ", ".join([self.video, str(self.state), *counts, *boxes])
 
-@dataclass(frozen=True, slots=True)
-class StoreInfo:
+    def _shown_table(self) -> Table:
+        """Return the clips."""
+        rows = [
+            (c.clip, c.escape_type, c.n_frames, c.escape, c.n_individuals, c.n_boxes)
+            for c in self.clips
+        ]
+        head = "clip", "escape", "frames", "escape in clip", "individuals", "boxes"
+        return Table(head, rows, left=2)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StoreInfo(Shown):
     """The videos of a store, sorted by id."""
 
     store: Path
@@ -108,6 +129,24 @@ class StoreInfo:
             "store": str(self.store),
             "videos": [video.as_dict() for video in self.videos],
         }
+
+    def __str__(self) -> str:
+        n_done = sum(video.state is State.DONE for video in self.videos)
+        return f"{self.store.name}, {n_done:,} of {len(self.videos):,} videos done"
+
+    def _shown_table(self) -> Table:
+        """Return the videos."""
+        return Table(
+            ("video", "state", "clips", "frames", "boxes", "size", "fps"),
+            [_shown_row(video) for video in self.videos],
+            left=2,
+        )
+
+
+def _shown_row(video: VideoInfo) -> tuple[object, ...]:
+    size = None if video.size is None else size_text(video.size)
+    fps = None if video.fps is None else f"{video.fps:g}"
+    return video.video, str(video.state), len(video.clips), video.n_frames, video.n_boxes, size, fps
 
 
 def info(store: str | os.PathLike[str], video: str | None = None) -> StoreInfo:
@@ -180,7 +219,7 @@ def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
         state=state,
         clips=_clip_infos(plan, receipt),
         fps=plan.fps,
-        n_individuals=receipt.n_individuals if receipt else None,
+        most_individuals=receipt.most_individuals if receipt else None,
         n_boxes=receipt.n_boxes if receipt else None,
         size=receipt.content.size if receipt else None,
         why=failure[0].what if failure else note.why() if note else _remark(found),

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
-from tracks2zarr.common.files import file_names, read_content, read_json
+from tracks2zarr.common.files import file_names, read_content, read_file, read_json
 from tracks2zarr.common.names import RESERVED_NAMES
 from tracks2zarr.common.problems import Problem, comma_list
 from tracks2zarr.store.additions import additions, has_our_name
@@ -123,7 +123,7 @@ def _foreign_at(store: Store, video: str) -> Iterator[Path]:
 def _is_ours(store: Store, video: str, names: list[str]) -> bool:
     """Tell whether a group is ours, whole or damaged, whatever was added to it."""
     try:
-        read_json((store.group(video) / "zarr.json").read_bytes())["attributes"]
+        read_json(read_file(store.group(video) / "zarr.json"))["attributes"]
     except (OSError, ValueError, KeyError, TypeError):
         return store.receipt_file(video).exists() and any(map(has_our_name, names))
     return store.is_from_tracks2zarr(video)

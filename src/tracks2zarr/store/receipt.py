@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tracks2zarr.common.display import OneLine
 from tracks2zarr.common.documents import Document, DocumentError, fields_of
 from tracks2zarr.common.files import FolderContent
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.words import count_text
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan, digest_of_json
 from tracks2zarr.tracks.files import digest_of
 from tracks2zarr.tracks.formats import ReaderName
 from tracks2zarr.tracks.source_file import FileStamp
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipReceipt:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ClipReceipt(OneLine):
     """One clip as it was converted: the digest of its source, its individuals and boxes.
 
     Parameters
@@ -37,9 +39,12 @@ class ClipReceipt:
     stamp: FileStamp | None = None
     read_at_ns: int | None = None
 
+    def __str__(self) -> str:
+        return f"{self.clip}: {self.n_individuals:,} individuals, {self.n_boxes:,} boxes"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt(Document):
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Receipt(OneLine, Document):
     """What was done for one video.
 
     Parameters
@@ -92,7 +97,7 @@ class Receipt(Document):
         return sum(clip.n_boxes for clip in self.clips)
 
     @property
-    def n_individuals(self) -> int:
+    def most_individuals(self) -> int:
         """The number of individuals of the clip with the most."""
         return max(clip.n_individuals for clip in self.clips)
 
@@ -145,3 +150,6 @@ class Receipt(Document):
         """Check the fingerprint that was written with the receipt."""
         if found["fingerprint"] != self.fingerprint():
             raise DocumentError("its fingerprint is not that of its clips")
+
+    def __str__(self) -> str:
+        return f"{self.video}: {count_text(len(self.clips), 'clip')}, {self.n_boxes:,} boxes"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from tracks2zarr.common.files import read_json
+from tracks2zarr.common.files import read_file, read_json
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.listing import is_group
@@ -52,7 +52,7 @@ def restore_plan(store: Store) -> None:
 def _is_plan_broken(store: Store) -> bool:
     """Tell whether the file of the plan holds no JSON; a plan of another version is JSON."""
     try:
-        read_json(store.plan_file.read_bytes())
+        read_json(read_file(store.plan_file))
     except FileNotFoundError:
         return False
     except ValueError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tracks2zarr.common.display import Shown, Table, problem_counts
 from tracks2zarr.common.files import read_file, read_json, write_atomically
 from tracks2zarr.common.posix import check_can_write
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of, one_line
@@ -24,8 +25,8 @@ from tracks2zarr.store.unverified import Unverified
 from tracks2zarr.store.video_state import State, video_in_store
 
 
-@dataclass(frozen=True, slots=True)
-class Finalised:
+@dataclass(frozen=True, slots=True, repr=False)
+class Finalised(Shown):
     """What the consolidated metadata list now.
 
     Parameters
@@ -55,6 +56,30 @@ class Finalised:
     unverified: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    def __str__(self) -> str:
+        n_planned, n_listed = len(self.done) + len(self.missing), len(self.done) + len(self.kept)
+        others = (*self.unverified, *self.others)
+        also = [f"{len(others):,} of other workflows"] if others else []
+        text = f"{n_listed:,} of {n_planned:,} videos listed"
+        return ", ".join([text, *also, *problem_counts(self.problems)])
+
+    def _shown_table(self) -> Table:
+        """Return what is listed, and what is missing."""
+        states = dict.fromkeys(self.done, "done") | {**self.missing}
+        hidden = self.missing.keys() - set(self.kept)
+        rows = [
+            (video, "no" if video in hidden else "yes", str(state))
+            for video, state in sorted(states.items())
+        ]
+        rows += [(name, "yes", why) for name, why in self.unverified.items()]
+        rows += [(name, "yes", "not written by tracks2zarr") for name in self.others]
+        rows += [(name, "no", "in no plan of this store") for name in self.unlisted]
+        return Table(("video", "listed", "state"), rows, left=3)
+
+    def _shown_problems(self) -> tuple[Problem, ...]:
+        """Return what could not be read."""
+        return self.problems
 
 
 def make_root(folder: Path, plan: Plan) -> None:
@@ -155,7 +180,7 @@ def _new_root_file(folder: Path) -> Path:
 
 def _bytes_at(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except FileNotFoundError:
         return None
 

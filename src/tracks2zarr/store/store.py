@@ -50,7 +50,7 @@ class Store(StoreLocks):
             If the plan is of another version, or no plan.
         """
         try:
-            text = self.plan_file.read_bytes()
+            text = read_file(self.plan_file)
         except FileNotFoundError:
             return Plan(())
         return Plan.from_json(text, file=str(self.plan_file))
@@ -83,7 +83,7 @@ class Store(StoreLocks):
         """
         file = self.receipt_file(video)
         try:
-            return Receipt.from_json(file.read_bytes())
+            return Receipt.from_json(read_file(file))
         except OtherFormatError as error:
             raise Tracks2ZarrError(_other_format(file, video, str(error))) from None
         except (FileNotFoundError, DocumentError):
@@ -121,7 +121,7 @@ class Store(StoreLocks):
     def read_failure(self, video: str) -> list[Problem]:
         """Return why the last attempt at a video failed; an empty list where none did."""
         try:
-            document = json.loads(self.failure_file(video).read_bytes())
+            document = json.loads(read_file(self.failure_file(video)))
             return [Problem.from_dict(problem) for problem in document["problems"]]
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return []

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tracks2zarr.common.documents import DocumentError
-from tracks2zarr.common.files import ABSENT
+from tracks2zarr.common.files import ABSENT, read_file
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.system_problems import FULL, os_problem
 from tracks2zarr.store.commands import converting
@@ -62,7 +62,7 @@ def broken_receipt(store: Store, video: str) -> Problem | None:
     """Return the warning of a receipt that holds something else; None for a sound one or none."""
     file = store.receipt_file(video)
     try:
-        Receipt.from_json(file.read_bytes())
+        Receipt.from_json(read_file(file))
     except ABSENT:
         return None
     except DocumentError as error:

@@ -27,6 +27,7 @@ from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.header import (
     BOM,
     HEADER,
+    HEADER_BYTES,
     is_blank,
     is_header,
     split_at_return,
@@ -83,7 +84,7 @@ def read_file(
     """
     images = Images()
     with open_source(path, on_bytes) as source:
-        header, rest = split_at_return(source.file.readline())
+        header, rest = split_at_return(source.file.readline(HEADER_BYTES))
         if not is_header(split_header(header)):
             raise UnrecognisedError
         read = partial(decode, rows_are_sound=rows_are_sound)
@@ -96,21 +97,49 @@ def read_file(
 
 
 def _records(file: BufferedReader[Any], rest: bytes) -> Iterator[bytes]:
-    """Yield `rest` and whole records; a record may have line breaks within quotes."""
-    while block := file.read(BATCH_BYTES):
-        block += file.readline()
+    """Yield `rest` and whole records; a record may have line breaks within quotes.
+
+    Where there is a rest of the line of the header, lines end with carriage returns alone.
+    """
+    end = b"\r" if rest and not rest.endswith(b"\n") else b"\n"
+    block = rest
+    while more := file.read(BATCH_BYTES):
+        block += more + _line(file, end)
         if _n_quotes(block) % 2:
-            block += b"".join(_lines_to_next_quote(file))
-        yield rest + block
-        rest = b""
-    if rest:
-        yield rest
+            block += b"".join(_lines_to_next_quote(file, end))
+        yield block
+        block = b""
+    if block:
+        yield block
 
 
-def _lines_to_next_quote(file: BufferedReader[Any]) -> Iterator[bytes]:
+def _line(file: BufferedReader[Any], end: bytes) -> bytes:
+    """Return what comes next up to the end of a line."""
+    line = file.readline(_MOST_BYTES) if end == b"\n" else _to_return(file)
+    if len(line) >= _MOST_BYTES:
+        raise UnrecognisedError  # no row has so many
+    return line
+
+
+def _to_return(file: BufferedReader[Any]) -> bytes:
+    """Return what comes next up to a carriage return, and a line feed that follows it."""
+    parts: list[bytes] = []
+    size = 0
+    while size < _MOST_BYTES and (buffered := file.peek()):
+        place = buffered.find(b"\r") + 1
+        parts.append(file.read(place or len(buffered)))
+        size += len(parts[-1])
+        if place:
+            if file.peek(1)[:1] == b"\n":
+                parts.append(file.read(1))
+            break
+    return b"".join(parts)
+
+
+def _lines_to_next_quote(file: BufferedReader[Any], end: bytes) -> Iterator[bytes]:
     """Yield lines up to the one that closes an open quote; those have an even number of them."""
     size = 0
-    while line := file.readline():
+    while line := _line(file, end):
         yield line
         size += len(line)
         if size > _MOST_BYTES:

@@ -25,7 +25,7 @@ from tracks2zarr.native import library
 from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.tracks.formats import OnBytes, ReaderName, ReadFile, TakeBoxes, UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule
-from tracks2zarr.tracks.header import BOM, is_header, split_header
+from tracks2zarr.tracks.header import BOM, HEADER_BYTES, is_header, split_header
 from tracks2zarr.tracks.images import Images
 from tracks2zarr.tracks.source_file import SourceFile, open_source
 
@@ -60,7 +60,7 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
     images = Images()
     name: ReaderName = "compiled"
     with open_source(path, on_bytes) as source:
-        if not is_header(split_header(source.file.readline())):
+        if not is_header(split_header(source.file.readline(HEADER_BYTES))):
             raise UnrecognisedError
         for batch in map_in_threads(_read_batch, _record_batches(source)):
             if batch.by_columns:

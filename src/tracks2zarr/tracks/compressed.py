@@ -66,7 +66,8 @@ class Expanded(io.RawIOBase):
         self._pieces = (_from_gzip if compression == GZIP else _from_zstd)(file)
         self._compression = compression
         self._piece = memoryview(b"")
-        self.n_expanded = 0
+        #: How many bytes were expanded, and to how many.
+        self.n_taken = self.n_expanded = 0
 
     def readable(self) -> bool:
         """Tell that it can be read."""
@@ -81,17 +82,18 @@ class Expanded(io.RawIOBase):
             If the file ends too early, or its bytes are not what was compressed.
         """
         while not self._piece:
-            piece = self._next()
-            if piece is None:
+            found = self._next()
+            if found is None:
                 return 0
+            piece, taken = found
             self._piece = memoryview(piece)
-            self.n_expanded += len(piece)
+            self.n_taken, self.n_expanded = self.n_taken + taken, self.n_expanded + len(piece)
         count = min(len(buffer), len(self._piece))
         buffer[:count] = self._piece[:count]
         self._piece = self._piece[count:]
         return count
 
-    def _next(self) -> bytes | None:
+    def _next(self) -> _Piece | None:
         try:
             return next(self._pieces, None)
         except EOFError:
@@ -105,7 +107,11 @@ class _DamagedError(Exception):
     """Bytes are not what was compressed."""
 
 
-def _from_gzip(file: BytesFile) -> Iterator[bytes]:
+#: Some content, and how many bytes were expanded to it.
+type _Piece = tuple[bytes, int]
+
+
+def _from_gzip(file: BytesFile) -> Iterator[_Piece]:
     """Yield the content of a gzip file, which may have several members.
 
     Raises
@@ -120,7 +126,8 @@ def _from_gzip(file: BytesFile) -> Iterator[bytes]:
             piece = expander.decompress(data, _MOST_BYTES)
             if not piece and not data:
                 raise EOFError
-            yield piece
+            rest = len(expander.unconsumed_tail) + len(expander.unused_data)
+            yield piece, len(data) - rest
             data = expander.unconsumed_tail
             if not data and not expander.eof:
                 data = file.read(_GZIP_BYTES) or b""
@@ -137,7 +144,7 @@ def _after_padding(data: bytes, file: BytesFile) -> bytes:
             return b""
 
 
-def _from_zstd(file: BytesFile) -> Iterator[bytes]:
+def _from_zstd(file: BytesFile) -> Iterator[_Piece]:
     """Yield the content of a zstd file, which may have several frames.
 
     Raises
@@ -152,9 +159,10 @@ def _from_zstd(file: BytesFile) -> Iterator[bytes]:
         expander = zstandard.ZstdDecompressor().decompressobj()
         while data:
             try:
-                yield expander.decompress(data)
+                piece = expander.decompress(data)
             except zstandard.ZstdError as error:
                 raise _DamagedError(str(error)) from None
+            yield piece, len(data) - len(expander.unused_data)
             if expander.eof:
                 break
             data = file.read(_ZSTD_BYTES) or b""

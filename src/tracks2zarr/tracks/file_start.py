@@ -21,8 +21,7 @@ from tracks2zarr.tracks.header import (
 )
 from tracks2zarr.tracks.source_file import FileStart
 
-#: Where a crash has left a file's size and not its content, there are zeros; fewer are a typo.
-_HOLE = bytes(16)
+HOLE = encodings.HOLE
 EXPORT_AGAIN = "Export the tracks again."
 _REMEDY = "Export the tracks again, or leave the file out with --pattern."
 _NOT_COMMAS = (
@@ -92,12 +91,12 @@ def _no_text(start: FileStart) -> FileFault | None:
             found=name,
             remedy=f"{EXPORT_AGAIN} Or save the spreadsheet as CSV.",
         )
-    return nul_bytes(1) if content.startswith(_HOLE) else None
+    return nul_bytes(1) if content.startswith(HOLE) else None
 
 
 def _no_hole(start: FileStart) -> FileFault | None:
-    place = start.content.find(_HOLE)
-    return None if place < 0 else nul_bytes(_row_at(start.content, place)[0])
+    place = start.content.find(HOLE)
+    return None if place < 0 else nul_bytes(encodings.row_at(start.content, place)[0])
 
 
 def nul_bytes(row: int) -> FileFault:
@@ -108,6 +107,18 @@ def nul_bytes(row: int) -> FileFault:
         row=row,
         found="bytes that are zero, as a crash or an interrupted copy leaves them",
         remedy="Copy the file again, or export the tracks again.",
+    )
+
+
+def cut_off(row: int, found: str) -> FileFault:
+    """Return the problem of a file that ends within a row."""
+    return FileFault(
+        kind="tracks-cut-off",
+        what="A tracks file ends in the middle of a row.",
+        row=row,
+        found=found,
+        expected="a last row that is whole",
+        remedy="Copy the file again, or export the tracks again; rows may be missing.",
     )
 
 
@@ -154,7 +165,9 @@ def _no_utf8(start: FileStart) -> FileFault | None:
     place = encodings.place_of_no_utf8(start.content, is_all=start.is_all)
     if place is None:
         return None
-    row, before = _row_at(start.content, place)
+    row, before = encodings.row_at(start.content, place)
+    if encodings.place_of_no_utf8(start.content, is_all=False) is None:
+        return cut_off(row, "half a character at the end")
     return not_utf8(start.content[place - before :], before, row)
 
 
@@ -167,9 +180,3 @@ def not_utf8(text: bytes, place: int, row: int) -> FileFault:
         found=encodings.byte_found(text, place),
         remedy=encodings.SAVE_AS_UTF8,
     )
-
-
-def _row_at(content: bytes, place: int) -> tuple[int, int]:
-    """Return the number of the line that a byte is in, and the bytes before it in this line."""
-    before = content[:place].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return before.count(b"\n") + 1, len(before) - before.rfind(b"\n") - 1

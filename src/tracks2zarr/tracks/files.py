@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import glob
 import os
 import re
+import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +35,8 @@ class TracksFile:
         The stem of its clip.
     content_size
         The size of its content in bytes: of a compressed file, about that when it is expanded.
+    first_image
+        The name of the image in its first row; None where it has no such row.
     """
 
     path: str
@@ -42,6 +44,7 @@ class TracksFile:
     mtime_ns: int
     clip_stem: str
     content_size: int
+    first_image: str | None
 
 
 def list_tracks(
@@ -119,10 +122,11 @@ def check_tracks(
         if isinstance(looked, Problem):
             problems.append(replace(looked, clip=clip_stem))
         if os.path.lexists(path):
-            stat = path.lstat() if path.is_symlink() and not path.exists() else path.stat()
+            found = path.lstat() if path.is_symlink() and not path.exists() else path.stat()
             relative = PurePosixPath(*Path(name).parts).as_posix()
-            size = stat.st_size if isinstance(looked, Problem) else looked
-            files.append(TracksFile(relative, stat.st_size, stat.st_mtime_ns, clip_stem, size))
+            size, image = (found.st_size, None) if isinstance(looked, Problem) else looked
+            stamp = found.st_size, found.st_mtime_ns
+            files.append(TracksFile(relative, *stamp, clip_stem, size, image))
     return files, problems
 
 
@@ -204,8 +208,11 @@ def _nothing_matches(tracks_dir: Path, patterns: Sequence[str]) -> Problem:
     )
 
 
-def _look_at(path: Path, tracks_format: TracksFormat) -> Problem | int:
-    """Return what is wrong with a file as far as its start shows, or else its content's size."""
+def _look_at(path: Path, tracks_format: TracksFormat) -> Problem | tuple[int, str | None]:
+    """Return what is wrong with a file as far as its start shows.
+
+    Of a file with nothing wrong, return the size of its content, and the name of its first image.
+    """
     try:
         problem = annex_problem(path)
         if problem is None:
@@ -216,24 +223,34 @@ def _look_at(path: Path, tracks_format: TracksFormat) -> Problem | int:
         return error.problems[0]
     except OSError as error:
         return _unreadable(path, error, tracks_format)
-    return start.content_size if problem is None else problem
+    return problem or (start.content_size, tracks_format.first_image(start))
 
 
 def _unreadable(path: Path, error: OSError, tracks_format: TracksFormat) -> Problem:
     """Return the problem of what cannot be read as a file, such as a folder."""
-    is_other = isinstance(error, IsADirectoryError) or error.errno == errno.EINVAL
+    other = _other_than_a_file(path)
     return Problem(
-        kind="tracks-no-file" if is_other else "tracks-unreadable",
-        what="What has the name of a tracks file is no file."
-        if is_other
+        kind="tracks-no-file" if other else "tracks-unreadable",
+        what=f"There is {other} in the place of a tracks file."
+        if other
         else "A tracks file cannot be read.",
         file=str(path),
-        found=found_instead(error),
+        found=other or found_instead(error),
         expected=f"a file that begins with {tracks_format.HEADER_TEXT}",
         remedy="Rename or move it, or leave it out with --pattern."
-        if is_other
+        if other
         else "Check the file and its permissions.",
     )
+
+
+def _other_than_a_file(path: Path) -> str | None:
+    """Return what has the name of a file and is none; None for a file, or where nobody knows."""
+    names = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return None
+    return None if stat.S_ISREG(mode) else names.get(stat.S_IFMT(mode), "a device")
 
 
 def _check_is_text(name: str) -> None:

@@ -114,6 +114,10 @@ class TracksFormat(Protocol):
         """Return what is wrong with a file, as far as its start shows; None where nothing is."""
         ...
 
+    def first_image(self, start: FileStart) -> str | None:
+        """Return the file name of the first image, in a file with nothing wrong; None for none."""
+        ...
+
 
 DEFAULT_FORMAT = "via"
 #: The formats by name; each is a module.

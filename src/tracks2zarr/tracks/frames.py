@@ -86,7 +86,7 @@ def frames_of(images: Sequence[Image], rule: FrameRule) -> Frames:
     def value_of(index: int) -> object:
         if by_attribute:
             return in_attributes[index]
-        return _frame_in_name(images[index].filename, rule.regexp)
+        return frame_in_name(images[index].filename, rule.regexp)
 
     given = [to_integer(value_of(index)) for index in range(len(images))]
     known = [frame for frame in given if frame is not None]
@@ -134,7 +134,8 @@ def _frames_in_attributes(
     return frames, bad
 
 
-def _frame_in_name(filename: str, regexp: str | None) -> str | None:
+def frame_in_name(filename: str, regexp: str | None) -> str | None:
+    """Return the digits of the frame in an image's file name; None where there are none."""
     if regexp is not None:
         match = re.search(regexp, filename)
         return match[1] if match else None

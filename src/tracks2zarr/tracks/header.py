@@ -17,6 +17,8 @@ HEADER = (
     "region_shape_attributes",
     "region_attributes",
 )
+#: No header is longer; in a file whose lines end otherwise, a line may be all of it.
+HEADER_BYTES = 1 << 16
 HEADER_TEXT = ",".join(HEADER)
 
 

@@ -35,6 +35,8 @@ class Images:
         number = self._number_of.get(image)
         if number is None:
             name, attributes = image
+            if name.startswith("\ufeff"):
+                raise UnrecognisedError  # another file may have been joined to this one
             number = len(self._number_of)
             self._number_of[name, self._same.setdefault(attributes, attributes)] = number
         return number

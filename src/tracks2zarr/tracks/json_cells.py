@@ -9,6 +9,7 @@ import orjson
 
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.tracks import values
+from tracks2zarr.tracks.odd_cells import decimal_comma, has_decimal_comma, odd_cell
 from tracks2zarr.tracks.row_problems import BadRowError
 
 _KEYS = ("name", "x", "y", "width", "height", "track", "confidence")
@@ -64,6 +65,8 @@ def read_region(text: str) -> tuple[int, float]:
     region = _object(text, column)
     value = region.get("track")
     track = values.to_integer(value)
+    if track is None and has_decimal_comma(value):
+        raise BadRowError(decimal_comma(f"track {value!r}", column))
     if track is None or not 0 <= track < values.MAX_TRACK:
         raise BadRowError(
             Problem(
@@ -76,6 +79,8 @@ def read_region(text: str) -> tuple[int, float]:
         )
     value = region.get("confidence")
     confidence = values.to_confidence(value)
+    if confidence is None and has_decimal_comma(value):
+        raise BadRowError(decimal_comma(f"confidence {value!r}", column))
     if confidence is None or abs(confidence) >= values.MAX_NUMBER:
         raise BadRowError(
             Problem(
@@ -98,15 +103,7 @@ def _object(text: str, column: str) -> dict[str, Any]:
         except ValueError:
             value = None
     if not isinstance(value, dict):
-        raise BadRowError(
-            Problem(
-                kind="json",
-                what="A cell is no JSON object.",
-                column=column,
-                found=text or "an empty cell",
-                expected="a JSON object",
-            )
-        )
+        raise BadRowError(odd_cell(text, column))
     if text.count(":") != len(value):
         _check_keys(text, column)
     return value
@@ -136,6 +133,8 @@ def _number(value: object, key: str, column: str) -> float:
         number = float(value)  # type: ignore[arg-type]
     else:
         number = values.to_number(value)
+    if number is None and has_decimal_comma(value):
+        raise BadRowError(decimal_comma(f"{key} {value!r}", column))
     # NaN is not between them
     if number is None or not -values.MAX_NUMBER < number < values.MAX_NUMBER:
         raise BadRowError(

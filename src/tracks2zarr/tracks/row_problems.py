@@ -9,7 +9,7 @@ from pathlib import Path
 from tracks2zarr.common.encodings import place_of_no_utf8
 from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line
 from tracks2zarr.common.words import count_text
-from tracks2zarr.tracks.file_start import EXPORT_AGAIN, FileFault, not_utf8
+from tracks2zarr.tracks.file_start import EXPORT_AGAIN, FileFault, cut_off, not_utf8
 from tracks2zarr.tracks.source_file import open_source
 
 
@@ -27,6 +27,10 @@ class BadRowError(Exception):
         self.problem = problem
 
 
+#: What all rows of a file have, if one has it: the first is an example of them.
+NAMED_ONCE = frozenset({"decimal-comma", "json-quotes", "no-frame", "tracks-joined"})
+
+
 class RowProblems:
     """Problems by kind: the first rows of each in full, and how many there are."""
 
@@ -38,11 +42,15 @@ class RowProblems:
     def __bool__(self) -> bool:
         return bool(self._first)
 
+    def has(self, kind: str) -> bool:
+        """Tell whether there is any of a kind."""
+        return kind in self._first
+
     def add(self, line: int, problem: Problem) -> None:
         """Add what is wrong with the row on a line."""
         first = self._first.setdefault(problem.kind, [])
         self._count[problem.kind] = self._count.get(problem.kind, 0) + 1
-        if len(first) < ROWS_NAMED:
+        if len(first) < (1 if problem.kind in NAMED_ONCE else ROWS_NAMED):
             first.append(
                 replace(
                     problem,
@@ -61,12 +69,19 @@ class RowProblems:
     def all(self) -> Iterator[Problem]:
         """Yield the problems of each kind, then how many more there are of it."""
         for kind, first in self._first.items():
-            yield from first
             rest = self._count[kind] - len(first)
+            if rest and kind in NAMED_ONCE:
+                (example,) = first
+                found = f"{example.found}; and so in {count_text(rest, 'more row')}"
+                yield replace(example, found=found)
+                continue
+            yield from first
             if rest:
                 yield Problem(
                     kind=kind,
-                    what=f"{rest} more rows have this problem ({self._count[kind]} in all).",
+                    what=f"1 more row has this problem ({self._count[kind]} in all)."
+                    if rest == 1
+                    else f"{rest} more rows have this problem ({self._count[kind]} in all).",
                     file=str(self.path),
                     found=first[-1].what,
                     expected="no such row",
@@ -124,7 +139,10 @@ def first_not_utf8(path: Path) -> FileFault:
     """Return the problem of a file that is not UTF-8, with the row of the first such byte."""
     with open_source(path) as source:
         for number, line in enumerate(source.file, start=1):
-            place = place_of_no_utf8(line)
+            if line.endswith(b"\n"):
+                place = place_of_no_utf8(line)
+            elif (place := place_of_no_utf8(line, is_all=False)) is None:
+                return cut_off(number, "half a character at the end")
             if place is not None:
                 return not_utf8(line, place, number)
     raise AssertionError("a file that is not UTF-8 has a line that is not")

@@ -7,22 +7,31 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from tracks2zarr.common.csv_types import CsvReader
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.words import count_text
 from tracks2zarr.dataset.batches import Batch, Int32s, is_in_order
 from tracks2zarr.tracks import values
-from tracks2zarr.tracks.file_start import EXPORT_AGAIN, FileFault, other_header
+from tracks2zarr.tracks.file_start import (
+    EXPORT_AGAIN,
+    HOLE,
+    FileFault,
+    cut_off,
+    nul_bytes,
+    other_header,
+)
 from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes
 from tracks2zarr.tracks.frames import FrameRule, Image, frames_of
 from tracks2zarr.tracks.header import HEADER, is_blank, is_header
 from tracks2zarr.tracks.json_cells import read_box, read_region
+from tracks2zarr.tracks.odd_cells import QUOTES, other_quotes
 from tracks2zarr.tracks.row_problems import BadRowError, RowProblems, file_warnings, first_not_utf8
 from tracks2zarr.tracks.source_file import open_source
 
@@ -30,7 +39,14 @@ _EMPTY = "{}"
 #: Boxes that are handed on at once.
 _BATCH_BOXES = 1 << 18
 # the module's own limit, 128 KiB, is less than other readers take: up to four of their batches
-csv.field_size_limit(64 * 2**20)
+_MOST_LETTERS = 64 * 2**20
+csv.field_size_limit(_MOST_LETTERS)
+HOLE_TEXT = HOLE.decode()
+MARK = "\ufeff"
+#: The start of a JSON object in a line, quoted or not, where its own quotes are single.
+_QUOTES_NOT_DOUBLED = re.compile(r',"?\{"[A-Za-z]')
+#: A JSON object that a comma has cut.
+_OPEN_OBJECT = re.compile(r"\s*\{[^}]*$")
 
 
 def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
@@ -48,7 +64,7 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
     try:
         with open_source(path, on_bytes, buffer_bytes=1 << 20) as source:
             text = io.TextIOWrapper(source.file, "utf-8-sig", newline="")
-            _read_rows(csv.reader(text, strict=True), rows, problems)
+            _read_rows(_Lines(text), rows, problems)
             digest = source.digest
             if not problems:
                 source.check_end()
@@ -56,7 +72,8 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
         problems.add_fault(first_not_utf8(path))
     frames = frames_of([Image(*pair) for pair in rows.number_of], rule)
     for line, image in zip(rows.row_line, rows.row_image, strict=True):
-        if image in frames.bad:
+        # what has changed quotes in one cell of a row has changed them in all
+        if image in frames.bad and not problems.has("json-quotes"):
             problems.add(line, frames.bad[image])
     frame_of_image = np.array(frames.of_image, np.int32) if not frames.bad else _NO_FRAMES
     if not problems:
@@ -113,8 +130,23 @@ class _Rows:
         self.box, self.confidence = array("f"), array("f")
 
 
-def _read_rows(reader: CsvReader, rows: _Rows, problems: RowProblems) -> None:
-    line = 1
+class _Lines:
+    """The lines of a text, each with its end; one that is too long for a row ends the file."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self.last = ""
+
+    def __iter__(self) -> Iterator[str]:
+        while line := self._text.readline(_MOST_LETTERS):
+            self.last = line
+            if len(line) == _MOST_LETTERS:
+                raise csv.Error("a line of more than 64 Mi characters")
+            yield line
+
+
+def _read_rows(lines: _Lines, rows: _Rows, problems: RowProblems) -> None:
+    line, reader = 1, csv.reader(lines, strict=True)
     try:
         header = next(reader, [])
         if not is_header(header):
@@ -128,33 +160,55 @@ def _read_rows(reader: CsvReader, rows: _Rows, problems: RowProblems) -> None:
                 else:
                     _read_row(line, fields, rows)
             except BadRowError as bad:
-                problems.add(line, bad.problem)
+                if _is_cut_off(fields, lines.last):
+                    problems.add_fault(cut_off(line, f"{count_text(len(fields), 'field')} of 7"))
+                elif any(HOLE_TEXT in field for field in fields):
+                    problems.add_fault(nul_bytes(line))
+                else:
+                    problems.add(line, bad.problem)
             line = reader.line_num + 1
         rows.hand_on()
     except csv.Error as error:
-        problems.add_fault(
-            FileFault(
-                kind="tracks-csv",
-                what="A tracks file cannot be read as CSV.",
-                row=line,
-                found=str(error),
-                remedy=EXPORT_AGAIN,
-            )
+        problems.add_fault(_csv_fault(error, line, reader.line_num, lines.last))
+
+
+def _is_cut_off(fields: Sequence[str], line: str) -> bool:
+    """Tell whether a row ends too early with the file itself; before its end, all lines end."""
+    return len(fields) < len(HEADER) and not line.endswith(("\n", "\r"))
+
+
+def _csv_fault(error: csv.Error, row: int, last_line: int, text: str) -> FileFault:
+    """Return why a file cannot be read as CSV from a row on; `text` is its last line."""
+    if HOLE_TEXT in text:
+        return nul_bytes(row)
+    if (match := _QUOTES_NOT_DOUBLED.search(text)) is not None:
+        is_quoted = match[0].startswith(',"')
+        found = "quotes that are not doubled" if is_quoted else "JSON cells without quotes"
+        return FileFault(
+            kind="json-quotes",
+            what="The quotes in a row are not those that VIA writes.",
+            row=row,
+            found=f"{found}: {text}",
+            expected=QUOTES,
+            remedy=f"{EXPORT_AGAIN} Spreadsheet and text programs may change quotes.",
         )
+    if row == last_line and not text.endswith(("\n", "\r")) and "unexpected end" in str(error):
+        return cut_off(row, "a quoted cell without its end")
+    return FileFault(
+        kind="tracks-csv",
+        what="A tracks file cannot be read as CSV.",
+        row=row,
+        found=str(error),
+        remedy=f"{EXPORT_AGAIN} Quotes within a quoted cell must be doubled, as VIA writes them.",
+    )
 
 
 def _read_row(line: int, fields: list[str], rows: _Rows) -> None:
     """Add a row, and the box that it has, if it has one."""
     if len(fields) != len(HEADER):
-        raise BadRowError(
-            Problem(
-                kind="row-fields",
-                what="A row has another number of fields.",
-                column="filename",
-                found=f"{len(fields)} fields",
-                expected=f"{len(HEADER)} fields",
-            )
-        )
+        raise BadRowError(_other_fields(fields))
+    if fields[0].startswith(MARK) or is_header(fields):
+        raise BadRowError(_joined(fields))
     filename, _, file_attributes, count, _, shape_text, region_text = fields
     numbers = rows.number_of
     image = numbers.setdefault((filename, file_attributes), len(numbers))
@@ -177,6 +231,34 @@ def _read_row(line: int, fields: list[str], rows: _Rows) -> None:
     track, confidence = read_region(region_text)
     rows.track.append(track)
     rows.add_box(line, image, box, confidence)
+
+
+def _other_fields(fields: Sequence[str]) -> Problem:
+    """Return the problem of a row that has not as many fields as columns."""
+    if fields[0].startswith(MARK):
+        return _joined(fields)
+    if len(fields) > len(HEADER) and any(_OPEN_OBJECT.match(field) for field in fields):
+        return other_quotes(",".join(fields), None, "JSON cells without quotes around them")
+    return Problem(
+        kind="row-fields",
+        what="A row has another number of fields.",
+        column="filename",
+        found=count_text(len(fields), "field"),
+        expected=f"{len(HEADER)} fields",
+    )
+
+
+def _joined(fields: Sequence[str]) -> Problem:
+    """Return the problem of a row that begins as a file does."""
+    has_mark = fields[0].startswith(MARK)
+    return Problem(
+        kind="tracks-joined",
+        what="A tracks file has the start of another file in the middle.",
+        column="filename",
+        found="a byte-order mark" if has_mark else "the header again",
+        expected="one header, in the first row",
+        remedy="Export the tracks again, one file for each clip; do not join files.",
+    )
 
 
 def _check_no_box(count: str) -> None:

@@ -214,7 +214,7 @@ def read_start(path: Path) -> FileStart:
         else:
             content = Expanded(path, packed, compression)
             start = BufferedReader(content, START_BYTES).read(START_BYTES + 1)
-            sample = packed.tell(), content.n_expanded
+            sample = content.n_taken, content.n_expanded
             size = expanded_size(packed, size, compression, sample)
     return FileStart(start[:START_BYTES], len(start) <= START_BYTES, size)
 

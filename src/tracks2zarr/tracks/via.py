@@ -7,6 +7,8 @@ it.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,3 +46,14 @@ def clip_stem_of(file_name: str) -> str:
 def header_problem(path: Path, start: FileStart) -> Problem | None:
     """Return what is wrong with a file, as far as its start shows; None where nothing is."""
     return start_problem(path, start)
+
+
+def first_image(start: FileStart) -> str | None:
+    """Return the file name of the first image of a file, None where it has none."""
+    text = start.content.removeprefix(header.BOM).decode(errors="replace")
+    rows = csv.reader(io.StringIO(text, newline=""))
+    next(rows, None)
+    try:
+        return next((fields[0] for fields in rows if not header.is_blank(fields)), None)
+    except csv.Error:
+        return None

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from tracks2zarr.common.arguments import check_optional_number, check_optional_path
+from tracks2zarr.common.display import Shown, Table, problem_counts
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import ensure_open_files_limit
 from tracks2zarr.parallel import interrupts
 from tracks2zarr.parallel.cores import available_cores
+from tracks2zarr.parallel.processes import end_if_importing_a_script
 from tracks2zarr.parallel.workers import start_workers
 from tracks2zarr.planning.metadata_csv import read_metadata
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.existing import existing_store
+from tracks2zarr.store.overview import no_such_video
 from tracks2zarr.store.root import is_stale
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unreadable import unreadable_problem
@@ -33,8 +36,8 @@ from tracks2zarr.verifying.one_video import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+@dataclass(frozen=True, slots=True, repr=False)
+class Verification(Shown):
     """What was found for a store: its videos, sorted by id, and what concerns its root."""
 
     store: Path
@@ -57,9 +60,28 @@ class Verification:
             "problems": [problem.as_dict() for problem in self.problems],
         }
 
+    def __str__(self) -> str:
+        good = sum(video.ok for video in self.videos)
+        how = "by digests" if self.quick else "against their sources"
+        text = f"{good:,} of {len(self.videos):,} videos verified {how}"
+        return ", ".join([text, *problem_counts(self._shown_problems())])
+
+    def _shown_table(self) -> Table:
+        """Return the verdict on each video."""
+        rows = [
+            (one.video, "verified" if one.ok else str(one.state), one.n_boxes or None)
+            for one in self.videos
+        ]
+        return Table(("video", "state", "boxes"), rows, left=2)
+
+    def _shown_problems(self) -> list[Problem]:
+        """Return the problems of all videos, and of the root."""
+        return [*(p for video in self.videos for p in video.problems), *self.problems]
+
 
 def verify(
     store: str | os.PathLike[str],
+    videos: str | Iterable[str] | None = None,
     *,
     quick: bool = False,
     tracks_dir: str | os.PathLike[str] | None = None,
@@ -73,6 +95,8 @@ def verify(
     ----------
     store
         The store.
+    videos
+        Ids of the videos to verify; by default all, and the root of the store.
     quick
         Whether to compare receipts, sizes and content digests only, and read no source.
     tracks_dir
@@ -92,15 +116,18 @@ def verify(
     Raises
     ------
     Tracks2ZarrError
-        If there is no store, its plan cannot be read, or `tracks_dir` or `metadata` is not there.
+        If there is no store or no such video, its plan cannot be read, or `tracks_dir` or
+        `metadata` is not there.
     """
     check_optional_path("tracks_dir", tracks_dir)
     check_optional_path("metadata", metadata)
     check_optional_number("workers", workers)
+    end_if_importing_a_script()
     ensure_open_files_limit()
     there = existing_store(store)
     _check_places(tracks_dir, metadata)
     plan = there.read_plan()
+    wanted = None if videos is None else _named(there, plan, videos)
     tasks = [
         VideoToVerify(
             store=there.path,
@@ -110,18 +137,32 @@ def verify(
             metadata_csv=None if metadata is None else Path(metadata).absolute(),
         )
         for video in plan.videos
+        if wanted is None or video.video in wanted
     ]
-    planned = [task.plan.video for task in tasks]
+    others = set(there.groups()) - plan.by_id.keys()
+    if wanted is not None:
+        others &= wanted
     verdicts = {}
     with showing(progress) as shown, interrupts.deferred():
-        shown.begin([*planned, *(set(there.groups()) - set(planned))], None)
-        for verdict in chain(_verdicts(tasks, workers), _unplanned(there, set(planned))):
+        shown.begin([*(task.plan.video for task in tasks), *sorted(others)], None)
+        for verdict in chain(_verdicts(tasks, workers), _unplanned(there, others)):
             shown.ended(verdict.video, verdict)
             verdicts[verdict.video] = verdict
-    videos = tuple(verdicts[name] for name in sorted(verdicts))
-    said = [problem for video in videos for problem in video.problems]
-    of_root = tuple(problem for problem in _root_problems(there, plan) if problem not in said)
-    return Verification(there.path, quick, videos, of_root)
+    found = tuple(verdicts[name] for name in sorted(verdicts))
+    said = [problem for video in found for problem in video.problems]
+    root_problems = _root_problems(there, plan) if wanted is None else ()
+    of_root = tuple(problem for problem in root_problems if problem not in said)
+    return Verification(there.path, quick, found, of_root)
+
+
+def _named(store: Store, plan: Plan, videos: str | Iterable[str]) -> set[str]:
+    """Return the ids of videos that are named, all of which must be in the store."""
+    named = {videos} if isinstance(videos, str) else set(videos)
+    known = sorted({*store.groups(), *plan.by_id})
+    unknown = sorted(named - set(known))
+    if unknown:
+        raise Tracks2ZarrError(no_such_video(store, video, known) for video in unknown)
+    return named
 
 
 def _check_places(
@@ -145,10 +186,8 @@ def _verdicts(tasks: list[VideoToVerify], workers: int | None) -> Iterator[Video
         yield from pool.map(verify_video, tasks)
 
 
-def _unplanned(store: Store, planned: set[str]) -> Iterator[VideoVerdict]:
-    for name in store.groups():
-        if name in planned:
-            continue
+def _unplanned(store: Store, groups: set[str]) -> Iterator[VideoVerdict]:
+    for name in sorted(groups):
         try:
             note = None if store.is_from_tracks2zarr(name) else store.read_note(name)
         except OSError as error:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tracks2zarr.common.files import FolderContent, read_content
+from tracks2zarr.common.display import OneLine
+from tracks2zarr.common.files import FolderContent, holds_files_alone, read_content
 from tracks2zarr.common.problems import Problem, one_line
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.planning.plan import VideoPlan
@@ -21,8 +22,8 @@ from tracks2zarr.store.unverified import Unverified
 from tracks2zarr.store.video_state import State, state_of
 
 
-@dataclass(frozen=True, slots=True)
-class VideoVerdict:
+@dataclass(frozen=True, slots=True, repr=False)
+class VideoVerdict(OneLine):
     """What was found for one video.
 
     `state` is ``done`` where all of it was verified, ``failed`` where something differs,
@@ -99,7 +100,7 @@ def _verdict(store: Store, task: VideoToVerify) -> VideoVerdict:
     beside = [additions_warning(store, video, added)] if added else []
     again = _again_though_done(store, task.plan)
     problems = [] if added else list(_content_problems(store, receipt, again))
-    if not task.quick:
+    if not task.quick and holds_files_alone(store.group(video)):  # zarr would wait for a pipe
         problems += _source_problems(store, task, receipt, added or ())
     if any(problem.is_error for problem in problems):
         state = State.FAILED

@@ -12,7 +12,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
-from tracks2zarr.common.files import read_json
+from tracks2zarr.common.files import read_file, read_json
 from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line
 from tracks2zarr.dataset.schema import Variable, variables_of
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
@@ -143,12 +143,12 @@ class StoredGroup:
 
     def _differing_listing(self) -> Iterator[Problem]:
         """Yield where the metadata that the group keeps of its arrays are not theirs."""
-        document = read_json((self._path / "zarr.json").read_bytes())
+        document = read_json(read_file(self._path / "zarr.json"))
         kept = (document.get("consolidated_metadata") or {}).get("metadata")
         if kept is None:
             return
         files = self._path.glob("*/zarr.json")
-        own = {file.parent.name: read_json(file.read_bytes()) for file in files}
+        own = {file.parent.name: read_json(read_file(file)) for file in files}
         for name in sorted((own.keys() | kept.keys()) - set(self._added)):
             if own.get(name) != kept.get(name):
                 what = f"The metadata of the array '{one_line(name)}' in the group."
