@@ -14,11 +14,11 @@ _KINDS: dict[type[Exception], str] = {
     OSError: "metadata-unreadable tracks-dir videos-from tracks-unreadable video-unreadable disk"
     " disk-full too-many-open-files group-unreadable object-store",
     RuntimeError: "needs-posix memory no-video-left store-busy no-flock planned-otherwise"
-    " extra-missing video-busy store-moved clip-kept video-unfinished not-drawn merge-unfinished merge-busy"
+    " video-busy store-moved clip-kept video-unfinished not-drawn merge-unfinished merge-busy"
     " stdout worker-killed workers source-changed store-differs group-metadata unexpected"
     " slurm-unanswered memory-low slurm-refused input-unchanged jobs-left store-queued"
     " store-replaced not-finished other-plan content-changed metadata-changed receipt-differs"
-    " one-reader-only extra-group extra-file stale-metadata",
+    " one-reader-only extra-group extra-file stale-metadata extra-missing",
     ValueError: "inside-store input-in-store plan-format store-root receipt-broken receipt-format"
     " schema-mixed output merge-twice merge-nested merge-damaged merge-unknown-group index-past-end"
     " log-folder prelude unverified url no-escape no-such-frames clip-query",
