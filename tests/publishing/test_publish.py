@@ -127,7 +127,7 @@ def test_what_was_harmed_there_is_sent_again(server: S3Server, store: Path, harm
 PROGRAM = """
 import os, sys
 import tracks2zarr as tz
-from tracks2zarr.publishing.location import Location
+from tracks2zarr.common.object_store import Location
 write, calls = Location.write, []
 def counted(location, path, content):
     if len(calls) == int(sys.argv[3]):
@@ -278,3 +278,37 @@ def test_on_the_command_line(server: S3Server, store: Path) -> None:
     assert done.stdout.splitlines()[0].startswith("A: sent ")
     again = call("publish", store, URL)
     assert again.stdout == f"A: there already\nB: there already\n2 videos at {URL}\n"
+
+
+# ---- reading by URL
+
+
+@pytest.mark.parametrize("chunks", [None, {}])
+def test_open_store_takes_the_url(store: Path, chunks: Any) -> None:
+    tz.publish(store, URL)
+    there, here = tz.open_store(URL, chunks=chunks), tz.open_store(store, chunks=chunks)
+    assert list(there) == list(here)
+    for name in here:
+        assert there[name].position.chunks == here[name].position.chunks
+        assert there[name].clip_id.chunks is None
+        xr.testing.assert_identical(there[name].load(), here[name].load())
+    with pytest.raises(KeyError, match="no such video"):
+        there["Z"]
+
+
+def test_the_engine_takes_the_url(store: Path) -> None:
+    tz.publish(store, URL)
+    one = xr.open_dataset(URL, engine="tracks2zarr", group="B", chunks={})
+    xr.testing.assert_identical(one.load(), tz.open_store(store)["B"].load())
+    tree = xr.open_datatree(URL, engine="tracks2zarr")
+    assert list(tree.children) == ["A", "B"]
+    xr.testing.assert_identical(tree["B"].to_dataset().load(), one)
+
+
+@pytest.mark.parametrize("url", [URL, "s3://no-such-bucket/a.zarr", "file:///no/such/folder.zarr"])
+def test_nothing_at_the_url(url: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        tz.open_store(url)
+    with pytest.raises(FileNotFoundError):
+        xr.open_datatree(url, engine="tracks2zarr")
+    assert not Path("/no").exists()

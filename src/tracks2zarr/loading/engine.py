@@ -11,9 +11,11 @@ from typing import Any
 import xarray as xr
 from xarray.backends import BackendEntrypoint
 
+from tracks2zarr.common.object_store import is_object_store
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.loading.group_dataset import Decoding, open_group
 from tracks2zarr.loading.group_files import GroupFiles
+from tracks2zarr.loading.published import open_published, published_videos
 from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.listing import listed_in
@@ -54,7 +56,8 @@ class Tracks2ZarrBackend(BackendEntrypoint):
         Parameters
         ----------
         filename_or_obj
-            The store; or the folder of a video in it, ``STORE/VIDEO``.
+            The store, or its URL where it was published; or the folder of a video in it,
+            ``STORE/VIDEO``.
         mask_and_scale, decode_times, concat_characters, use_cftime, decode_timedelta
             As in `xarray.open_zarr`. Our arrays hold nothing that they decode.
         decode_coords
@@ -78,6 +81,8 @@ class Tracks2ZarrBackend(BackendEntrypoint):
             use_cftime=use_cftime,
             decode_timedelta=decode_timedelta,
         )
+        if is_object_store(filename_or_obj) and group:
+            return open_published(str(filename_or_obj), group.strip("/"), decoding)
         files = _group_at(filename_or_obj, group)
         if files is None:
             raise Tracks2ZarrError(_no_video_given(existing_store(filename_or_obj)))
@@ -113,6 +118,8 @@ class Tracks2ZarrBackend(BackendEntrypoint):
             As in `open_dataset`.
         """
         decoding = _decoding(**decoders)
+        if is_object_store(filename_or_obj):
+            return _published(str(filename_or_obj), group, decoding)
         files = _group_at(filename_or_obj, group)
         if files is not None:
             return {"/": _opened(files, decoding)}
@@ -122,6 +129,16 @@ class Tracks2ZarrBackend(BackendEntrypoint):
         datasets = map_in_threads(partial(_opened, decoding=decoding), files_of)
         paths = (f"/{video}" for video in videos)
         return {"/": xr.Dataset(), **dict(zip(paths, datasets, strict=True))}
+
+
+def _published(url: str, group: str | None, decoding: Decoding) -> dict[str, xr.Dataset]:
+    """Return the videos of a published store, or one."""
+    if group:
+        return {"/": open_published(url, group.strip("/"), decoding)}
+    videos = published_videos(url)
+    open_one = partial(open_published, url, decoding=decoding)
+    datasets = map_in_threads(open_one, videos)
+    return {"/": xr.Dataset(), **{f"/{v}": one for v, one in zip(videos, datasets, strict=True)}}
 
 
 def _decoding(

@@ -141,6 +141,24 @@ def _variable(
     return xr.Variable(dims, data, attributes, encoding, fastpath=True)
 
 
+def open_with_zarr(store: Any, decoding: Decoding, group: str) -> xr.Dataset:
+    """Return the dataset of a group of any store of zarr-python, which is not checked."""
+    from xarray.backends import ZarrBackendEntrypoint
+
+    opened = ZarrBackendEntrypoint().open_dataset(
+        store,
+        group=group,
+        zarr_format=3,
+        drop_variables=decoding.dropped,
+        **decoding.options,
+    )
+    variables = {
+        name: _loaded(one) if name in opened.coords else _without_chunks(one, one._data)
+        for name, one in opened.variables.items()
+    }
+    return _dataset(variables, {str(name) for name in opened.coords}, opened.attrs)
+
+
 def _by_zarr(files: GroupFiles, document: Mapping[str, Any], decoding: Decoding) -> xr.Dataset:
     from xarray.backends import ZarrBackendEntrypoint
     from zarr.storage import LocalStore
@@ -176,6 +194,11 @@ def _lost_attributes(files: GroupFiles, found: Mapping[Any, Any]) -> dict[str, A
 
 def _checked(files: GroupFiles, name: str, variable: xr.Variable) -> xr.Variable:
     data = indexing.LazilyIndexedArray(CheckedArray(variable._data, files.array(name)))
+    return _without_chunks(variable, data)
+
+
+def _without_chunks(variable: xr.Variable, data: Any) -> xr.Variable:
+    """Return a variable with other data, whose encoding lets it be written in any chunks."""
     kept = {"preferred_chunks", "fill_value", "_FillValue", "units", "calendar", "dtype"}
     encoding = {key: value for key, value in variable.encoding.items() if key in kept}
     return xr.Variable(variable.dims, data, variable.attrs, encoding, fastpath=True)

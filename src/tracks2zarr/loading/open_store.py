@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tracks2zarr.common.object_store import is_object_store
 from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.listing import listed_in
@@ -26,7 +27,7 @@ class OpenStore(Mapping[str, "xr.Dataset"]):
     Parameters
     ----------
     store
-        The folder of the store.
+        The folder of the store, or the URL of a published one.
     videos
         The ids of its videos, sorted.
     chunks
@@ -35,9 +36,9 @@ class OpenStore(Mapping[str, "xr.Dataset"]):
     """
 
     def __init__(
-        self, store: Path, videos: tuple[str, ...], chunks: dict[Any, Any] | None = None
+        self, store: Path | str, videos: tuple[str, ...], chunks: dict[Any, Any] | None = None
     ) -> None:
-        self._store = Store(store)
+        self._store = store
         self._chunks = chunks
         self.videos = videos
 
@@ -51,12 +52,12 @@ class OpenStore(Mapping[str, "xr.Dataset"]):
         return video in self.videos
 
     def __repr__(self) -> str:
-        return f"<OpenStore {str(self._store.path)!r}: {len(self)} videos>"
+        return f"<OpenStore {str(self._store)!r}: {len(self)} videos>"
 
     def __getitem__(self, video: str) -> xr.Dataset:
         if video not in self.videos:
-            raise Tracks2ZarrError(no_such_video(self._store, video, list(self.videos)))
-        return open_video(self._store, video, self._chunks)
+            raise Tracks2ZarrError(no_such_video(str(self._store), video, list(self.videos)))
+        return _opened(self._store, video, self._chunks)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping):
@@ -97,7 +98,7 @@ def open_store(store: str | os.PathLike[str], *, chunks: dict[Any, Any] | None =
     Parameters
     ----------
     store
-        The store.
+        The store; or the URL of a published one, such as ``s3://bucket/CrabTracks.zarr``.
     chunks
         As in `xarray.open_zarr`: None for numpy arrays that are read as they are used,
         ``{}`` for dask arrays in the store's chunks.
@@ -112,14 +113,22 @@ def open_store(store: str | os.PathLike[str], *, chunks: dict[Any, Any] | None =
     Tracks2ZarrError
         If there is no store.
     """
+    if is_object_store(store):
+        from tracks2zarr.loading.published import published_videos
+
+        return OpenStore(str(store), published_videos(str(store)), chunks)
     there = existing_store(store)
     return OpenStore(there.path, tuple(sorted(listed_in(there))), chunks)
 
 
 def open_video(store: Store, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
     """Open the group of a video: coordinates are read at once, the boxes as they are used."""
+    return _opened(store.path, video, chunks)
+
+
+def _opened(store: Path | str, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
     import xarray as xr
 
     from tracks2zarr.loading.engine import Tracks2ZarrBackend
 
-    return xr.open_dataset(store.path, engine=Tracks2ZarrBackend, group=video, chunks=chunks)
+    return xr.open_dataset(store, engine=Tracks2ZarrBackend, group=video, chunks=chunks)

@@ -12,11 +12,11 @@ from hashlib import file_digest
 
 from tracks2zarr.common.documents import DocumentError
 from tracks2zarr.common.files import file_names, open_file
+from tracks2zarr.common.object_store import Location, StoredObject
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.loading.load_clip import check_finished
-from tracks2zarr.publishing.location import Location, StoredObject
 from tracks2zarr.publishing.published import (
     RECORD,
     Published,
@@ -102,7 +102,7 @@ def publish(
     """
     there = existing_store(store)
     receipts = {video: _receipt_of(there, video) for video in sorted(listed_in(there))}
-    publication = _Publication.begun(there, Location(url), receipts)
+    publication = _Publication.begun(there, Location(url, may_be_new=True), receipts)
     publication.unlist_changed()
     done = []
     with showing(progress) as told:

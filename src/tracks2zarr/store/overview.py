@@ -181,12 +181,12 @@ def info(store: str | os.PathLike[str], video: str | None = None) -> StoreInfo:
     )
 
 
-def no_such_video(store: Store, video: str, names: list[str]) -> Problem:
+def no_such_video(store: Store | str, video: str, names: list[str]) -> Problem:
     """Return the problem of a video that is not in a store, with the nearest name."""
     return Problem(
         kind="no-such-video",
         what="The store has no such video.",
-        file=str(store.path),
+        file=store if isinstance(store, str) else str(store.path),
         found=f"'{one_line(video)}'",
         expected=f"one of {comma_list(names)}" if names else "a store that holds a video",
         remedy=did_you_mean(video, names) or "Correct the video's id.",

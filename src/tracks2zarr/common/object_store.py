@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tracks2zarr.common.extras import require_extra
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
@@ -18,6 +18,15 @@ SCHEMES = ("s3", "gs", "az", "file")
 #: How long one request is tried again before it is an error, in seconds.
 _PATIENCE = 30
 _OBJECTS_AT_ONCE = 1000
+
+
+def is_object_store(place: object) -> bool:
+    """Tell whether something is the URL of an object store, and not a path.
+
+    >>> is_object_store("s3://bucket/a.zarr"), is_object_store("a.zarr")
+    (True, False)
+    """
+    return isinstance(place, str) and urlsplit(place).scheme in SCHEMES and "://" in place
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,8 @@ class Location:
     ----------
     url
         The URL, with one of the schemes ``s3``, ``gs``, ``az`` and ``file``.
+    may_be_new
+        Whether to make the folder of a ``file`` URL where it is missing.
 
     Raises
     ------
@@ -45,14 +56,14 @@ class Location:
         If the URL is of another kind, or obstore is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, may_be_new: bool = False) -> None:
         parts = urlsplit(url)
         if parts.scheme not in SCHEMES or not (parts.netloc or parts.path.strip("/")):
             raise Tracks2ZarrError(_not_an_url(url))
         require_extra("cloud", "An object store", "obstore")
         self.url = url.rstrip("/")
         with self._asking():
-            self.store: Any = _opened(self.url, parts.scheme)
+            self.store: Any = _opened(self.url, parts.scheme, may_be_new=may_be_new)
 
     def read(self, path: str) -> bytes | None:
         """Return the content of an object; None if there is none."""
@@ -110,7 +121,10 @@ class Location:
         status = re.search(r"status code: (\d+)", str(error))
         names = {type(error).__name__, status[1] if status else ""}
         if names & _MISSING:
-            kind, remedy = "object-store-missing", "Check the name of the bucket, or make it."
+            kind, remedy = (
+                "object-store-missing",
+                "Check the name of the bucket or folder, or make it.",
+            )
         elif names & _REFUSED:
             kind, remedy = "object-store-access", f"Check the credentials ({_VARIABLES})."
         else:
@@ -147,14 +161,16 @@ def _answer(error: Exception) -> str:
     return text.rpartition(" - ")[2].rstrip(": ") or text
 
 
-def _opened(url: str, scheme: str) -> Any:
+def _opened(url: str, scheme: str, *, may_be_new: bool) -> Any:
     from datetime import timedelta
 
     import obstore.store
 
     from_url: Any = obstore.store.from_url  # typed by scheme
     if scheme == "file":
-        return from_url(url, mkdir=True)
+        if not may_be_new and not Path(unquote(urlsplit(url).path)).is_dir():
+            raise FileNotFoundError("no such folder")
+        return from_url(url, mkdir=may_be_new)
     patience = {"max_retries": 5, "retry_timeout": timedelta(seconds=_PATIENCE)}
     if scheme != "s3":
         return from_url(url, retry_config=patience)
