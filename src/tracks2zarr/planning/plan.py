@@ -122,7 +122,7 @@ class VideoPlan:
     video
         The video's id, the name of its group.
     fps
-        Frames a second.
+        Frames per second.
     clips
         At least one, sorted by id.
     settings, layout

@@ -42,7 +42,7 @@ def report(
     output
         The file; by default ``<store>-report.html``, beside the store. It is replaced.
     workers
-        Worker processes; by default one a core.
+        Worker processes; by default one per core.
     on_video
         Called when a video is drawn, with its id and the number of videos to draw.
     on_problem

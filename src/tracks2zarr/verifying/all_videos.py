@@ -82,7 +82,7 @@ def verify(
     metadata
         Where the metadata CSV lies now; by default where it lay.
     workers
-        Worker processes; by default one a core.
+        Worker processes; by default one per core.
     on_video
         Called with the verdict on each video as it is known.
 
