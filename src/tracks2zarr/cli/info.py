@@ -55,7 +55,7 @@ def _print_videos(found: StoreInfo) -> None:
         )
     show.stdout().print(table)
     how = "Frames and boxes are sums over clips, individuals the most in one clip."
-    show.stdout().print(how, style="dim", soft_wrap=True)
+    show.stdout().print(how, style="dim")
     done = sum(video.state == "done" for video in found.videos)
     show.stdout().print(f"{done} of {len(found.videos):,} videos done")
     for video in found.videos:

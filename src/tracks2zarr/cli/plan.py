@@ -105,4 +105,4 @@ def _print_table(plan: Any) -> None:
         )
     show.stdout().print(table)
     counts = ", ".join(f"{one_line(name)} {n:,}" for name, n in escape_types(plan).items())
-    show.stdout().print(f"escape types, in clips: {counts}", markup=False, soft_wrap=True)
+    show.stdout().print(f"escape types, in clips: {counts}", markup=False)
