@@ -171,7 +171,8 @@ def _first_rows(group: Sequence[Problem]) -> list[Problem]:
     first, rest = list(group[:ROWS_NAMED]), group[ROWS_NAMED:]
     if not rest:
         return first
-    what = f"{len(rest)} more rows have this problem ({len(group)} in all)."
+    rows = "1 more row has" if len(rest) == 1 else f"{len(rest)} more rows have"
+    what = f"{rows} this problem ({len(group)} in all)."
     return [*first, replace(_in_rows(rest), what=what, expected=None)]
 
 
