@@ -22,7 +22,7 @@ from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.root import is_stale
 from tracks2zarr.store.store import Store
-from tracks2zarr.store.unreadable import unreadable_problem
+from tracks2zarr.store.unreadable import UNREADABLE, unreadable_problem
 from tracks2zarr.store.video_state import State
 from tracks2zarr.tracks.files import folder_problem
 from tracks2zarr.verifying.one_video import (
@@ -151,7 +151,7 @@ def _unplanned(store: Store, planned: set[str]) -> Iterator[VideoVerdict]:
             continue
         try:
             note = None if store.is_from_tracks2zarr(name) else store.read_note(name)
-        except OSError as error:
+        except UNREADABLE as error:
             problem = unreadable_problem(store, name, error)
             yield VideoVerdict(name, State.FAILED, (problem,))
             continue
