@@ -129,7 +129,7 @@ class Tracks2ZarrError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Say how to make the exception again; tblib, which dask uses, needs that said."""
-        return type(self), (self.problems,)
+        return type(self), (self.problems,), self.__dict__  # which has the notes that were added
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in by_rows(self.problems))

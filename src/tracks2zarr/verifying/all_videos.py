@@ -26,7 +26,7 @@ from tracks2zarr.store.overview import no_such_video
 from tracks2zarr.store.ownership import moving_away
 from tracks2zarr.store.root import is_stale
 from tracks2zarr.store.store import Store
-from tracks2zarr.store.unreadable import unreadable_problem
+from tracks2zarr.store.unreadable import UNREADABLE, unreadable_problem
 from tracks2zarr.store.video_state import State
 from tracks2zarr.tracks.files import folder_problem
 from tracks2zarr.verifying.one_video import (
@@ -191,7 +191,7 @@ def _unplanned(store: Store, groups: set[str]) -> Iterator[VideoVerdict]:
     for name in sorted(groups):
         try:
             note = None if store.is_from_tracks2zarr(name) else store.read_note(name)
-        except OSError as error:
+        except UNREADABLE as error:
             problem = unreadable_problem(store, name, error)
             yield VideoVerdict(name, State.FAILED, (problem,))
             continue
