@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import xarray as xr
 
 import tracks2zarr as tz
 from support.oracle import assert_store_equals, expected_videos
@@ -45,6 +46,10 @@ def test_the_compiled_library_is_there_where_it_was_compiled() -> None:
 
 def test_every_public_name_is_there() -> None:
     assert all(getattr(tz, name) for name in dir(tz) if not name.startswith("_"))
+
+
+def test_xarray_finds_the_engine() -> None:
+    assert "tracks2zarr" in xr.backends.list_engines()
 
 
 @pytest.mark.parametrize("command", ["tracks2zarr", "create-zarr-dataset"])

@@ -209,7 +209,7 @@ WRONG = [
     ["create", "a", "b", "c", "--individual-dim", "id"],
     ["plan", "a", "b", "--frames", "clips"],
     ["create", "a", "b"], ["plan"], ["plan", "a"], ["verify"], ["info"], ["finalise"],
-    ["create", "a", "b", "c", "d"], ["plan", "a", "b", "c"], ["verify", "a", "b"],
+    ["create", "a", "b", "c", "d"], ["plan", "a", "b", "c"],
     ["info", "a", "b", "c"], ["finalise", "a", "b"],
     ["create", "a", "b", "c", "--workers"],
     ["verify", "a", "--workers", "0"],

@@ -3,18 +3,26 @@
 import errno
 import pickle
 import re
+import traceback
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 import tracks2zarr as tz
+from support.commands import call
 from support.pages import DOCS
 from support.sample import SAMPLE
+from tracks2zarr.cli import app
 from tracks2zarr.common.error_kinds import PYTHON_KINDS, python_kind
 
 VIDEO = "04.09.2023-01-Right"
 #: The parts of the page of errors whose kinds are ValueErrors unless the table has them.
 INPUT = {"The settings", "The metadata CSV", "The folder of tracks files", "The rows"}
+
+#: A kind of problem for each of Python's exceptions.
+ONE_KIND_OF_EACH = {python: kind for kind, python in PYTHON_KINDS.items()}
 
 
 def error_of(kind: str, **fields: str) -> tz.Tracks2ZarrError:
@@ -41,6 +49,39 @@ def test_an_error_is_the_exception_that_the_table_says(kind: str) -> None:
     assert str(error) == "error: It is wrong.\n  in:       /somewhere"
     if isinstance(error, OSError):
         assert error.filename == again.filename == "/somewhere"
+
+
+def raise_error(kind: str) -> None:
+    error = error_of(kind, file="/somewhere")
+    error.add_note("at the third video")
+    raise error
+
+
+def test_worker_processes_raise_the_same_errors() -> None:
+    """With their notes, which xarray and others add."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        for python, kind in ONE_KIND_OF_EACH.items():
+            error = pool.submit(raise_error, kind).exception()
+            assert isinstance(error, tz.Tracks2ZarrError)
+            assert type(error) is type(error_of(kind))
+            assert isinstance(error, python)
+            assert error.__notes__ == ["at the third video"]
+
+
+@pytest.mark.parametrize("kind", ONE_KIND_OF_EACH.values())
+def test_an_error_is_shown_once(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither its file nor its text is shown twice, in a traceback and on the command line."""
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        raise_error(kind)
+    shown = "".join(traceback.format_exception_only(raised.value))
+    assert shown.endswith(
+        "Error: error: It is wrong.\n  in:       /somewhere\nat the third video\n"
+    )
+    assert shown.count("/somewhere") == repr(raised.value).count("/somewhere") == 1
+    monkeypatch.setattr(app.app, "invoke", lambda _context: raise_error(kind))
+    ended = call("info", "a.zarr")
+    assert ended.status == 1
+    assert ended.stderr == "error: It is wrong.\n  in:       /somewhere\n"
 
 
 def test_dask_workers_can_send_an_error() -> None:

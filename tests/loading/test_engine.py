@@ -8,6 +8,7 @@ import pickle
 import shutil
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,12 @@ def test_what_is_not_there_is_named(store: Path) -> None:
     assert kind_of(lambda: opened(store, "C")) == "no-such-video"
     assert kind_of(lambda: xr.open_dataset(store / "C", engine=ENGINE)) == "no-such-video"
     assert kind_of(lambda: xr.open_dataset(store, engine=ENGINE)) == "no-video-given"
+    assert kind_of(lambda: xr.open_dataset(store / "A" / "time", engine=ENGINE)) == "inside-store"
+    assert kind_of(lambda: opened(store / "A", "time")) == "inside-store"
+    for name in ("A/time", "../s.zarr/A", "..", ".tracks2zarr"):
+        assert kind_of(partial(opened, store, name)) == "no-such-video"
     assert kind_of(lambda: opened(store.with_name("no.zarr"))) == "no-store"
+    assert kind_of(lambda: xr.open_dataset("s3://a/b.zarr", engine=ENGINE)) == "no-store"
     assert kind_of(lambda: xr.open_dataset(store.with_name("no"), engine=ENGINE)) == "no-store"
     assert kind_of(lambda: xr.open_datatree(store.parent, engine=ENGINE)) == "no-store"
 

@@ -31,6 +31,7 @@ from support.merges import (
 )
 from support.tree import run_cli, snapshot
 from tracks2zarr.common.progress import NoProgress
+from tracks2zarr.store.commit import Attempt
 from tracks2zarr.store.store import Store
 
 
@@ -670,3 +671,17 @@ def test_random_stores(
     again = tz.merge(to, [of], copy=copy, on_conflict=on_conflict)
     assert again.ok == merged.ok
     tidy(to, of)
+
+
+def test_a_group_in_the_place_of_one_that_was_set_aside_is_named(tmp_path: Path) -> None:
+    """A replacement was killed, and somebody else's group lies where the older one belongs."""
+    target, source = create(tmp_path / "one.zarr", video("A")), tmp_path / "two.zarr"
+    create(source, video("B"))
+    there = Store.at(target)
+    (target / "A").rename(Attempt.begin(there, "A", there.temp).work / "aside")
+    zarr.create_group(target / "A", attributes={"made": "by hand"})
+    merged = tz.merge(target, [source])
+    assert [(problem.kind, problem.video) for problem in merged.problems] == [
+        ("foreign-group", "A")
+    ]
+    assert fates(merged) == {"B": "moved"}

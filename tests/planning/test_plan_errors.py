@@ -282,19 +282,19 @@ CASES = {
     ),
     "metadata without a byte": Case(
         content(METADATA, b""), "metadata-empty", METADATA, None, None,
-        "no rows", "one row a clip", "again",
+        "no rows", "one row per clip", "again",
     ),
     "metadata of blank lines": Case(
         content(METADATA, b"\r\n \n\n"), "metadata-empty", METADATA, None, None,
-        "no rows", "one row a clip", "again",
+        "no rows", "one row per clip", "again",
     ),
     "metadata of a byte-order mark": Case(
         content(METADATA, b"\xef\xbb\xbf"), "metadata-empty", METADATA, None, None,
-        "no rows", "one row a clip", "again",
+        "no rows", "one row per clip", "again",
     ),
     "metadata of a header": Case(
         content(METADATA, ",".join(METADATA_COLUMNS) + "\n"),
-        "metadata-empty", METADATA, None, None, "no rows", "one row a clip", "",
+        "metadata-empty", METADATA, None, None, "no rows", "one row per clip", "",
     ),
     "metadata not UTF-8": Case(
         cell(3, ESCAPE_TYPE, "gr\N{LATIN SMALL LETTER O WITH DIAERESIS}"),
@@ -363,15 +363,15 @@ CASES = {
     # its rows
     "clip twice": Case(
         further_row(2), "duplicate-clip-row", METADATA, 6, CLIP,
-        "'A-Loop00', as in row 2", "one row a clip", "Remove one",
+        "'A-Loop00', as in row 2", "one row per clip", "Remove one",
     ),
     "clip twice, with another extension": Case(
         further_row(2, loop_clip_name="A-Loop00.avi"), "duplicate-clip-row", METADATA, 6, CLIP,
-        "'A-Loop00', as in row 2", "one row a clip", "Remove one",
+        "'A-Loop00', as in row 2", "one row per clip", "Remove one",
     ),
     "clip twice, of two videos": Case(
         further_row(2, video_name="A-Loop00.mov"), "duplicate-clip-row", METADATA, 6, CLIP,
-        "'A-Loop00', as in row 2", "one row a clip", "Remove one",
+        "'A-Loop00', as in row 2", "one row per clip", "Remove one",
         also=frozenset({"clip-not-of-video"}),
     ),
     **{
@@ -445,7 +445,7 @@ CASES = {
     # the folder of tracks files
     "folder missing": Case(
         removed("tracks"), "tracks-dir", "tracks", None, None,
-        "nothing there", "a folder with one tracks CSV a clip", "Check the path",
+        "nothing there", "a folder with one tracks CSV per clip", "Check the path",
     ),
     "folder is a file": Case(
         both(removed("tracks"), content("tracks", b"")), "tracks-dir", "tracks", None, None,
@@ -747,7 +747,7 @@ def located(problem: tz.Problem, given: Given) -> tuple[str, str, int | None, st
 
 
 def test_all_columns_missing_are_named(given: Given) -> None:
-    content(METADATA, "video,loop,frames a second\n1,2,3\n")(given)
+    content(METADATA, "video,loop,frames per second\n1,2,3\n")(given)
     with pytest.raises(tz.Tracks2ZarrError) as raised:
         given.plan()
     assert [error.column for error in raised.value.problems] == list(METADATA_COLUMNS)
@@ -817,7 +817,6 @@ def test_names_that_are_not_text(given: Given) -> None:
     assert as_json.returncode == 1
     assert [error["kind"] for error in json.loads(as_json.stdout)["problems"]] == [
         "tracks-unreadable",
-        "video-without-file",
         "file-without-row",
     ]
 
@@ -1413,6 +1412,7 @@ def test_plan_json_on_the_command_line_is_the_plan(given: Given) -> None:
     document = json.loads(call("plan", *command_line(given, {}), "--json").stdout)
     for video in document["videos"]:
         assert video.pop("state") == "pending"
+    assert document.pop("escape_types") == {"none": 2, "spontaneous": 1}
     assert document == json.loads(given.plan().to_json())
 
 

@@ -286,7 +286,7 @@ def test_what_to_type_next_where_there_is_no_slurm(
     for program in ("sbatch", "squeue"):
         (tmp_path / "programs" / program).unlink()
     said = call("slurm", "status", store).stdout
-    assert f"next:  tracks2zarr slurm status {store}   (on the cluster's log-in node)\n" in said
+    assert f"next:  tracks2zarr slurm status {store}   (on the cluster's login node)\n" in said
 
 
 LONG_PATH = f"/{'a-long-name/' * 9}a.csv"

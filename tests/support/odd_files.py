@@ -400,8 +400,8 @@ TRACKS_FILES = {
         OddFile(
             "a file cut off between cells",
             text(lambda file: file + row(3, 9)[:28]),
-            "tracks-cut-off",
-            "3 fields of 7",
+            "row-fields",
+            "The file was cut off",
         ),
         OddFile(
             "a file cut off within a letter",

@@ -416,8 +416,8 @@ CASES = {
     ),
     "one field": Case("frame_00000001.png\n", "row-fields", FILENAME, "1 field", "7 fields"),
     "a row broken off": Case(
-        row()[:22], "tracks-cut-off", None, "2 fields of 7", "a last row that is whole",
-        "Copy the file again",
+        row()[:22], "row-fields", FILENAME, "2 fields, and then the file ends", "7 fields",
+        "The file was cut off. Copy the file again",
     ),
     "a row broken off in a quote": Case(
         row()[:30], "tracks-cut-off", None, "a quoted cell without its end",

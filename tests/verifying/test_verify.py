@@ -189,6 +189,17 @@ def test_extra_group(store: Path) -> None:
     assert not verification.ok
 
 
+def test_extra_group_with_a_receipt_of_another_format(store: Path) -> None:
+    zarr.create_group(store / "mine", attributes={"made": "by hand"})
+    receipts = store / ".tracks2zarr" / "receipts"
+    text = (receipts / f"{VIDEO}.json").read_text()
+    (receipts / "mine.json").write_text(
+        text.replace('"tracks2zarr_receipt": 2', '"tracks2zarr_receipt": 99')
+    )
+    found = kinds(tz.verify(store, quick=True))
+    assert (found["mine"], found[VIDEO]) == ({"receipt-format"}, set())
+
+
 def test_extra_file(store: Path) -> None:
     (store / "notes.txt").write_text("mine")
     assert kinds(tz.verify(store, quick=True))[""] == {"extra-file"}

@@ -44,7 +44,7 @@ def debug_option(command: Callable[..., Any]) -> Callable[..., Any]:
         is_flag=True,
         expose_value=False,
         callback=note,
-        help="Show where in the program an error arose.",
+        help="Show full tracebacks.",
     )(command)
 
 

@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="How many videos to convert side by side; default: one a core.",
+    help="How many videos to convert side by side; default: one per core.",
 )
 @click.option(
     "--memory",
     type=Size(),
     metavar="SIZE",
-    help="Memory that all workers together may need, such as 2GB.",
+    help="Memory limit for all workers combined, e.g. 2GB.",
 )
 @individual_dim_option
 @keep_going_option
@@ -156,7 +156,7 @@ def summary_lines(summary: Summary) -> list[str]:
         boxes = sum(receipt.n_boxes for receipt in receipts)
         source = sum(receipt.plan.size for receipt in receipts)
         size = sum(receipt.content.size for receipt in receipts)
-        lines.append(f"{count_text(clips, 'clip')}, {boxes:,} boxes")
+        lines.append(f"{count_text(clips, 'clip')}, {count_text(boxes, 'box', 'boxes')}")
         lines.append(
             f"{size_text(source)} of CSV in {size_text(size)} ({source / size:.1f} times smaller)"
         )

@@ -26,9 +26,11 @@ NAMES = {
     "--via_tracks_dir",
     type=FOLDER,
     required=True,
-    help="Folder with the VIA tracks files, one CSV a clip.",
+    help="Folder with the VIA tracks files, one CSV per clip.",
 )
-@click.option("--metadata_csv", type=PATH, required=True, help="The metadata CSV, one row a clip.")
+@click.option(
+    "--metadata_csv", type=PATH, required=True, help="The metadata CSV, one row per clip."
+)
 @click.option("--zarr_store", type=FOLDER, required=True, help="Folder of the Zarr store.")
 @click.option(
     "--temp_zarr_store", type=FOLDER, help="Folder for work in progress.  [default: <store>.temp]"
@@ -47,7 +49,7 @@ def command(
     group_mode: Mode,
     pattern: str,
 ) -> int:
-    """Create a Zarr dataset from VIA tracks files, one group a video.
+    """Create a Zarr dataset from VIA tracks files, one group per video.
 
     It is 'tracks2zarr create' with the names of the older workflow; a store is replaced
     without a question where --zarr_mode_store is w.

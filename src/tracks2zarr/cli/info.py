@@ -73,8 +73,8 @@ def _print_videos(found: StoreInfo) -> None:
             None if video.fps is None else f"{video.fps:g}",
         )
     show.stdout().print(table)
-    how = "Frames and boxes are those of all clips, individuals those of the clip with the most."
-    show.stdout().print(how, style="dim", soft_wrap=True)
+    how = "Frames and boxes are sums over clips, individuals the most in one clip."
+    show.stdout().print(how, style="dim")
     done = sum(video.state == "done" for video in found.videos)
     show.stdout().print(f"{done} of {len(found.videos):,} videos done")
     for video in found.videos:

@@ -201,7 +201,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--require-all",
             is_flag=True,
-            help="Take a clip in METADATA_CSV that has no tracks file for an error, not a warning.",
+            help="Fail, instead of warning, if a clip in METADATA_CSV has no tracks file.",
         ),
     )
     return add_options(options, command)
@@ -252,7 +252,7 @@ def keep_going_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--keep-going",
         is_flag=True,
-        help="Go on with the videos without errors, although others have some.",
+        help="Convert the videos that have no errors even if others do.",
     )(command)
 
 

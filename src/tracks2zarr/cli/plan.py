@@ -35,8 +35,8 @@ def command(
 ) -> int:
     """Show what there is to do, and all problems.
 
-    Nothing is written, unless --into names a store. TRACKS_DIR holds one VIA tracks CSV a clip,
-    METADATA_CSV has one row a clip.
+    Nothing is written, unless --into names a store. TRACKS_DIR holds one VIA tracks CSV per clip,
+    METADATA_CSV has one row per clip.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.common.problems import errors_of
@@ -105,4 +105,4 @@ def _print_table(plan: Any) -> None:
         )
     show.stdout().print(table)
     counts = ", ".join(f"{one_line(name)} {n:,}" for name, n in escape_types(plan).items())
-    show.stdout().print(f"escape types, in clips: {counts}", markup=False, soft_wrap=True)
+    show.stdout().print(f"escape types, in clips: {counts}", markup=False)

@@ -46,7 +46,7 @@ def write_report(
     output
         The file; by default the one beside the store.
     workers
-        Worker processes; by default one a core.
+        Worker processes; by default one per core.
     quiet
         Whether to print nothing but problems.
 

@@ -10,6 +10,7 @@ import click
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import videos
 from tracks2zarr.cli.options import FOLDER, PATH, json_option
+from tracks2zarr.common.words import count_text
 
 
 @click.command("verify", cls=Command)
@@ -26,15 +27,15 @@ from tracks2zarr.cli.options import FOLDER, PATH, json_option
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="How many videos to verify side by side; default: one a core.",
+    help="How many videos to verify side by side; default: one per core.",
 )
 @json_option
 @debug_option
 def command(store: Path, video: tuple[str, ...], *, as_json: bool, **options: Any) -> int:
-    """Compare every number in STORE, or in each VIDEO, with its source.
+    """Compare every number in STORE with its source.
 
     Every source file is re-read with an independent parser. The exit status is 0 only if
-    everything was verified. Without VIDEO, the root of STORE is verified, too.
+    everything was verified: all of STORE, or each VIDEO.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.progress import printing_results
@@ -52,7 +53,7 @@ def command(store: Path, video: tuple[str, ...], *, as_json: bool, **options: An
         style = "green" if verdict.ok else "red"
         from rich.text import Text
 
-        boxes = f", {verdict.n_boxes:,} boxes" if verdict.n_boxes else ""
+        boxes = f", {count_text(verdict.n_boxes, 'box', 'boxes')}" if verdict.n_boxes else ""
         line = Text.assemble((str(word), style), f"  {verdict.video}{boxes}")
         console.print(line, soft_wrap=True)
         show.print_problems(verdict.problems)

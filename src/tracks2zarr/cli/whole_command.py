@@ -79,8 +79,12 @@ _running: list[Running] = []
 
 
 def note_command(command: click.Command, words: Sequence[str]) -> None:
-    """Note which command runs, and with which words."""
-    _running[:] = [Running(words, _options_of(command), {})]
+    """Note which command runs, and with which words.
+
+    A task of an array job is not what a person types again.
+    """
+    options = {} if command.name == "task" else _options_of(command)
+    _running[:] = [Running(words, options, {})]
 
 
 def note_equivalent(words: Sequence[str], names: Mapping[str, str]) -> None:

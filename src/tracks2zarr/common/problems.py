@@ -129,7 +129,7 @@ class Tracks2ZarrError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Say how to make the exception again; tblib, which dask uses, needs that said."""
-        return type(self), (self.problems,)
+        return type(self), (self.problems,), self.__dict__  # which has the notes that were added
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in by_rows(self.problems))
@@ -171,7 +171,8 @@ def _first_rows(group: Sequence[Problem]) -> list[Problem]:
     first, rest = list(group[:ROWS_NAMED]), group[ROWS_NAMED:]
     if not rest:
         return first
-    what = f"{len(rest)} more rows have this problem ({len(group)} in all)."
+    rows = "1 more row has" if len(rest) == 1 else f"{len(rest)} more rows have"
+    what = f"{rows} this problem ({len(group)} in all)."
     return [*first, replace(_in_rows(rest), what=what, expected=None)]
 
 

@@ -36,7 +36,7 @@ def os_problem(error: OSError, file: Path | None = None) -> Problem:
         what="The disk is full." if full else "A file could not be read or written.",
         file=None if place is None else str(place),
         found=error.strerror or str(error),
-        expected="room for the dataset" if full else "a file that can be read or written",
+        expected="room for the dataset" if full else None,
         remedy="Make room, then run the same command again: what is finished is kept."
         if full
         else "Check the file and its permissions, then run the same command again.",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def count_text(number: int, noun: str) -> str:
+def count_text(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun.
 
-    >>> count_text(1, "clip"), count_text(1200, "clip")
-    ('1 clip', '1,200 clips')
+    >>> count_text(1, "clip"), count_text(1200, "clip"), count_text(2, "box", "boxes")
+    ('1 clip', '1,200 clips', '2 boxes')
     """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def first_lines(lines: Sequence[str], limit: int = 10) -> list[str]:

@@ -145,7 +145,7 @@ def create(
         ``w-`` fails where a video is there, complete, and from other input or settings;
         ``w`` replaces it; ``a`` adds the clips that it lacks.
     workers
-        Worker processes; by default one a core, and none where that is not worth it.
+        Worker processes; by default one per core, and none where that is not worth it.
     memory
         Bytes that all workers together may need, as the plan predicts it.
     executor

@@ -11,13 +11,14 @@ from typing import Any
 import xarray as xr
 from xarray.backends import BackendEntrypoint
 
+from tracks2zarr.common.names import RESERVED_NAMES
 from tracks2zarr.common.object_store import is_object_store
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.loading.group_dataset import Decoding, open_group
 from tracks2zarr.loading.group_files import GroupFiles
 from tracks2zarr.loading.published import open_published, published_videos
 from tracks2zarr.parallel.threads import map_in_threads
-from tracks2zarr.store.existing import existing_store
+from tracks2zarr.store.existing import existing_store, inside_problem
 from tracks2zarr.store.listing import listed_in
 from tracks2zarr.store.overview import no_such_video
 from tracks2zarr.store.paths import OWN_FOLDER
@@ -173,6 +174,8 @@ def _group_at(given: object, group: str | None) -> GroupFiles | None:
     video = (group or "").strip("/")
     if video:
         store = Store.at(path)
+        if Path(video).name != video or video in {*RESERVED_NAMES, ".."}:  # no folder of a video
+            raise Tracks2ZarrError(_no_such_video(existing_store(path), video))
         return GroupFiles(store.group(video), store)
     if (path / OWN_FOLDER).is_dir():
         return None
@@ -191,7 +194,13 @@ def _is_video(path: Path) -> bool:
 def _opened(files: GroupFiles, decoding: Decoding) -> xr.Dataset:
     if not os.path.lexists(files.folder):
         raise Tracks2ZarrError(_not_there(files))
-    return open_group(files, decoding)
+    try:
+        return open_group(files, decoding)
+    except Tracks2ZarrError:
+        inside = files.store and inside_problem(files.store)
+        if inside:  # an array of a video was given, say
+            raise Tracks2ZarrError(inside) from None
+        raise
 
 
 def _not_there(files: GroupFiles) -> Problem:
@@ -199,10 +208,13 @@ def _not_there(files: GroupFiles) -> Problem:
     if files.store is None:
         return files.absent()
     store = existing_store(files.store.path)
-    listed = listed_in(store)
-    if files.video in listed or store.receipt_file(files.video).exists():
+    if files.video in listed_in(store) or store.receipt_file(files.video).exists():
         return files.absent()
-    return no_such_video(store, files.video, sorted({*listed, *store.groups()}))
+    return _no_such_video(store, files.video)
+
+
+def _no_such_video(store: Store, video: str) -> Problem:
+    return no_such_video(store, video, sorted({*listed_in(store), *store.groups()}))
 
 
 def _no_video_given(store: Store) -> Problem:

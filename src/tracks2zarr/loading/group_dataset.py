@@ -93,7 +93,7 @@ def _read_metadata(file: Path) -> dict[str, Any]:
         document = read_json(read_file(file))
     except ValueError as error:
         raise DamagedFileError(file, str(error)) from None
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or document.get("node_type") != "group":
         raise DamagedFileError(file, "no metadata of a group")
     return document
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tracks2zarr.common.files import FolderContent, read_content
 from tracks2zarr.common.locks import LockedError
-from tracks2zarr.common.problems import Problem
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.provenance import now
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.dataset.schema import IndividualDim
@@ -72,7 +72,7 @@ def mark_older(store: Store, dim: IndividualDim | None) -> Iterator[Problem]:
     Yields
     ------
     Problem
-        What the disk refuses.
+        Why a group was left as it is.
     """
     plans = store.read_plan().by_id
     for video in store.groups():
@@ -86,6 +86,8 @@ def mark_older(store: Store, dim: IndividualDim | None) -> Iterator[Problem]:
                     _mark(one, dim)
         except LockedError:
             continue  # a run replaces it
+        except Tracks2ZarrError as error:
+            yield from error.problems
         except OSError as error:
             yield replace(os_problem(error, store.path), video=video)
 

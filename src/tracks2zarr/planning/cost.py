@@ -57,7 +57,7 @@ def predicted_memory(
     clip_sizes
         The size of each clip's tracks file, in bytes.
     threads
-        The threads of the process: one a core, and four at most.
+        The threads of the process: one per core, and four at most.
     n_frames
         The frames of the longest clip.
     reader

@@ -53,9 +53,9 @@ def plan(
     Parameters
     ----------
     tracks_dir
-        Folder with one VIA tracks CSV a clip.
+        Folder with one VIA tracks CSV per clip.
     metadata_csv
-        CSV with one row a clip.
+        CSV with one row per clip.
     pattern
         Glob pattern of the tracks files, relative to `tracks_dir`; or several patterns, of
         which a file matches any.

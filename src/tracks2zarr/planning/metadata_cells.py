@@ -21,7 +21,7 @@ COLUMNS = (VIDEO, CLIP, FPS, START, END, ESCAPE, ESCAPE_TYPE)
 NO_ESCAPE = -1
 #: Cells that count as empty.
 EMPTY_CELLS = frozenset({"", "nan", "na"})
-#: A clip longer than this (19 days at 60 frames a second) is a slip of the pen.
+#: A clip longer than this (19 days at 60 frames per second) is a slip of the pen.
 MAX_FRAMES = 100_000_000
 
 _INTEGER = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
@@ -111,7 +111,7 @@ def clip_of(clip_stem: str, video: str) -> str:
 
 
 def fps_of(cell: str) -> float:
-    """Return frames a second."""
+    """Return frames per second."""
     text = cell.strip()
     if not is_empty(cell) and _NUMBER.fullmatch(text):
         fps = float(text)

@@ -27,6 +27,7 @@ from tracks2zarr.common.names import stem
 from tracks2zarr.common.problems import Problem, comma_list, one_line
 from tracks2zarr.common.system_problems import found_instead
 from tracks2zarr.common.unfetched import annex_problem
+from tracks2zarr.common.words import count_text
 from tracks2zarr.planning.metadata_cells import (
     CLIP,
     COLUMNS,
@@ -142,7 +143,7 @@ def read_metadata(path: Path) -> Metadata:
                 what="The metadata CSV is empty.",
                 file=str(path),
                 found="no rows",
-                expected="a metadata CSV, one row a clip",
+                expected="a metadata CSV, one row per clip",
                 remedy="Fetch the file again.",
             )
         )
@@ -174,7 +175,7 @@ def _read_text(path: Path, problems: list[Problem]) -> str | None:
                 file=str(path),
                 row=row,
                 found=found,
-                expected="a metadata CSV, one row a clip",
+                expected="a metadata CSV, one row per clip",
                 remedy=remedy,
             )
         )
@@ -280,8 +281,8 @@ def _cells(
                     what="A row of the metadata CSV has another number of cells than the header.",
                     file=str(path),
                     row=this_row,
-                    found=f"{len(fields)} cells",
-                    expected=f"{len(header)} cells",
+                    found=count_text(len(fields), "cell"),
+                    expected=count_text(len(header), "cell"),
                     remedy="Look for a missing comma, or one too many, in this row.",
                     video=stem(named.get(VIDEO, "")) or None,
                     clip=stem(named.get(CLIP, "")) or None,
@@ -370,7 +371,7 @@ def _check_duplicates(path: Path, metadata: Metadata) -> None:
                     row=row,
                     column=CLIP,
                     found=f"'{one_line(clip_stem)}', as in row {rows[0]}",
-                    expected="one row a clip",
+                    expected="one row per clip",
                     remedy="Remove one of the two rows.",
                     video=metadata.names[row].video,
                     clip=clip_stem,

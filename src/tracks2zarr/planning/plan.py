@@ -138,7 +138,7 @@ class VideoPlan(Shown):
     video
         The video's id, the name of its group.
     fps
-        Frames a second.
+        Frames per second.
     clips
         At least one, sorted by id.
     settings, layout

@@ -42,7 +42,7 @@ def report(
     output
         The file; by default ``<store>-report.html``, beside the store. It is replaced.
     workers
-        Worker processes; by default one a core.
+        Worker processes; by default one per core.
     progress
         Whether to show a bar, or what to tell how far the report is instead.
 

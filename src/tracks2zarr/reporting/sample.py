@@ -56,7 +56,7 @@ class ClipSample:
     plan
         The clip's place in its video, and its escape.
     fps
-        Frames a second.
+        Frames per second.
     in_view
         (n_frames,) int64: individuals in view, by frame within the clip.
     track_frames

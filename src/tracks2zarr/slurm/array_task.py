@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.provenance import now
+from tracks2zarr.common.words import count_text
 from tracks2zarr.converting.one_video import VideoTask
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.slurm.client import Slurm, UnansweredError
@@ -129,7 +130,7 @@ def _past_the_end(store: Store, number: int, first_index: int, n_videos: int) ->
         what="There is no video with the index of this task.",
         file=str(store.path),
         found=f"index {number}",
-        expected=f"{first_index} to {last}, for the plan's {n_videos} videos, sorted by id"
+        expected=f"{first_index} to {last}, for {count_text(n_videos, 'video')}, sorted by id"
         if n_videos
         else "a plan that has videos",
         remedy=f"Submit --array={first_index}-{last}." if n_videos else "Plan the store first.",

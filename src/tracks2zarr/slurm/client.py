@@ -88,7 +88,7 @@ class UnansweredError(Exception):
                 kind="slurm-unanswered",
                 what="SLURM cannot be asked.",
                 found=self.why,
-                expected="a cluster's log-in node, where 'sinfo' answers",
+                expected="a cluster's login node, where 'sinfo' answers",
                 remedy="Run it there; or convert on this machine, with 'tracks2zarr create'."
                 if self.is_absent
                 else f"Try again when 'sinfo' answers. If it never does here, run it there.{also}",

@@ -73,7 +73,7 @@ class Submission(Document):
     Parameters
     ----------
     number
-        Counts the submissions of a store from 1: the clocks of log-in nodes differ.
+        Counts the submissions of a store from 1: the clocks of login nodes differ.
     store, cluster
         The folder of the store that it was for, and the cluster that it was submitted to: a
         copy of the store has no jobs.

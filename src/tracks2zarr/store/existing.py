@@ -35,7 +35,7 @@ def inside_problem(store: Store) -> Problem | None:
         what="This is a part of a store, such as the group of a video, and not a store.",
         file=str(store.path),
         found=found,
-        expected="a store, which holds one group a video, outside all others",
+        expected="a store, which holds one group per video, outside all others",
         remedy=remedy,
     )
 

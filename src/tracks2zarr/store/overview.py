@@ -68,7 +68,7 @@ class VideoInfo(Shown):
     clips
         Its clips; empty for a group that tracks2zarr did not write.
     fps
-        Frames a second.
+        Frames per second.
     most_individuals
         The individuals of the clip with the most.
     n_boxes

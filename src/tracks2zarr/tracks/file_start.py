@@ -22,6 +22,7 @@ from tracks2zarr.tracks.header import (
 from tracks2zarr.tracks.source_file import FileStart
 
 HOLE = encodings.HOLE
+COPY_AGAIN = "Copy the file again, or export the tracks again; more rows may be missing."
 EXPORT_AGAIN = "Export the tracks again."
 _REMEDY = "Export the tracks again, or leave the file out with --pattern."
 _NOT_COMMAS = (
@@ -118,7 +119,7 @@ def cut_off(row: int, found: str) -> FileFault:
         row=row,
         found=found,
         expected="a last row that is whole",
-        remedy="Copy the file again, or export the tracks again; rows may be missing.",
+        remedy=COPY_AGAIN,
     )
 
 

@@ -160,7 +160,7 @@ def folder_problem(tracks_dir: Path) -> Problem | None:
             what="The folder of tracks files cannot be read.",
             file=str(tracks_dir),
             found="a file" if tracks_dir.exists() else "nothing there",
-            expected="a folder with one tracks CSV a clip",
+            expected="a folder with one tracks CSV per clip",
             remedy="Check the path.",
         )
     if not os.access(tracks_dir, os.R_OK | os.X_OK):

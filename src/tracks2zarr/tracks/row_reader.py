@@ -10,7 +10,7 @@ import io
 import re
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from tracks2zarr.common.words import count_text
 from tracks2zarr.dataset.batches import Batch, Int32s, is_in_order
 from tracks2zarr.tracks import values
 from tracks2zarr.tracks.file_start import (
+    COPY_AGAIN,
     EXPORT_AGAIN,
     HOLE,
     FileFault,
@@ -160,10 +161,10 @@ def _read_rows(lines: _Lines, rows: _Rows, problems: RowProblems) -> None:
                 else:
                     _read_row(line, fields, rows)
             except BadRowError as bad:
-                if _is_cut_off(fields, lines.last):
-                    problems.add_fault(cut_off(line, f"{count_text(len(fields), 'field')} of 7"))
-                elif any(HOLE_TEXT in field for field in fields):
+                if any(HOLE_TEXT in field for field in fields):
                     problems.add_fault(nul_bytes(line))
+                elif len(fields) < len(HEADER) and not lines.last.endswith(("\n", "\r")):
+                    problems.add(line, _cut_off_row(bad.problem))
                 else:
                     problems.add(line, bad.problem)
             line = reader.line_num + 1
@@ -172,9 +173,10 @@ def _read_rows(lines: _Lines, rows: _Rows, problems: RowProblems) -> None:
         problems.add_fault(_csv_fault(error, line, reader.line_num, lines.last))
 
 
-def _is_cut_off(fields: Sequence[str], line: str) -> bool:
-    """Tell whether a row ends too early with the file itself; before its end, all lines end."""
-    return len(fields) < len(HEADER) and not line.endswith(("\n", "\r"))
+def _cut_off_row(problem: Problem) -> Problem:
+    """Return the problem of a row with too few fields, after which the file ends."""
+    found = f"{problem.found}, and then the file ends"
+    return replace(problem, found=found, remedy=f"The file was cut off. {COPY_AGAIN}")
 
 
 def _csv_fault(error: csv.Error, row: int, last_line: int, text: str) -> FileFault:

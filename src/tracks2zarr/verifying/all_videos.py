@@ -23,9 +23,10 @@ from tracks2zarr.planning.metadata_csv import read_metadata
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.overview import no_such_video
+from tracks2zarr.store.ownership import moving_away
 from tracks2zarr.store.root import is_stale
 from tracks2zarr.store.store import Store
-from tracks2zarr.store.unreadable import unreadable_problem
+from tracks2zarr.store.unreadable import UNREADABLE, unreadable_problem
 from tracks2zarr.store.video_state import State
 from tracks2zarr.tracks.files import folder_problem
 from tracks2zarr.verifying.one_video import (
@@ -104,7 +105,7 @@ def verify(
     metadata
         Where the metadata CSV lies now; by default where it lay.
     workers
-        Worker processes; by default one a core.
+        Worker processes; by default one per core.
     progress
         Whether to show a bar, or what to tell how far the verification is instead.
 
@@ -190,7 +191,7 @@ def _unplanned(store: Store, groups: set[str]) -> Iterator[VideoVerdict]:
     for name in sorted(groups):
         try:
             note = None if store.is_from_tracks2zarr(name) else store.read_note(name)
-        except OSError as error:
+        except UNREADABLE as error:
             problem = unreadable_problem(store, name, error)
             yield VideoVerdict(name, State.FAILED, (problem,))
             continue
@@ -203,7 +204,8 @@ def _unplanned(store: Store, groups: set[str]) -> Iterator[VideoVerdict]:
             file=str(store.group(name)),
             found=f"the group '{one_line(name)}'",
             expected="only videos of the plan",
-            remedy="Move it away, or convert the video with tracks2zarr.",
+            remedy="If it is a video, convert it, or merge the store that it comes from; else"
+            f" move it out: {moving_away(store, [store.group(name)])}",
             video=name,
         )
         yield VideoVerdict(name, State.UNKNOWN, (problem,))
@@ -235,5 +237,5 @@ def _root_problems(store: Store, plan: Plan) -> Iterator[Problem]:
                 file=str(store.path / name),
                 found=one_line(name),
                 expected="groups, zarr.json and what tracks2zarr keeps",
-                remedy="Move it away.",
+                remedy=f"To move it out, run: {moving_away(store, [store.path / name])}",
             )

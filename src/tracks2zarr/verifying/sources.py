@@ -226,7 +226,7 @@ def _absent(video: str, path: Path, option: str, count: int = 1) -> Problem:
         found, remedy = pointer.found or found, pointer.remedy or remedy
     return Problem(
         kind="source-absent",
-        what="A source is not there, so the store cannot be held against it.",
+        what="A source is missing, so the store cannot be compared with it.",
         file=str(path),
         found=f"{found}, and so {count - 1} more of the video" if count > 1 else found,
         expected="the file that was converted",

@@ -7,7 +7,7 @@ import click
 from tracks2zarr.cli.app import SuggestingGroup, debug_option
 
 _FIRST_RUN = """\b
-A first run, on the cluster's log-in node:
+A first run, on the cluster's login node:
   tracks2zarr slurm submit TRACKS_DIR METADATA_CSV
   tracks2zarr slurm status STORE
   tracks2zarr slurm rerun  STORE      (if something failed)

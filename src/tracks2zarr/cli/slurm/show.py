@@ -230,7 +230,7 @@ def _next_lines(status: StoreStatus) -> list[str]:
 def _next(status: StoreStatus) -> str:
     """Return what to type next, where it can be typed."""
     name, here = _quoted(status.store), shutil.which("sbatch") is not None
-    elsewhere = "" if here and not status.is_absent else "   (on the cluster's log-in node)"
+    elsewhere = "" if here and not status.is_absent else "   (on the cluster's login node)"
     if not status.videos:
         command = "slurm submit" if here else "create"
         return f"{command} TRACKS_DIR METADATA_CSV {name} --store-mode a"
