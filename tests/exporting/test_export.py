@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import tracks2zarr as tz
 from support.commands import call
+from support.sample import SAMPLE
 from support.tree import cli_environment
-from tracks2zarr.exporting.record import FOLDER
+from tracks2zarr.exporting.record import records_folder
 
 RIGHT, LEFT = "04.09.2023-01-Right", "06.09.2023-02-Left"
 
@@ -21,7 +23,7 @@ def files_in(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {
         path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and FOLDER not in path.parts
+        if path.is_file()
     }
 
 
@@ -65,11 +67,9 @@ def test_what_was_edited_is_never_replaced_unasked(sample_store: Path, tmp_path:
     files = export(sample_store, tmp_path)
     edited, foreign = files[0].path, files[1].path
     edited.write_text("corrected by hand")
-    (tmp_path / FOLDER).rename(tmp_path / "kept")
-    (tmp_path / FOLDER).mkdir()
-    for record in (tmp_path / "kept").iterdir():
-        if json.loads(record.read_bytes())["file"] != foreign.name:
-            record.rename(tmp_path / FOLDER / record.name)
+    for record in records_folder(tmp_path).iterdir():
+        if json.loads(record.read_bytes())["file"] == foreign.name:
+            record.unlink()
     before = files_in(tmp_path)
     with pytest.raises(tz.Tracks2ZarrError, match="2 files: ") as error:
         export(sample_store, tmp_path, frames=slice(0, 5))
@@ -204,7 +204,7 @@ def test_on_the_command_line(sample_store: Path, tmp_path: Path) -> None:
     assert lines[0].startswith(f"{LEFT}: 2 files, ")
     assert lines[-1].startswith("2 files in ")
     again = call("export", sample_store, out, "--video", LEFT, "--frames", "10:20")
-    assert "2 of them there already" in again.stdout
+    assert "; 2 of the files were there already" in again.stdout
     for wrong in (["--frames", "10"], ["--clip", "Loop00"], ["--format", "csv"]):
         assert call("export", sample_store, out, *wrong).status == 2
     assert call("export", sample_store, out, "--images", "frame.png").status == 2
@@ -225,5 +225,39 @@ def test_netcdf_without_its_libraries(sample_store: Path, tmp_path: Path) -> Non
     )
     assert done.returncode == 1
     assert "pip install 'tracks2zarr[netcdf]'" in done.stderr
-    assert not (tmp_path / "out").exists()
     assert not any(tmp_path.iterdir())
+
+
+def test_the_sources_of_a_store_are_never_replaced(tmp_path: Path) -> None:
+    copied(SAMPLE, tmp_path / "sample")
+    tracks = tmp_path / "sample/tracks"
+    store = tmp_path / "s.zarr"
+    plan = tz.plan(tracks, tmp_path / "sample/loop-frames-ffmpeg.csv")
+    assert tz.create(plan, store, workers=1).ok
+    before = files_in(tracks)
+    (tmp_path / "link").symlink_to(tracks)
+    for out in (tracks, tmp_path / "link"):
+        for overwrite in (False, True):
+            with pytest.raises(tz.Tracks2ZarrError) as error:
+                export(store, out, overwrite=overwrite)
+            assert kinds(error) == ["output"]
+    assert files_in(tracks) == before
+
+
+def test_clips_that_are_too_short_are_one_problem(sample_store: Path, tmp_path: Path) -> None:
+    with pytest.raises(tz.Tracks2ZarrError, match="4 clips have none of these frames") as error:
+        export(sample_store, tmp_path / "out", frames=slice(52, 60))
+    assert kinds(error) == ["no-such-frames"]
+
+
+def test_a_clip_by_its_position(sample_store: Path, tmp_path: Path) -> None:
+    (file,) = export(sample_store, tmp_path / "out", video=LEFT, clip=-1)
+    assert file.clip == "Loop01"
+    clip: Any = 1.5
+    with pytest.raises(TypeError, match="clip is a float"):
+        export(sample_store, tmp_path / "out", video=LEFT, clip=clip)
+
+
+def test_a_folder_of_parquet_is_a_table(sample_store: Path, tmp_path: Path) -> None:
+    export(sample_store, tmp_path / "boxes", format="parquet")
+    assert pl.read_parquet(tmp_path / "boxes").height == tz.clips(sample_store)["n_boxes"].sum()

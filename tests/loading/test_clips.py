@@ -246,7 +246,7 @@ def test_what_is_no_table(store: Path) -> None:
     where: Any = ["Loop00"]
     with pytest.raises(TypeError, match="where is a list"):
         tz.load_clips(store, where)
-    with pytest.raises(ValueError, match="no column clip_id, escape_type"):
+    with pytest.raises(ValueError, match="no column clip_id"):
         tz.load_clips(store, tz.clips(store)[["video"]])
 
 

@@ -205,7 +205,7 @@ def test_what_is_not_there_is_named(store: Path) -> None:
     for name in ("A/time", "../s.zarr/A", "..", ".tracks2zarr"):
         assert kind_of(partial(opened, store, name)) == "no-such-video"
     assert kind_of(lambda: opened(store.with_name("no.zarr"))) == "no-store"
-    assert kind_of(lambda: xr.open_dataset("s3://a/b.zarr", engine=ENGINE)) == "no-store"
+    assert kind_of(lambda: xr.open_dataset("http://a/b.zarr", engine=ENGINE)) == "url-not-path"
     assert kind_of(lambda: xr.open_dataset(store.with_name("no"), engine=ENGINE)) == "no-store"
     assert kind_of(lambda: xr.open_datatree(store.parent, engine=ENGINE)) == "no-store"
 

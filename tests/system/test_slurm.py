@@ -87,7 +87,7 @@ def test_an_experiment_in_which_everything_goes_wrong(commands: Commands, tmp_pa
     assert ended[names[REQUEUED]]["state"] in {"pending", "running", "done"}
     assert ended[names[CANCELLED]]["state"] == "missing"
     assert "cancelled" in ended[names[CANCELLED]]["why"]
-    commands.slurm("scontrol", "update", f"JobId={job}_{TOO_LONG}", "EndTime=now")
+    commands.slurm("scontrol", "update", f"JobId={job}_{TOO_LONG}", "EndTime=now+10")
     waited = commands.wait(store, status=1)
     assert "slurm rerun" in waited.stdout
 

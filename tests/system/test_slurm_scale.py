@@ -96,6 +96,6 @@ def test_many_videos_that_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert not [name for name in below if "c" in name.parts], "chunks"
         # that of 10,000 videos has 90 MB, and is parsed once; its one opening is noted twice
         assert below.count(Path("zarr.json")) == 2
-        counts.append(len(below))
+        counts.append(len(set(below)))  # one opening may be noted twice
     few, many = counts
     assert many - few <= 3 * 50, counts

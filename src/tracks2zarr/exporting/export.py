@@ -17,12 +17,12 @@ from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.exporting.formats import FORMAT_NAMES, ExportFormat, FormatName, format_named
-from tracks2zarr.exporting.record import FOLDER, ExportRecord, record_path
+from tracks2zarr.exporting.record import ExportRecord, record_path, records_folder
 from tracks2zarr.exporting.stored_clip import StoredClip, clips_of, image_name
 from tracks2zarr.loading.load_clip import (
     check_arguments,
     check_finished,
-    no_such_clip,
+    clip_number,
     no_such_frames,
 )
 from tracks2zarr.store.existing import enclosing_group, existing_store
@@ -81,7 +81,7 @@ class ExportedVideo:
     def __str__(self) -> str:
         size = size_text(sum(file.size for file in self.files))
         n_same = sum(file.result is ExportResult.SAME for file in self.files)
-        same = f", {n_same} of them there already" if n_same else ""
+        same = f"; {n_same} of the files were there already" if n_same else ""
         return one_line(f"{self.video}: {count_text(len(self.files), 'file')}, {size}{same}")
 
 
@@ -91,7 +91,7 @@ def export(
     *,
     format: FormatName = "via",
     video: str | None = None,
-    clip: str | None = None,
+    clip: str | int | None = None,
     frames: slice | None = None,
     images: str = IMAGES,
     overwrite: bool = False,
@@ -111,7 +111,7 @@ def export(
         ``via`` (VIA tracks CSV), ``movement`` (netCDF), ``parquet``, ``mot`` (MOTChallenge text)
         or ``coco`` (JSON).
     video, clip
-        The ids of one video, and of one of its clips; all by default.
+        The id of one video, and the id or the position of one of its clips; all by default.
     frames
         Frames within each clip, from 0, as ``slice(0, 100)``; all by default.
     images
@@ -140,7 +140,7 @@ def export(
         raise ValueError(f"format is {format!r}; expected one of {FORMAT_NAMES}")
     if clip is not None and video is None:
         raise ValueError("clip needs video")
-    check_arguments(0, None, frames)
+    check_arguments(0 if clip is None else clip, None, frames)
     check_path("out", out)
     there = existing_store(store)
     clips = _chosen(there, video, clip, frames)
@@ -158,7 +158,7 @@ def export(
 
 
 def _chosen(
-    store: Store, video: str | None, clip: str | None, frames: slice | None
+    store: Store, video: str | None, clip: str | int | None, frames: slice | None
 ) -> list[StoredClip]:
     """Return the clips to export, with the frames that are asked for."""
     chosen: list[StoredClip] = []
@@ -167,17 +167,15 @@ def _chosen(
         of_video = list(clips_of(store.path, store.group(name), receipt))
         if clip is not None:
             ids = [one.clip for one in of_video]
-            if clip not in ids:
-                raise Tracks2ZarrError(no_such_clip(store, name, clip, ids))
-            of_video = [of_video[ids.index(clip)]]
+            of_video = [of_video[clip_number(store, name, clip, ids)]]
         chosen += of_video
     if frames is None:
         return chosen
     windows = [one.window(frames) for one in chosen]
     if without := [one for one in windows if not one.frames]:
-        raise Tracks2ZarrError(
-            no_such_frames(one.group, one.clip, one.plan.n_frames, frames) for one in without
-        )
+        longest = max(one.plan.n_frames for one in without)
+        names = [one.stem for one in without]
+        raise Tracks2ZarrError(no_such_frames(store.path, names, frames, longest))
     return windows
 
 
@@ -212,6 +210,8 @@ class _Exporter:
             raise Tracks2ZarrError(_no_folder(self.out, "a file"))
         if (inside := enclosing_group(self.out / "file")) is not None:
             raise Tracks2ZarrError(_no_folder(self.out, f"a folder inside the store {inside}"))
+        if any(map(self._is_source, clips)):
+            raise Tracks2ZarrError(_no_folder(self.out, "the tracks files that the store is from"))
         if overwrite:
             return
         in_the_way = [path for path in map(self.path_of, clips) if self._is_in_the_way(path)]
@@ -232,6 +232,13 @@ class _Exporter:
             result = ExportResult.WRITTEN
         size = path.stat().st_size
         return ExportedFile(path=path, video=clip.video, clip=clip.clip, result=result, size=size)
+
+    def _is_source(self, clip: StoredClip) -> bool:
+        """Tell whether the file of a clip would take the place of the one that it was read from."""
+        try:
+            return self.path_of(clip).samefile(clip.plan.source_path)
+        except OSError:
+            return False
 
     def _is_in_the_way(self, path: Path) -> bool:
         return os.path.lexists(path) and self._record_of(path) is None
@@ -275,7 +282,7 @@ class _Exporter:
                 sync_file(file.fileno())
             found = temporary.stat()
             record = self._record(clip, found.st_size, found.st_mtime_ns)
-            make_folder(self.out / FOLDER)
+            make_folder(records_folder(self.out))
             record.write(record_path(self.out, self._below(path)))
             temporary.replace(path)
             sync(path.parent)

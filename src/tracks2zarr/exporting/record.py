@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tracks2zarr.common.documents import Document
 
-#: The folder of the records, in the folder of the export.
-FOLDER = ".tracks2zarr-export"
+#: Ends the name of the folder of the records. It lies beside that of the export, since programs
+#: that read all files of a folder as one table would read the records, too.
+_SUFFIX = ".tracks2zarr-export"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,11 @@ class ExportRecord(Document):
         return (found.st_size, found.st_mtime_ns) == (self.size, self.mtime_ns)
 
 
+def records_folder(out: Path) -> Path:
+    """Return the folder of the records of an export."""
+    return out.with_name(f".{out.name}{_SUFFIX}")
+
+
 def record_path(out: Path, file: str) -> Path:
     """Return where the record of a file lies; names of files may be too long for a name."""
-    return out / FOLDER / f"{hashlib.sha256(file.encode()).hexdigest()[:32]}.json"
+    return records_folder(out) / f"{hashlib.sha256(file.encode()).hexdigest()[:32]}.json"

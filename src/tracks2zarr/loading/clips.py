@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
@@ -130,14 +130,22 @@ def load_clips(
     check_arguments(0, zero, frames)
     chosen = _chosen(store, where)
     names = list(zip(chosen["video"], chosen["clip_id"], strict=True))
-    without = chosen["escape_type"] == "none"
-    if zero == "escape" and without.any():
-        lacking = [name for name, lacks in zip(names, without, strict=True) if lacks]
+    if zero == "escape" and (lacking := _without_escape(store, names)):
         raise Tracks2ZarrError(no_escape(existing_store(store), lacking))
     return (
         load_clip(store, *name, seconds=seconds, zero=zero, frames=frames, chunks=chunks)
         for name in names
     )
+
+
+def _without_escape(
+    store: str | os.PathLike[str], names: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return those of some clips that have no escape."""
+    table = clips(store)
+    without = table[table["escape_type"] == "none"]
+    have_none = set(zip(without["video"], without["clip_id"], strict=True))
+    return [name for name in names if name in have_none]
 
 
 def _chosen(store: str | os.PathLike[str], where: str | pd.DataFrame | None) -> pd.DataFrame:
@@ -150,7 +158,7 @@ def _chosen(store: str | os.PathLike[str], where: str | pd.DataFrame | None) -> 
     if not isinstance(where, pd.DataFrame):
         kind = type(where).__name__
         raise TypeError(f"where is a {kind}; expected a query or rows of tracks2zarr.clips(...)")
-    lacking = [name for name in ("video", "clip_id", "escape_type") if name not in where]
+    lacking = [name for name in ("video", "clip_id") if name not in where]
     if lacking:
         raise ValueError(
             f"where has no column {comma_list(lacking)}; expected rows of tracks2zarr.clips(...)"

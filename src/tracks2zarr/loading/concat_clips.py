@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tracks2zarr.dataset.schema import (
     ABSENT,
+    CLIP_ID,
     TIME,
     TRACK_FIRST_FRAME,
     TRACK_ID,
@@ -58,7 +59,7 @@ def concat_clips(clips: Iterable[xr.Dataset]) -> xr.Dataset:
     """
     import xarray as xr
 
-    given = [_with_fps(clip) for clip in clips]
+    given = [_checked(clip) for clip in clips]
     if not given:
         raise ValueError("there are no clips to concatenate")
     _check_times(given)
@@ -73,6 +74,17 @@ def concat_clips(clips: Iterable[xr.Dataset]) -> xr.Dataset:
         combine_attrs="drop_conflicts",
         fill_value={name: value for name, value in _FILL_VALUES.items() if name in common},
     )
+
+
+def _checked(clip: object) -> xr.Dataset:
+    """Return a clip with its `fps` as a coordinate."""
+    import xarray as xr
+
+    if not isinstance(clip, xr.Dataset):
+        raise TypeError(f"one of clips is a {type(clip).__name__}; expected a list of Datasets")
+    if CLIP_ID in clip.dims:
+        raise ValueError("a whole video was given; expected clips, as load_clip returns them")
+    return _with_fps(clip)
 
 
 def _with_fps(clip: xr.Dataset) -> xr.Dataset:

@@ -181,6 +181,8 @@ def _group_at(given: object, group: str | None) -> GroupFiles | None:
         return None
     store = Store.at(path.parent)
     if store.exists():
+        if path.is_file() or path.name in RESERVED_NAMES:  # as "STORE/*" finds them
+            raise Tracks2ZarrError(_no_such_video(store, path.name))
         return GroupFiles(store.group(path.name), store)
     return GroupFiles(path, None) if _is_video(path) else None
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tracks2zarr.common.arguments import check_text
 from tracks2zarr.common.names import clip_id_of
 from tracks2zarr.common.problems import (
     Problem,
@@ -89,6 +90,7 @@ def load_clip(
         If there is no such store, video or clip, the video is not finished, the clip has no
         escape to count from, or none of the frames.
     """
+    check_text("video", video)
     check_arguments(clip, zero, frames)
     there = existing_store(store)
     _, added = check_finished(there, video)
@@ -98,7 +100,7 @@ def load_clip(
         )
         warnings.warn(text, stacklevel=2)
     dataset = open_video(there, video, chunks)
-    number = _number_of(there, video, clip, dataset[CLIP_ID].values.tolist())
+    number = clip_number(there, video, clip, dataset[CLIP_ID].values.tolist())
     loaded = _own_extent(dataset.isel({CLIP_ID: number}))
     loaded.attrs["source_file"] = dataset.attrs["source_file"][number]
     if frames is not None:
@@ -130,7 +132,14 @@ def check_arguments(clip: object, zero: object, frames: object) -> None:
         raise ValueError(f"frames has a step of {frames.step!r}; expected every frame")
 
 
-def _number_of(store: Store, video: str, clip: str | int, clips: list[str]) -> int:
+def clip_number(store: Store, video: str, clip: str | int, clips: list[str]) -> int:
+    """Return the position of a clip among those of its video.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no such clip.
+    """
     if not isinstance(clip, str):
         if -len(clips) <= clip < len(clips):
             return int(clip)
@@ -158,8 +167,8 @@ def _window(store: Store, clip: xr.Dataset, frames: slice) -> xr.Dataset:
     n_frames = clip.sizes[TIME]
     start, stop, _ = frames.indices(n_frames)
     if start >= stop:
-        where = store.group(clip.attrs["video_id"])
-        raise Tracks2ZarrError(no_such_frames(where, str(clip[CLIP_ID].values), n_frames, frames))
+        group, names = store.group(clip.attrs["video_id"]), [str(clip[CLIP_ID].values)]
+        raise Tracks2ZarrError(no_such_frames(group, names, frames, n_frames))
     window = clip.isel({TIME: slice(start, stop)})
     if TRACK_FIRST_FRAME not in clip:
         return window
@@ -279,15 +288,28 @@ def no_escape(store: Store, clips: Sequence[tuple[str, str]]) -> Problem:
     )
 
 
-def no_such_frames(group: Path, clip: str, n_frames: int, frames: slice) -> Problem:
-    """Return the problem of a clip that has none of the frames that are asked for."""
+def no_such_frames(place: Path, clips: Sequence[str], frames: slice, n_frames: int) -> Problem:
+    """Return the problem of clips that have none of the frames that are asked for.
+
+    Parameters
+    ----------
+    place
+        The folder of the group or of the store.
+    clips
+        The names of the clips.
+    frames
+        What was asked for.
+    n_frames
+        The number of frames of the longest of them.
+    """
+    first, last = frames.start or 0, "the end" if frames.stop is None else frames.stop - 1
     return Problem(
         kind="no-such-frames",
-        what="The clip has none of these frames.",
-        file=str(group),
-        found=f"slice({frames.start}, {frames.stop})",
-        expected=f"some of the frames 0 to {n_frames - 1} of {one_line(clip)}",
+        what="The clip has none of these frames."
+        if len(clips) == 1
+        else f"{len(clips)} clips have none of these frames.",
+        file=str(place),
+        found=f"frames {first} to {last} of {comma_list(clips)}",
+        expected=f"some of the frames 0 to {n_frames - 1}",
         remedy="Count the frames within the clip, from 0.",
-        video=group.name,
-        clip=clip,
     )
