@@ -8,9 +8,11 @@ from typing import Any
 
 import polars as pl
 import pytest
+import xarray as xr
 
 import tracks2zarr as tz
 from support.commands import call
+from support.experiments import MAX_TRACK, Box, Clip, Experiment, Video, crowd
 from support.sample import SAMPLE
 from support.tree import cli_environment
 from tracks2zarr.exporting.record import records_folder
@@ -113,6 +115,8 @@ def test_what_is_not_there(
         {"images": "frame.png"},
         {"images": "{nothing}"},
         {"images": "{frame:08q}"},
+        {"images": "{frame:x}.png"},
+        {"images": "{frame:,}.png"},
         {"frames": slice(0, 9, 3)},
     ],
 )
@@ -261,3 +265,69 @@ def test_a_clip_by_its_position(sample_store: Path, tmp_path: Path) -> None:
 def test_a_folder_of_parquet_is_a_table(sample_store: Path, tmp_path: Path) -> None:
     export(sample_store, tmp_path / "boxes", format="parquet")
     assert pl.read_parquet(tmp_path / "boxes").height == tz.clips(sample_store)["n_boxes"].sum()
+
+
+def test_files_of_another_store_are_not_replaced_unasked(
+    sample_store: Path, tmp_path: Path
+) -> None:
+    export(sample_store, tmp_path / "out", video=LEFT)
+    other = copied(sample_store, tmp_path / "other.zarr")
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        export(other, tmp_path / "out", video=LEFT)
+    assert kinds(error) == ["export-exists"]
+
+
+#: Ends itself between the record of a file and its name.
+KILLED = """
+import os, sys
+from pathlib import Path
+import tracks2zarr as tz
+Path.replace = lambda path, to: os._exit(9) if str(to).endswith(".csv") else os.replace(path, to)
+tz.export(sys.argv[1], sys.argv[2], frames=slice(0, 10))
+"""
+
+
+def test_killed_before_a_file_gets_its_name(sample_store: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export(sample_store, out)
+    arguments = [sys.executable, "-c", KILLED, str(sample_store), str(out)]
+    assert subprocess.run(arguments, env=cli_environment(), check=False).returncode == 9
+    again = export(sample_store, out)
+    assert [file.result for file in again] == ["written", "same", "same", "same", "same"]
+    assert not [name for name in files_in(out) if name.startswith(".")]
+
+
+def test_two_clips_with_one_name(tmp_path: Path) -> None:
+    for video, clip in (("v", "a-b"), ("v-a", "b")):
+        experiment = Experiment((Video(video, (Clip(clip, 1, 3, boxes=crowd(2)),)),))
+        plan = tz.plan(*experiment.write(tmp_path / video))
+        assert tz.create(plan, tmp_path / "s.zarr", workers=1, store_mode="a").ok
+    with pytest.raises(tz.Tracks2ZarrError, match="two clips with one name"):
+        export(tmp_path / "s.zarr", tmp_path / "out")
+    assert len(export(tmp_path / "s.zarr", tmp_path / "out", format="parquet")) == 2
+
+
+def test_the_largest_track_number(tmp_path: Path) -> None:
+    clip = Clip("c", 1, 3, boxes=(Box(0, MAX_TRACK),))
+    plan = tz.plan(*Experiment((Video("v", (clip,)),)).write(tmp_path / "in"))
+    assert tz.create(plan, tmp_path / "s.zarr", workers=1).ok
+    (file,) = export(tmp_path / "s.zarr", tmp_path / "out", format="mot")
+    assert file.path.read_text().startswith(f"1,{MAX_TRACK + 1},")
+
+
+def test_ids_that_look_like_numbers(tmp_path: Path) -> None:
+    videos = tuple(Video(name, (Clip("c", 1, 3, boxes=crowd(2)),)) for name in ("007", "7"))
+    plan = tz.plan(*Experiment(videos).write(tmp_path / "in"))
+    assert tz.create(plan, tmp_path / "s.zarr", workers=1).ok
+    export(tmp_path / "s.zarr", tmp_path / "out", format="parquet")
+    table = pl.read_parquet(tmp_path / "out")
+    assert table["video"].to_list() == ["007", "007", "7", "7"]
+
+
+def test_netcdf_has_no_arrays_of_others(sample_store: Path, tmp_path: Path) -> None:
+    store = copied(sample_store, tmp_path / "s.zarr")
+    own = (tz.open_store(store)[LEFT].confidence * 2).reset_coords(drop=True)
+    own.to_dataset(name="own").to_zarr(store, group=LEFT, mode="a", consolidated=False)
+    with pytest.warns(UserWarning, match="own"):
+        (file,) = export(store, tmp_path / "out", format="movement", video=LEFT, clip=0)
+    assert "own" not in xr.load_dataset(file.path)

@@ -174,11 +174,11 @@ def test_netcdf_is_the_clip(sample_store: Path, exported: dict[str, Path]) -> No
 def test_parquet_is_one_table(sample_store: Path, exported: dict[str, Path], program: str) -> None:
     folder = exported["parquet"]
     if program == "polars":
-        table = pl.read_parquet(folder / "**/*.parquet", hive_partitioning=True).to_pandas()
+        table = pl.read_parquet(folder / "**/*.parquet").to_pandas()
     elif program == "pandas":
         table = pd.read_parquet(folder)
     else:
-        query = f"SELECT * FROM read_parquet('{folder}/**/*.parquet', hive_partitioning=true)"
+        query = f"SELECT * FROM read_parquet('{folder}/**/*.parquet')"
         table = duckdb.sql(query).df()
     table["video"] = table["video"].astype(str)
     assert len(table) == tz.clips(sample_store)["n_boxes"].sum()
@@ -252,7 +252,7 @@ def test_clips_without_boxes_or_confidence(name: Any, tmp_path: Path) -> None:
     assert [file.clip for file in files] == ["many", "no confidence", "none"]
     path = files[1].path
     if name == "parquet":
-        table = pl.read_parquet(tmp_path / "out/**/*.parquet", hive_partitioning=True)
+        table = pl.read_parquet(tmp_path / "out/**/*.parquet")
         assert table.filter(clip_id="no confidence")["confidence"].to_list() == [None, None]
         assert set(table["video"]) == {"A, é=%"}
         assert pl.read_parquet(files[2].path).height == 0
@@ -288,7 +288,7 @@ def test_frames(sample_store: Path, tmp_path: Path) -> None:
     assert via["filename"][0] == f"{RIGHT} Loop02 {1300 + 10}.jpg"
     assert via.height == len(wanted)
     assert set(via["region_count"].to_list()) == set(wanted.groupby("frame").size())
-    parquet = pd.read_parquet(tmp_path / f"parquet/video={RIGHT}/Loop02.parquet")
+    parquet = pd.read_parquet(tmp_path / f"parquet/{RIGHT}/Loop02.parquet")
     pd.testing.assert_frame_equal(parquet[list(wanted.columns)], wanted, check_dtype=False)
     coco = json.loads((tmp_path / f"coco/{RIGHT}-Loop02.json").read_bytes())
     assert [image["frame_index"] for image in coco["images"]] == list(range(10, 20))

@@ -234,7 +234,17 @@ def test_all_clips_without_an_escape_are_named_at_once(store: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["no_such_column == 1", "escape_type =", "n_frames.sum()", "n_frames", "1", ""]
+    "query",
+    [
+        "no_such_column == 1",
+        "n_boxes > @ABSENT",
+        "@os.getcwd() == 1",
+        "escape_type =",
+        "n_frames.sum()",
+        "n_frames",
+        "1",
+        "",
+    ],
 )
 def test_a_query_that_is_none(store: Path, query: str) -> None:
     with pytest.raises(tz.Tracks2ZarrError) as raised:
@@ -322,5 +332,15 @@ def test_clips_that_count_time_in_other_ways(store: Path) -> None:
         tz.concat_clips([frames, seconds])
     with pytest.raises(ValueError, match="from the escape"):
         tz.concat_clips([frames, escape])
+    escape_seconds = tz.load_clip(store, "A", "Loop00", zero="escape", seconds=True)
+    with pytest.raises(ValueError, match="in seconds"):
+        tz.concat_clips([escape_seconds, escape])
+    with pytest.raises(ValueError, match="'individuals'"):
+        tz.concat_clips([frames, frames.rename(individual="individuals")])
+    with pytest.raises(ValueError, match="a whole video"):
+        tz.concat_clips([tz.open_store(store)["A"]])
+    one: Any = frames
+    with pytest.raises(TypeError, match="a list of Datasets"):
+        tz.concat_clips(one)
     with pytest.raises(ValueError, match="no clips"):
         tz.concat_clips([])

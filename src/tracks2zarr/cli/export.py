@@ -65,9 +65,9 @@ class FrameSlice(click.ParamType[slice]):
 )
 @debug_option
 def command(store: Path, out: Path, **options: Any) -> None:
-    """Write the clips in STORE to files in the folder OUT, one file per clip.
+    """Export the clips in STORE to files in the folder OUT.
 
-    Run again, it writes only what is missing or differs.
+    There is one file per clip. Run again, it writes only what is missing or differs.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.progress import printing_results

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
@@ -12,12 +13,13 @@ from pathlib import Path
 from tracks2zarr.common.arguments import check_path
 from tracks2zarr.common.durable import sync, sync_file
 from tracks2zarr.common.files import ABSENT, make_folder
+from tracks2zarr.common.names import composed
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.exporting.formats import FORMAT_NAMES, ExportFormat, FormatName, format_named
-from tracks2zarr.exporting.record import ExportRecord, record_path, records_folder
+from tracks2zarr.exporting.record import ExportRecord, record_path, stamp_of
 from tracks2zarr.exporting.stored_clip import StoredClip, clips_of, image_name
 from tracks2zarr.loading.load_clip import (
     check_arguments,
@@ -29,8 +31,12 @@ from tracks2zarr.store.existing import enclosing_group, existing_store
 from tracks2zarr.store.listing import listed_in
 from tracks2zarr.store.store import Store
 
+#: Begins the names of files that are being written.
+_TEMPORARY = ".tracks2zarr-"
 #: How the images of frames are called by default.
 IMAGES = "frame_{frame:08d}.png"
+#: Of which no two digits are the same in another base, or with separators.
+_FRAMES_TRIED = (10, 12_345_678)
 
 
 class ExportResult(StrEnum):
@@ -162,7 +168,7 @@ def _chosen(
 ) -> list[StoredClip]:
     """Return the clips to export, with the frames that are asked for."""
     chosen: list[StoredClip] = []
-    for name in [video] if video is not None else sorted(listed_in(store)):
+    for name in [composed(video)] if video is not None else sorted(listed_in(store)):
         receipt, _ = check_finished(store, name)
         of_video = list(clips_of(store.path, store.group(name), receipt))
         if clip is not None:
@@ -180,13 +186,15 @@ def _chosen(
 
 
 def _check_names(clips: list[StoredClip], images: str) -> None:
-    """Check that images can be named so, and that a reader finds the frames in the names."""
-    try:
-        names = {image_name(clip, frame, images) for clip in clips[:1] for frame in (0, 1)}
-    except (LookupError, ValueError, AttributeError) as error:
-        raise ValueError(f"images is {images!r}: {error!r}") from None
-    if clips and len(names) < 2:
-        raise ValueError(f"images is {images!r}; expected a template with {{frame}}")
+    """Check that images can be named so, and that the names have a frame in decimal digits."""
+    for clip in clips[:1]:
+        try:
+            names = {frame: image_name(clip, frame, images) for frame in _FRAMES_TRIED}
+        except (LookupError, ValueError, AttributeError) as error:
+            raise ValueError(f"images is {images!r}: {error!r}") from None
+        first = clip.plan.first_frame
+        if not all(str(n) in name or str(n + first) in name for n, name in names.items()):
+            raise ValueError(f"images is {images!r}; expected a template with {{frame}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +218,14 @@ class _Exporter:
             raise Tracks2ZarrError(_no_folder(self.out, "a file"))
         if (inside := enclosing_group(self.out / "file")) is not None:
             raise Tracks2ZarrError(_no_folder(self.out, f"a folder inside the store {inside}"))
+        paths = Counter(map(self.path_of, clips))
+        if twice := [path for path, count in paths.items() if count > 1]:
+            raise Tracks2ZarrError(_same_name(self.out, twice))
         if any(map(self._is_source, clips)):
             raise Tracks2ZarrError(_no_folder(self.out, "the tracks files that the store is from"))
         if overwrite:
             return
-        in_the_way = [path for path in map(self.path_of, clips) if self._is_in_the_way(path)]
+        in_the_way = [self.path_of(clip) for clip in clips if self._is_in_the_way(clip)]
         if in_the_way:
             raise Tracks2ZarrError(_in_the_way(self.out, in_the_way))
 
@@ -240,8 +251,14 @@ class _Exporter:
         except OSError:
             return False
 
-    def _is_in_the_way(self, path: Path) -> bool:
-        return os.path.lexists(path) and self._record_of(path) is None
+    def _is_in_the_way(self, clip: StoredClip) -> bool:
+        path = self.path_of(clip)
+        return os.path.lexists(path) and not self._is_ours(path, str(clip.store))
+
+    def _is_ours(self, path: Path, store: str) -> bool:
+        """Tell whether a file is as an export of a store left it, a killed one included."""
+        record = ExportRecord.read(record_path(self.out, self._below(path)))
+        return record is not None and record.store == store and record.knows(path)
 
     def _record_of(self, path: Path) -> ExportRecord | None:
         """Return the record of a file that is as it was exported; None for any other."""
@@ -255,11 +272,12 @@ class _Exporter:
         return path.relative_to(self.out).as_posix()
 
     def _is_of(self, record: ExportRecord, clip: StoredClip) -> bool:
-        return record == self._record(clip, record.size, record.mtime_ns)
+        return replace(record, replaced=None) == self._record(clip, record.size, record.mtime_ns)
 
     def _record(self, clip: StoredClip, size: int, mtime_ns: int) -> ExportRecord:
         return ExportRecord(
             file=self.format.name_of(clip),
+            store=str(clip.store),
             format=self.name,
             video=clip.video,
             clip=clip.clip,
@@ -273,17 +291,18 @@ class _Exporter:
 
     def _write(self, clip: StoredClip, path: Path) -> None:
         """Write a file under another name, record it, and let it take its own name."""
-        temporary = path.with_name(f".{path.name}.new")
+        record_file = record_path(self.out, self._below(path))
+        temporary = path.with_name(f"{_TEMPORARY}{record_file.stem[:12]}.{os.getpid()}")
         try:
             make_folder(path.parent)
-            temporary.unlink(missing_ok=True)
+            _remove_left_over(temporary)
             self.format.write(clip, temporary, self.images)
             with temporary.open("rb") as file:
                 sync_file(file.fileno())
             found = temporary.stat()
             record = self._record(clip, found.st_size, found.st_mtime_ns)
-            make_folder(records_folder(self.out))
-            record.write(record_path(self.out, self._below(path)))
+            make_folder(record_file.parent)
+            replace(record, replaced=_stamp(path)).write(record_file)
             temporary.replace(path)
             sync(path.parent)
         except Tracks2ZarrError:
@@ -295,6 +314,34 @@ class _Exporter:
                 temporary.unlink(missing_ok=True)
 
 
+def _stamp(path: Path) -> str | None:
+    """Return size and time of a file; None where there is none."""
+    try:
+        return stamp_of(path)
+    except ABSENT:
+        return None
+
+
+def _remove_left_over(temporary: Path) -> None:
+    """Remove what killed processes of this machine left of the same file."""
+    for path in temporary.parent.glob(f"{temporary.stem}.*"):
+        if path == temporary or not _is_alive(int(path.suffix[1:])):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    """Tell whether a process of this machine may be at work."""
+    if os.name != "posix":  # there, the signal 0 ends the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it belongs to somebody else
+        return True
+    return True
+
+
 def _no_folder(out: Path, found: str) -> Problem:
     return Problem(
         kind="output",
@@ -303,6 +350,17 @@ def _no_folder(out: Path, found: str) -> Problem:
         found=found,
         expected="a folder outside any store, which is made if it is missing",
         remedy="Choose another folder.",
+    )
+
+
+def _same_name(out: Path, files: list[Path]) -> Problem:
+    return Problem(
+        kind="output",
+        what="The files cannot be written there.",
+        file=str(out),
+        found=f"two clips with one name: {comma_list([path.name for path in files])}",
+        expected="a file per clip",
+        remedy="Export the videos to folders of their own, with --video.",
     )
 
 

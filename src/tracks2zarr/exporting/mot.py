@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from tracks2zarr.exporting.corners import corners
@@ -39,7 +40,7 @@ def _rows(boxes: StoredBoxes) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "frame": boxes.frame + 1,
-            "id": boxes.track + 1,
+            "id": boxes.track.astype(np.uint64) + np.uint64(1),  # of the largest track number, too
             "left": as_text(corner[:, 0]),
             "top": as_text(corner[:, 1]),
             "width": as_text(boxes.shape[:, 0]),

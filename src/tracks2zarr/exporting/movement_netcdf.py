@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import xarray as xr
 
 from tracks2zarr.common.extras import require_extra
+from tracks2zarr.dataset.schema import VARIABLES, IndividualDim, renamed
 from tracks2zarr.exporting.stored_clip import StoredClip
 from tracks2zarr.loading.load_clip import load_clip
 
 require_extra("netcdf", "Export to netCDF", "dask", "h5netcdf")
 
 SUFFIX = ".nc"
+#: Not what others added to the group.
+_OWN = {renamed(one.name, dim) for one in VARIABLES for dim in get_args(IndividualDim)}
 _COMPRESSION = {"zlib": True, "complevel": 1, "shuffle": True}
 
 
@@ -26,6 +29,8 @@ def write(clip: StoredClip, path: Path, images: str) -> None:
     """Write a clip, chunk by chunk, with `time` in frames."""
     frames = slice(clip.frames.start, clip.frames.stop)
     loaded = load_clip(clip.store, clip.video, clip.clip, chunks={}, frames=frames)
+    foreign = loaded.variables.keys() - {*_OWN, "video"}
+    loaded = loaded.drop_vars(foreign)
     loaded.to_netcdf(path, engine="h5netcdf", encoding=_encoding(loaded))
 
 

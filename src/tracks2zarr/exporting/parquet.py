@@ -1,7 +1,7 @@
 """Writes Parquet in long form, one row per box; the files of all clips are one table.
 
-Files lie in one folder per video, ``video=<id>``, as Hive names partitions, which polars, pandas
-and DuckDB understand: https://duckdb.org/docs/stable/data/partitioning/hive_partitioning.
+Files lie in one folder per video. Its name is the video's id, and not ``video=<id>``: readers would
+take that for a column, and an id such as ``007`` for a number.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import io
 from collections.abc import Buffer, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
-from urllib.parse import quote
 
 import numpy as np
 import polars as pl
@@ -21,8 +20,9 @@ from tracks2zarr.exporting.stored_clip import StoredClip
 from tracks2zarr.group.reader import StoredBoxes
 
 SUFFIX = ".parquet"
-#: The columns of the table, besides ``video``, which is in the name of the folder.
+#: The columns of the table.
 SCHEMA = {
+    "video": pl.String,
     "clip_id": pl.String,
     "frame": pl.Int64,
     "video_frame": pl.Int64,
@@ -42,7 +42,7 @@ SCHEMA = {
 
 def name_of(clip: StoredClip) -> str:
     """Return the path of a clip's file below the folder of the export."""
-    return f"video={quote(clip.video, safe=' ')}/{clip.clip}{SUFFIX}"
+    return f"{clip.video}/{clip.clip}{SUFFIX}"
 
 
 def write(clip: StoredClip, path: Path, images: str) -> None:
@@ -93,6 +93,7 @@ def _table(clip: StoredClip, boxes: StoredBoxes, names: pl.Series) -> pl.DataFra
     escape = np.zeros(len(frame)) if plan.escape is None else frame >= plan.escape
     return pl.DataFrame(
         {
+            "video": pl.repeat(clip.video, len(frame), eager=True),
             "clip_id": pl.repeat(clip.clip, len(frame), eager=True),
             "frame": frame,
             "video_frame": frame + plan.first_frame,

@@ -21,6 +21,8 @@ class ExportRecord(Document):
     ----------
     file
         Its path below the folder of the export.
+    store
+        The folder of the store.
     format
         The format of the file.
     video, clip
@@ -33,11 +35,14 @@ class ExportRecord(Document):
         The template of the names of images.
     size, mtime_ns
         The size of the file in bytes, and when it was written, in nanoseconds.
+    replaced
+        The stamp of the file that it replaced, which is there still if the export was killed.
     """
 
     format_key = "tracks2zarr_export"
 
     file: str
+    store: str
     format: str
     video: str
     clip: str
@@ -47,11 +52,21 @@ class ExportRecord(Document):
     images: str
     size: int
     mtime_ns: int
+    replaced: str | None = None
 
     def describes(self, path: Path) -> bool:
         """Tell whether a file is as it was exported."""
-        found = path.stat()
-        return (found.st_size, found.st_mtime_ns) == (self.size, self.mtime_ns)
+        return stamp_of(path) == f"{self.size} {self.mtime_ns}"
+
+    def knows(self, path: Path) -> bool:
+        """Tell whether a file is as it was exported, or as the export before that left it."""
+        return self.describes(path) or stamp_of(path) == self.replaced
+
+
+def stamp_of(path: Path) -> str:
+    """Return the size of a file, and when it was written, as text."""
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def records_folder(out: Path) -> Path:

@@ -111,8 +111,9 @@ def load_clips(
     store
         The store.
     where
-        Which clips: a query on the table of `clips`, e.g. ``"escape_type == 'triggered'"`` (see
-        `pandas.DataFrame.query`), or rows of that table. All by default.
+        Which clips: a condition on the columns of the table of `clips`, as
+        `pandas.DataFrame.query` takes it (without ``@``), e.g. ``"escape_type == 'triggered'"``;
+        or rows of that table. All by default.
     seconds, zero, frames, chunks
         As in `load_clip`.
 
@@ -170,7 +171,8 @@ def _queried(store: str | os.PathLike[str], table: pd.DataFrame, query: str) -> 
     import pandas as pd
 
     try:
-        fits = table.eval(query)
+        # without them, names after @ would be those of this function and module
+        fits = table.eval(query, local_dict={}, global_dict={})
         if not pd.api.types.is_bool_dtype(fits):
             raise ValueError("not a condition, which is true or false")
     except Exception as error:  # pandas raises nearly everything

@@ -54,15 +54,17 @@ def concat_clips(clips: Iterable[xr.Dataset]) -> xr.Dataset:
     Raises
     ------
     ValueError
-        If there are no clips, or they do not count time alike: in frames and in seconds, or from
-        the start and from the escape.
+        If there are no clips; they do not count time alike: in frames and in seconds, or from
+        the start and from the escape; or their dimensions of individuals have other names.
+    TypeError
+        If something else than datasets is given.
     """
     import xarray as xr
 
     given = [_checked(clip) for clip in clips]
     if not given:
         raise ValueError("there are no clips to concatenate")
-    _check_times(given)
+    _check_alike(given)
     common = set.intersection(*({str(name) for name in clip.coords} for clip in given))
     given = [clip.drop_vars({str(name) for name in clip.coords} - common) for clip in given]
     return xr.concat(
@@ -92,11 +94,13 @@ def _with_fps(clip: xr.Dataset) -> xr.Dataset:
     return clip if fps is None else clip.assign_coords(fps=((), fps, {"units": "1/s"}))
 
 
-def _check_times(clips: list[xr.Dataset]) -> None:
-    times = {str(clip[TIME].attrs.get("long_name")): clip for clip in clips if TIME in clip.coords}
-    units = {str(clip[TIME].attrs.get("units", "frames")) for clip in times.values()}
-    if len(units) > 1:
+def _check_alike(clips: list[xr.Dataset]) -> None:
+    """Check that clips have the same dimensions, and count time in the same way."""
+    individuals = {str(dim) for clip in clips for dim in clip.dims} & {"individual", "individuals"}
+    if len(individuals) > 1:
+        raise ValueError("the dimension of some clips is 'individual' and of others 'individuals'")
+    times = [clip[TIME].attrs for clip in clips if TIME in clip.coords]
+    if len({attrs.get("units", "frames") for attrs in times}) > 1:
         raise ValueError("the time of some clips is in frames and of others in seconds")
-    starts = {"escape" in name for name in times}
-    if len(starts) > 1:
+    if len({"escape" in str(attrs.get("long_name")) for attrs in times}) > 1:
         raise ValueError("the time of some clips counts from the escape and of others does not")

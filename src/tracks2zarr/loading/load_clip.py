@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracks2zarr.common.arguments import check_text
-from tracks2zarr.common.names import clip_id_of
+from tracks2zarr.common.names import clip_id_of, composed
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
@@ -92,6 +92,7 @@ def load_clip(
     """
     check_text("video", video)
     check_arguments(clip, zero, frames)
+    video, clip = composed(video), composed(clip) if isinstance(clip, str) else clip
     there = existing_store(store)
     _, added = check_finished(there, video)
     if added:

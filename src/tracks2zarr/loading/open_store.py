@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracks2zarr.common.arguments import check_text
+from tracks2zarr.common.names import composed
 from tracks2zarr.common.object_store import is_object_store
 from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.store.existing import existing_store
@@ -57,6 +58,7 @@ class OpenStore(Mapping[str, "xr.Dataset"]):
 
     def __getitem__(self, video: str) -> xr.Dataset:
         check_text("video", video)
+        video = composed(video)
         if video not in self.videos:
             raise Tracks2ZarrError(no_such_video(str(self._store), video, list(self.videos)))
         return _opened(self._store, video, self._chunks)

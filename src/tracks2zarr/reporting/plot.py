@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 
 from tracks2zarr.common.arguments import check_path, check_text, check_texts, check_type
 from tracks2zarr.common.files import write_atomically
+from tracks2zarr.common.names import composed
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
-from tracks2zarr.loading.load_clip import check_finished, no_such_clip
+from tracks2zarr.loading.load_clip import check_arguments, check_finished, clip_number
 from tracks2zarr.reporting import PANEL_NAMES
 from tracks2zarr.reporting.figures import clip_figure, extent_of
 from tracks2zarr.reporting.output import check_output
 from tracks2zarr.reporting.panels import STYLE
 from tracks2zarr.reporting.sample import sample_clip
 from tracks2zarr.store.existing import existing_store
-from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.store.store import Store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 def plot(
     store: str | os.PathLike[str],
     video: str,
-    clip: str,
+    clip: str | int,
     output: str | os.PathLike[str],
     *,
     panels: Sequence[str] = PANEL_NAMES,
@@ -44,7 +43,7 @@ def plot(
     video
         The video's id.
     clip
-        The clip's id.
+        The clip's id, or its position among the clips of the video, from 0.
     output
         The file, such as ``clip.png``, ``clip.pdf`` or ``clip.svg``. It is replaced.
     panels
@@ -69,7 +68,7 @@ def plot(
         If there is no such panel, or none is asked for.
     """
     check_text("video", video)
-    check_text("clip", clip)
+    check_arguments(clip, None, None)
     check_path("output", output)
     check_texts("panels", panels)
     check_type("dpi", dpi, int, "an int")
@@ -77,7 +76,9 @@ def plot(
     if unknown or not panels:
         raise ValueError(f"panels must be some of {PANEL_NAMES}, and not {unknown or 'none'}")
     there, file = existing_store(store), Path(output).absolute()
-    receipt = _receipt_of(there, video, clip)
+    receipt, _ = check_finished(there, composed(video))
+    clips = [one.clip for one in receipt.clips]
+    clip = clips[clip_number(there, receipt.video, clip, clips)]
     check_output(file)
     _check_format(file)
     import matplotlib as mpl
@@ -88,16 +89,6 @@ def plot(
         figure = clip_figure(sample, panels, extent_of([sample]), heading)
         write_atomically(file, _saved(figure, file.suffix[1:].lower(), dpi), sync=False)
     return file
-
-
-def _receipt_of(store: Store, video: str, clip: str) -> Receipt:
-    check_finished(store, video)
-    receipt = store.read_receipt(video)
-    assert receipt is not None
-    clips = [one.clip for one in receipt.clips]
-    if clip not in clips:
-        raise Tracks2ZarrError(no_such_clip(store, video, clip, clips))
-    return receipt
 
 
 def _check_format(file: Path) -> None:

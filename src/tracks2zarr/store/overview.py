@@ -11,6 +11,7 @@ from tracks2zarr.common.arguments import check_type
 from tracks2zarr.common.display import OneLine, Shown, Table
 from tracks2zarr.common.documents import fields_of
 from tracks2zarr.common.files import file_names
+from tracks2zarr.common.names import composed
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
@@ -173,6 +174,7 @@ def info(store: str | os.PathLike[str], video: str | None = None) -> StoreInfo:
     planned = there.read_plan().by_id
     names = sorted(planned.keys() | set(there.groups()))
     if video is not None:
+        video = composed(video)
         if video not in names:
             raise Tracks2ZarrError(no_such_video(there, video, names))
         names = [video]

@@ -15,6 +15,11 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 
 GZIP, ZSTD = "gzip", "zstd"
 _MAGIC = {b"\x1f\x8b\x08": GZIP, b"\x28\xb5\x2f\xfd": ZSTD}
+#: What follows the first byte, 0x50 to 0x5F, of a frame of zstd that has no content:
+#: https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.2
+_SKIPPABLE = b"\x2a\x4d\x18"
+#: The largest window of zstd, which `--long=31` asks for.
+_MAX_WINDOW = 1 << 31
 #: Their names end so.
 SUFFIXES = (".gz", ".zst")
 #: Bytes of gzip that are taken at once, and the most that they are expanded to at once.
@@ -27,6 +32,8 @@ _ZSTD_BYTES = 1 << 11
 
 def compression_of(start: bytes) -> str | None:
     """Return what a file is compressed with by its first bytes; None for a file that is not."""
+    if start[1:4] == _SKIPPABLE and start[0] >> 4 == 5:  # as pzstd writes before its frames
+        return ZSTD
     return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
 
 
@@ -156,7 +163,7 @@ def _from_zstd(file: BytesFile) -> Iterator[_Piece]:
 
     data = file.read(_ZSTD_BYTES) or b""
     while data:
-        expander = zstandard.ZstdDecompressor().decompressobj()
+        expander = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompressobj()
         while data:
             try:
                 piece = expander.decompress(data)

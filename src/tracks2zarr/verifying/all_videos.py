@@ -12,6 +12,7 @@ from typing import Any
 
 from tracks2zarr.common.arguments import check_optional_number, check_optional_path
 from tracks2zarr.common.display import Shown, Table, problem_counts
+from tracks2zarr.common.names import composed
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import ensure_open_files_limit
@@ -158,7 +159,7 @@ def verify(
 
 def _named(store: Store, plan: Plan, videos: str | Iterable[str]) -> set[str]:
     """Return the ids of videos that are named, all of which must be in the store."""
-    named = {videos} if isinstance(videos, str) else set(videos)
+    named = {composed(one) for one in ([videos] if isinstance(videos, str) else videos)}
     known = sorted({*store.groups(), *plan.by_id})
     unknown = sorted(named - set(known))
     if unknown:
