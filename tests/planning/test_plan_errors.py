@@ -1219,6 +1219,27 @@ def test_keep_going_with_a_problem_of_no_video(given: Given) -> None:
     assert [video.video for video in tz.info(store).videos] == ["A", "B"]
 
 
+@pytest.mark.parametrize("how", ["renamed", "no-row"])
+def test_keep_going_leaves_out_the_video_that_a_file_without_row_may_belong_to(
+    given: Given, how: str
+) -> None:
+    if how == "renamed":
+        given.path(A00).rename(given.tracks / "2023-A-Loop00_tracks.csv")
+    else:
+        rows = given.read_rows()
+        given.write_rows([rows[0], *rows[2:]])
+    plan = given.plan(keep_going=True)
+    (error,) = errors_of(plan.problems)
+    assert (error.kind, error.video) == ("file-without-row", "A")
+    assert [video.video for video in plan.videos] == ["B"]
+
+    summary = tz.create(plan, given.folder / "new.zarr")
+    assert (summary.ok, summary.input_errors) == (False, (error,))
+    page = tz.report(summary.store, input_errors=summary.input_errors).read_text(encoding="utf-8")
+    assert "Nothing: all" not in page
+    assert "no row with the clip" in page
+
+
 def test_keep_going_with_nothing_left(given: Given) -> None:
     both(cell(2, FPS, "0"), cell(4, FPS, "0"))(given)
     before = files_below(given.folder)

@@ -90,8 +90,10 @@ def command(
     )
     if report and status in {0, 1}:  # and not after an interruption
         from tracks2zarr.cli.report import write_report
+        from tracks2zarr.common.problems import errors_of
 
-        write_report(store, workers=workers, quiet=quiet)
+        errors = errors_of(plan.problems)
+        write_report(store, workers=workers, quiet=quiet, input_errors=errors)
     return status
 
 
