@@ -75,7 +75,7 @@ def command(
     from tracks2zarr.planning.matching import plan as make_plan
 
     plan = make_plan(tracks_dir, metadata_csv, keep_going=keep_going, **plan_settings)
-    if store_mode == "w" and not yes and not confirm_replacing(store):
+    if store_mode == "w" and not yes and not confirm_replacing(store, plan):
         click.echo("Nothing was changed.", err=True)
         return 1
     status = convert(

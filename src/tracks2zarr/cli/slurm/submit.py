@@ -75,7 +75,7 @@ def command(
     if dry_run:
         print_dry_run(dry_run_scripts(plan, target, job_options))
         return 0
-    if store_mode == "w" and not yes and not confirm_replacing(target):
+    if store_mode == "w" and not yes and not confirm_replacing(target, plan):
         click.echo("Nothing was submitted.", err=True)
         return 1
     done = submit(
