@@ -9,7 +9,7 @@ import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
 
@@ -1623,6 +1623,35 @@ def test_swapped_arguments(given: Given) -> None:
 
 def test_a_folder_one_level_up(given: Given) -> None:
     followed("create", given.folder, given.metadata, given.folder / "new.zarr", "-q")
+
+
+@pytest.mark.parametrize("store", ["new.zarr", "old.zarr"])
+@pytest.mark.parametrize("order", list(permutations(range(3)))[1:], ids=str)
+def test_three_paths_in_another_order(given: Given, order: tuple[int, ...], store: str) -> None:
+    right = given.tracks, given.metadata, given.folder / store
+    if store == "old.zarr":
+        assert call("create", *right, "-q").status == 0
+    paths = [right[place] for place in order]
+    command = shlex.join(["create", *map(str, right), "-q"])
+    ended = call("create", *paths, "-q")
+    assert f"run: tracks2zarr {command}\n" in ended.stderr
+    assert call(*shlex.split(command)).status == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--video", "A"]], ids=["all", "one"])
+@pytest.mark.parametrize("levels", [1, 2])
+def test_a_folder_some_levels_up_with_a_stray_csv(
+    given: Given, levels: int, options: list[str]
+) -> None:
+    folder = given.folder / "one"
+    given = Given(folder / "exp" if levels == 2 else folder)
+    SOUND.write(given.folder)
+    for place in {folder, given.folder}:
+        shutil.copyfile(given.metadata, place / "meta0.csv")
+    ended = call("create", folder, given.metadata, given.folder / "new.zarr", "-q", *options)
+    assert ended.stderr.count("error: ") == 1
+    assert f"Did you mean '{given.tracks.relative_to(folder)}'?" in ended.stderr
+    followed("create", folder, given.metadata, given.folder / "new.zarr", "-q", *options)
 
 
 def test_tracks_files_in_several_folders_below(given: Given) -> None:

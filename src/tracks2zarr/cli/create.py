@@ -72,8 +72,10 @@ def command(
     Each video becomes one group. Run the same command again to go on after an interruption: what
     is finished stays.
     """
+    from tracks2zarr.planning.given_paths import check_order
     from tracks2zarr.planning.matching import plan as make_plan
 
+    check_order(tracks_dir, metadata_csv, store, plan_settings["pattern"])
     plan = make_plan(tracks_dir, metadata_csv, keep_going=keep_going, **plan_settings)
     if store_mode == "w" and not yes and not confirm_replacing(store, plan):
         click.echo("Nothing was changed.", err=True)

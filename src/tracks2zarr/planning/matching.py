@@ -25,7 +25,7 @@ from tracks2zarr.common.words import count_text
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import SCHEMA_VERSION, IndividualDim
 from tracks2zarr.planning.escape_types import misspelt_escape_types
-from tracks2zarr.planning.given_paths import swapped, with_near_path
+from tracks2zarr.planning.given_paths import IsTracks, swapped, tracks_below, with_near_path
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, VideoPlan
 from tracks2zarr.planning.selection import Selection, without_file
@@ -139,14 +139,20 @@ def draft(
     metadata = read_metadata(metadata_path)
     metadata.problems[:] = [with_near_path(problem) for problem in metadata.problems]
     selection = None if videos is None else Selection(_each(videos), metadata)
+    patterns, is_tracks = _each(pattern), _is_tracks(metadata, metadata_path, selection)
     files, problems = list_tracks(
         folder,
-        _each(pattern),
+        patterns,
         metadata_path,
         format_named(DEFAULT_FORMAT),
         is_wanted=selection.has_clip if selection else None,
     )
-    problems = [with_near_path(problem, _each(pattern)) for problem in problems]
+    problems = [with_near_path(problem, patterns, is_tracks) for problem in problems]
+    names = [file.path for file in files]
+    if metadata.names and folder.is_dir() and not any(is_tracks(Path(n).name) for n in names):
+        below = tracks_below(folder, metadata_path, names, patterns, is_tracks)
+        if below and not any(problem.kind in _NONE_LISTED for problem in problems):
+            files, problems = [], [below]
     named = selection.videos if selection else frozenset()
     match = _Match(folder, metadata_path, settings, metadata, files, named, _no_files(problems))
     if files or not problems:  # else it is said already why there is no file
@@ -156,6 +162,23 @@ def draft(
     drafted = _drafted(match, problems, require_all=require_all)
     no_frames = _regexp_without_frames(settings.frame_regexp, files)
     return Plan((), (no_frames, *drafted.problems)) if no_frames else drafted
+
+
+#: The problems of a folder or a pattern, for which no file is listed.
+_NONE_LISTED = frozenset({"no-tracks", "tracks-dir", "pattern"})
+
+
+def _is_tracks(metadata: Metadata, metadata_csv: Path, selection: Selection | None) -> IsTracks:
+    """Return what tells by a file's name whether it is the tracks file of a clip that is asked for.
+
+    Where the metadata CSV names no clip, all other files count.
+    """
+    clip_stem_of = format_named(DEFAULT_FORMAT).clip_stem_of
+    known = {name.clip_stem for name in metadata.names.values()}
+    wanted = {stem for stem in known if selection is None or selection.has_clip(stem)}
+    if not known:
+        return lambda name: name != metadata_csv.name
+    return lambda name: clip_stem_of(name) in wanted
 
 
 def _regexp_without_frames(regexp: str | None, files: Sequence[TracksFile]) -> Problem | None:
