@@ -36,7 +36,7 @@ class _Path(click.Path):
         """Return the path."""
         if value == "":
             self.fail("The path is empty.", param, ctx)
-        problem = url_problem(str(value))
+        problem = url_problem(str(value), param.name if param else None)
         if problem is not None and not (ctx and ctx.resilient_parsing):  # as for the Tab key
             raise Tracks2ZarrError(problem)
         return super().convert(value, param, ctx)
