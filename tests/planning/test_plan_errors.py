@@ -1669,6 +1669,28 @@ def test_misspelt_paths(given: Given, which: str) -> None:
     followed("plan", *paths.values())
 
 
+@pytest.mark.parametrize(
+    ("types", "found"),
+    [
+        (["spontaneous", "Spontanous"], ["'spontanous', in 1 clip"]),
+        (["spontaneous", "spontanous", "spontanous"], ["'spontanous', in 2 clips"]),
+        (["triggerd", "triggerd"], ["'triggerd', in 2 clips"]),
+        (["walks sideways", "walks sidewaes"], ["'walks sideways', in 1 clip"]),
+        (["spontaneous", "triggered", "late"], []),
+    ],
+    ids=" ".join,
+)
+def test_a_misspelt_escape_type_at_any_ratio(
+    tmp_path: Path, types: list[str], found: list[str]
+) -> None:
+    clips = tuple(
+        Clip(f"Loop{n:02}", 1 + 10 * n, 10 + 10 * n, 5 + 10 * n, name, boxes=crowd(1))
+        for n, name in enumerate(types)
+    )
+    Experiment((Video("A", clips),)).write(tmp_path)
+    assert [warning.found for warning in Given(tmp_path).plan().problems] == found
+
+
 def test_a_misspelt_escape_type(tmp_path: Path) -> None:
     types = ["spontaneous", "Spontaneous", "spontanous", "type1", "type1", "type2", "late", "", ""]
     clips = tuple(
