@@ -87,6 +87,19 @@ def test_a_url_in_place_of_a_path_is_named(function: Callable[[], object]) -> No
     assert isinstance(caught.value, ValueError)
 
 
+def test_what_to_do_instead_is_named(tmp_path: Path) -> None:
+    def remedy(*args: str) -> str:
+        return call(*args).stderr.partition("do: ")[2]
+
+    for stored in (("create", "a", "a.csv", URL), ("info", URL)):
+        assert "tracks2zarr publish" in remedy(*stored)
+        assert f"open_store('{URL}')" in remedy(*stored)
+    assert "copy it from there" in remedy("export", "a", URL)
+    assert remedy("plan", "a", URL).strip().startswith("Download it")
+    with pytest.raises(tz.Tracks2ZarrError, match=r"nope\.zarr, where there is nothing now"):
+        tz.load_clip((tmp_path / "nope.zarr").as_uri(), "A", "B")
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -114,7 +127,7 @@ def test_a_url_on_the_command_line_is_one_problem(command: list[str]) -> None:
     assert done.stderr.startswith("error: A URL was given where a path is expected.\n")
     assert done.stderr.count("error") == 1
     assert f"found:    {URL}" in done.stderr
-    assert "Download it, or mount it" in done.stderr
+    assert "  do: " in done.stderr
 
 
 def test_the_path_of_a_file_url_is_the_remedy() -> None:

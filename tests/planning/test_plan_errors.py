@@ -9,7 +9,7 @@ import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
 
@@ -1219,6 +1219,27 @@ def test_keep_going_with_a_problem_of_no_video(given: Given) -> None:
     assert [video.video for video in tz.info(store).videos] == ["A", "B"]
 
 
+@pytest.mark.parametrize("how", ["renamed", "no-row"])
+def test_keep_going_leaves_out_the_video_that_a_file_without_row_may_belong_to(
+    given: Given, how: str
+) -> None:
+    if how == "renamed":
+        given.path(A00).rename(given.tracks / "2023-A-Loop00_tracks.csv")
+    else:
+        rows = given.read_rows()
+        given.write_rows([rows[0], *rows[2:]])
+    plan = given.plan(keep_going=True)
+    (error,) = errors_of(plan.problems)
+    assert (error.kind, error.video) == ("file-without-row", "A")
+    assert [video.video for video in plan.videos] == ["B"]
+
+    summary = tz.create(plan, given.folder / "new.zarr")
+    assert (summary.ok, summary.input_errors) == (False, (error,))
+    page = tz.report(summary.store, input_errors=summary.input_errors).read_text(encoding="utf-8")
+    assert "Nothing: all" not in page
+    assert "no row with the clip" in page
+
+
 def test_keep_going_with_nothing_left(given: Given) -> None:
     both(cell(2, FPS, "0"), cell(4, FPS, "0"))(given)
     before = files_below(given.folder)
@@ -1604,6 +1625,35 @@ def test_a_folder_one_level_up(given: Given) -> None:
     followed("create", given.folder, given.metadata, given.folder / "new.zarr", "-q")
 
 
+@pytest.mark.parametrize("store", ["new.zarr", "old.zarr"])
+@pytest.mark.parametrize("order", list(permutations(range(3)))[1:], ids=str)
+def test_three_paths_in_another_order(given: Given, order: tuple[int, ...], store: str) -> None:
+    right = given.tracks, given.metadata, given.folder / store
+    if store == "old.zarr":
+        assert call("create", *right, "-q").status == 0
+    paths = [right[place] for place in order]
+    command = shlex.join(["create", *map(str, right), "-q"])
+    ended = call("create", *paths, "-q")
+    assert f"run: tracks2zarr {command}\n" in ended.stderr
+    assert call(*shlex.split(command)).status == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--video", "A"]], ids=["all", "one"])
+@pytest.mark.parametrize("levels", [1, 2])
+def test_a_folder_some_levels_up_with_a_stray_csv(
+    given: Given, levels: int, options: list[str]
+) -> None:
+    folder = given.folder / "one"
+    given = Given(folder / "exp" if levels == 2 else folder)
+    SOUND.write(given.folder)
+    for place in {folder, given.folder}:
+        shutil.copyfile(given.metadata, place / "meta0.csv")
+    ended = call("create", folder, given.metadata, given.folder / "new.zarr", "-q", *options)
+    assert ended.stderr.count("error: ") == 1
+    assert f"Did you mean '{given.tracks.relative_to(folder)}'?" in ended.stderr
+    followed("create", folder, given.metadata, given.folder / "new.zarr", "-q", *options)
+
+
 def test_tracks_files_in_several_folders_below(given: Given) -> None:
     shutil.copytree(given.tracks, given.folder / "more")
     with pytest.raises(tz.Tracks2ZarrError) as raised:
@@ -1617,6 +1667,28 @@ def test_misspelt_paths(given: Given, which: str) -> None:
     paths = {"tracks": given.tracks, "metadata": given.metadata}
     paths[which] = paths[which].with_name(paths[which].name.replace("a", "o", 1))
     followed("plan", *paths.values())
+
+
+@pytest.mark.parametrize(
+    ("types", "found"),
+    [
+        (["spontaneous", "Spontanous"], ["'spontanous', in 1 clip"]),
+        (["spontaneous", "spontanous", "spontanous"], ["'spontanous', in 2 clips"]),
+        (["triggerd", "triggerd"], ["'triggerd', in 2 clips"]),
+        (["walks sideways", "walks sidewaes"], ["'walks sideways', in 1 clip"]),
+        (["spontaneous", "triggered", "late"], []),
+    ],
+    ids=" ".join,
+)
+def test_a_misspelt_escape_type_at_any_ratio(
+    tmp_path: Path, types: list[str], found: list[str]
+) -> None:
+    clips = tuple(
+        Clip(f"Loop{n:02}", 1 + 10 * n, 10 + 10 * n, 5 + 10 * n, name, boxes=crowd(1))
+        for n, name in enumerate(types)
+    )
+    Experiment((Video("A", clips),)).write(tmp_path)
+    assert [warning.found for warning in Given(tmp_path).plan().problems] == found
 
 
 def test_a_misspelt_escape_type(tmp_path: Path) -> None:

@@ -254,6 +254,17 @@ def test_what_is_no_url_of_an_object_store(store: Path, url: str) -> None:
     assert problem_of(store, url).kind == "url"
 
 
+@pytest.mark.parametrize("url", ["file://my a.zarr", "my a.zarr", "file:///", "{}/my a.zarr"])
+def test_a_url_with_three_slashes_is_offered_for_a_folder(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    problem = problem_of(store, url.format(tmp_path))
+    offered = (tmp_path / "my a.zarr").as_uri()
+    assert problem.kind == "url"
+    assert str(problem.remedy).endswith(offered) is (url != "file:///")
+
+
 def test_a_store_of_others_is_left_alone(server: S3Server, store: Path) -> None:
     server.client().put_object(Bucket=BUCKET, Key="lab/a.zarr/zarr.json", Body=b"{}")
     assert problem_of(store, URL).kind == "published-otherwise"

@@ -88,28 +88,51 @@ def test_a_finished_store_needs_nothing(store: Path, tmp_path: Path) -> None:
     assert snapshot(store) == whole
 
 
+_LONGER = replace(clip(0), end=15)
 DIFFERENT = {
     "another video": (
         experiment(A=(clip(0),), C=(clip(0),)),
         "the store lacks C; the store also has B",
+        "",
     ),
-    "another clip": (experiment(A=(clip(0),), B=(clip(0), clip(1))), "B: lacks Loop01"),
-    "no clip": (experiment(A=(clip(0),), B=(clip(1),)), "B: lacks Loop01; also has Loop00"),
+    "another clip": (
+        experiment(A=(clip(0),), B=(clip(0), clip(1))),
+        "B: lacks Loop01",
+        " --group-mode a",
+    ),
+    "no clip": (
+        experiment(A=(clip(0),), B=(clip(1),)),
+        "B: lacks Loop01; also has Loop00",
+        " --group-mode a",
+    ),
+    "another row": (
+        experiment(A=(clip(0),), B=(_LONGER,)),
+        "B: other metadata for Loop00",
+        " --group-mode w --video B",
+    ),
+    "other rows": (
+        experiment(A=(_LONGER,), B=(_LONGER,)),
+        "A: other metadata for Loop00; B: other metadata for Loop00",
+        " --group-mode w",
+    ),
 }
 
 
-@pytest.mark.parametrize(("other", "found"), DIFFERENT.values(), ids=list(DIFFERENT))
+@pytest.mark.parametrize(("other", "found", "mode"), DIFFERENT.values(), ids=list(DIFFERENT))
 def test_what_differs_is_said_with_the_whole_command(
-    store: Path, tmp_path: Path, other: Experiment, found: str
+    store: Path, tmp_path: Path, other: Experiment, found: str, mode: str
 ) -> None:
     inputs = other.write(tmp_path / "other input")
     whole = snapshot(store)
     ended = call("create", *inputs, store)
     assert ended.status == 1
     assert f"found:    {found}\n" in ended.stderr
-    command = shlex.join(["create", *map(str, (*inputs, store)), "--store-mode", "a"])
+    command = shlex.join(["create", *map(str, (*inputs, store)), "--store-mode", "a"]) + mode
     assert f"run: tracks2zarr {command};" in ended.stderr
+    asked = call("create", *inputs, store, "--store-mode", "w")
+    assert asked.stderr.rstrip().endswith(f"to add to it, run: tracks2zarr {command}")
     assert snapshot(store) == whole
+    assert call(*shlex.split(command)).status == 0
 
 
 def test_unfinished_store_is_resumed(store: Path, tmp_path: Path) -> None:

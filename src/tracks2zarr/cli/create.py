@@ -72,10 +72,12 @@ def command(
     Each video becomes one group. Run the same command again to go on after an interruption: what
     is finished stays.
     """
+    from tracks2zarr.planning.given_paths import check_order
     from tracks2zarr.planning.matching import plan as make_plan
 
+    check_order(tracks_dir, metadata_csv, store, plan_settings["pattern"])
     plan = make_plan(tracks_dir, metadata_csv, keep_going=keep_going, **plan_settings)
-    if store_mode == "w" and not yes and not confirm_replacing(store):
+    if store_mode == "w" and not yes and not confirm_replacing(store, plan):
         click.echo("Nothing was changed.", err=True)
         return 1
     status = convert(
@@ -90,8 +92,10 @@ def command(
     )
     if report and status in {0, 1}:  # and not after an interruption
         from tracks2zarr.cli.report import write_report
+        from tracks2zarr.common.problems import errors_of
 
-        write_report(store, workers=workers, quiet=quiet)
+        errors = errors_of(plan.problems)
+        write_report(store, workers=workers, quiet=quiet, input_errors=errors)
     return status
 
 

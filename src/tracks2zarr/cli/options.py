@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,6 +17,9 @@ from tracks2zarr.cli.completion import videos_in_metadata
 from tracks2zarr.common.arguments import url_problem
 from tracks2zarr.common.names import DEFAULT_PATTERNS
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+
+if TYPE_CHECKING:
+    from tracks2zarr.planning.plan import Plan
 
 #: Adds an option or argument to a command.
 type Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -32,7 +36,7 @@ class _Path(click.Path):
         """Return the path."""
         if value == "":
             self.fail("The path is empty.", param, ctx)
-        problem = url_problem(str(value))
+        problem = url_problem(str(value), param.name if param else None)
         if problem is not None and not (ctx and ctx.resilient_parsing):  # as for the Tab key
             raise Tracks2ZarrError(problem)
         return super().convert(value, param, ctx)
@@ -285,8 +289,15 @@ def add_options(options: Sequence[Decorator], command: Callable[..., Any]) -> Ca
     return command
 
 
-def confirm_replacing(store: Path) -> bool:
+def confirm_replacing(store: Path, plan: Plan) -> bool:
     """Ask on a terminal whether to replace a store, where there is one.
+
+    Parameters
+    ----------
+    store
+        The store.
+    plan
+        What is to be done.
 
     Raises
     ------
@@ -294,6 +305,7 @@ def confirm_replacing(store: Path) -> bool:
         If there is a store, and no terminal to ask on.
     """
     from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
+    from tracks2zarr.store.differences import joining_options
     from tracks2zarr.store.store import Store
 
     there = Store.at(store)
@@ -308,6 +320,9 @@ def confirm_replacing(store: Path) -> bool:
         except click.Abort:
             click.echo(err=True)  # the terminal has written ^C
             raise
+    joining = ["--store-mode", "a"]
+    with contextlib.suppress(Tracks2ZarrError):  # as of a plan that cannot be read
+        joining = joining_options(there.read_plan(), plan)
     raise Tracks2ZarrError(
         Problem(
             kind="not-confirmed",
@@ -316,7 +331,7 @@ def confirm_replacing(store: Path) -> bool:
             found="no terminal to ask on",
             expected="--yes",
             remedy=f"To replace it, run {same_command('--yes')}; to add to it, run"
-            f" {same_command('--store-mode', 'a')}",
+            f" {same_command(*joining)}",
         )
     )
 

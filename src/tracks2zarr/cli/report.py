@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER, PATH, quiet_option
 from tracks2zarr.common.words import size_text
+
+if TYPE_CHECKING:
+    from tracks2zarr.common.problems import Problem
 
 
 @click.command("report", cls=Command)
@@ -35,7 +40,12 @@ def command(store: Path, *, output: Path | None, workers: int | None, quiet: boo
 
 
 def write_report(
-    store: Path, output: Path | None = None, *, workers: int | None = None, quiet: bool = False
+    store: Path,
+    output: Path | None = None,
+    *,
+    workers: int | None = None,
+    quiet: bool = False,
+    input_errors: Sequence[Problem] = (),
 ) -> bool:
     """Write the report of a store, and show how far it is.
 
@@ -49,6 +59,8 @@ def write_report(
         Worker processes; by default one per core.
     quiet
         Whether to print nothing but problems.
+    input_errors
+        Errors of the input, for which something was left out of the plan.
 
     Returns
     -------
@@ -62,7 +74,6 @@ def write_report(
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.progress import printing_results
-    from tracks2zarr.common.problems import Problem
     from tracks2zarr.reporting.report import report
 
     problems: list[Problem] = []
@@ -72,7 +83,7 @@ def write_report(
             problems.append(problem)
 
     with nullcontext(False) if quiet else printing_results(note_problem) as progress:
-        file = report(store, output, workers=workers, progress=progress)
+        file = report(store, output, workers=workers, progress=progress, input_errors=input_errors)
     show.print_problems(problems)
     if not quiet:
         text = f"The report is in {show.path_text(file)}, {size_text(file.stat().st_size)}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from urllib.parse import unquote
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
@@ -14,6 +15,11 @@ _PATH = "a path (str or os.PathLike)"
 _URL = re.compile(
     r"[a-z][a-z0-9+.-]+://|(abfss?|az|file|ftps?|gcs|gs|https?|s3|s3a|sftp|ssh):/", re.IGNORECASE
 )
+#: The arguments and options that take a store, and those that take what is written.
+_STORES = frozenset({"into", "one of sources", "sources", "store", "target", "zarr_store"})
+_OUTPUTS = frozenset({"out", "output"})
+#: Where `publish` copies stores to, and `open_store` reads them.
+_OBJECT_STORES = frozenset({"s3", "gs", "az"})
 
 
 def check_type(name: str, value: object, kinds: type | tuple[type, ...], expected: str) -> None:
@@ -53,7 +59,7 @@ def check_path(name: str, value: object) -> None:
     check_type(name, value, (str, os.PathLike), _PATH)
     given = os.fspath(value)  # type: ignore[call-overload]
     check_type(name, given, str, _PATH)  # and not of bytes
-    problem = url_problem(given)
+    problem = url_problem(given, name)
     if problem is not None:
         raise Tracks2ZarrError(problem)
 
@@ -98,8 +104,15 @@ def _with_article(name: str) -> str:
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-def url_problem(path: str) -> Problem | None:
+def url_problem(path: str, name: str | None = None) -> Problem | None:
     """Return the problem of a URL where a path is expected; None for a path.
+
+    Parameters
+    ----------
+    path
+        What was given.
+    name
+        The argument or option.
 
     >>> url_problem("C:/a/b"), url_problem("s3://a/b").kind
     (None, 'url-not-path')
@@ -107,9 +120,10 @@ def url_problem(path: str) -> Problem | None:
     if not _URL.match(path):
         return None
     scheme, _, rest = path.partition(":")
-    remedy = "Download it, or mount it as a folder, and pass the path."
     if scheme.lower() == "file":
-        remedy = f"Pass the path: /{one_line(unquote(rest).lstrip('/'))}"
+        remedy = _remedy_of_file(Path("/", unquote(rest).lstrip("/")), is_new=name in _OUTPUTS)
+    else:
+        remedy = _remedy(path, scheme.lower(), name)
     return Problem(
         kind="url-not-path",
         what="A URL was given where a path is expected.",
@@ -117,3 +131,21 @@ def url_problem(path: str) -> Problem | None:
         expected="the path of a file or folder on this machine",
         remedy=remedy,
     )
+
+
+def _remedy_of_file(path: Path, *, is_new: bool) -> str:
+    there = "" if is_new or path.exists() else ", where there is nothing now"
+    return f"Pass the path: {one_line(path)}{there}"
+
+
+def _remedy(url: str, scheme: str, name: str | None) -> str:
+    if name in _OUTPUTS:
+        return "Write it to this machine, and copy it from there."
+    if name in _STORES and scheme in _OBJECT_STORES:
+        url = one_line(re.sub(":/+", "://", url, count=1))
+        return (
+            "Create the store on this machine, then copy it there with 'tracks2zarr publish'. To"
+            f" read one that is there, use tracks2zarr.open_store('{url}') in Python, or xarray"
+            " with engine='tracks2zarr'. Else download it."
+        )
+    return "Download it, or mount it as a folder, and pass the path."

@@ -58,7 +58,10 @@ class Location:
 
     def __init__(self, url: str, *, may_be_new: bool = False) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in SCHEMES or not (parts.netloc or parts.path.strip("/")):
+        is_place = bool(parts.netloc or parts.path.strip("/"))
+        if parts.scheme == "file":
+            is_place = not parts.netloc and bool(parts.path.strip("/"))
+        if parts.scheme not in SCHEMES or not is_place:
             raise Tracks2ZarrError(_not_an_url(url))
         require_extra("cloud", "An object store", "obstore")
         self.url = url.rstrip("/")
@@ -184,10 +187,25 @@ def _opened(url: str, scheme: str, *, may_be_new: bool) -> Any:
 
 
 def _not_an_url(url: str) -> Problem:
+    remedy = "Correct the URL, e.g. s3://bucket/CrabTracks.zarr."
+    if (folder := _folder_meant(url)) is not None:
+        remedy = f"For a folder on this machine, pass its URL, with three slashes: {folder}"
     return Problem(
         kind="url",
         what="This is not a URL of an object store.",
         found=f"'{one_line(url)}'",
         expected=f"a URL that begins with {', '.join(f'{scheme}://' for scheme in SCHEMES)}",
-        remedy="Correct the URL, e.g. s3://bucket/CrabTracks.zarr.",
+        remedy=remedy,
     )
+
+
+def _folder_meant(url: str) -> str | None:
+    """Return the URL of the folder that was meant by a path, or by a URL with too few slashes."""
+    scheme, mark, rest = url.partition(":")
+    if mark and scheme == "file":
+        path = unquote(rest.removeprefix("//").removeprefix("localhost"))
+    elif "://" not in url:
+        path = url
+    else:
+        return None
+    return Path(path).absolute().as_uri() if path.strip("/") else None

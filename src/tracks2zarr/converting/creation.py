@@ -53,6 +53,8 @@ class Summary(Shown):
         What went wrong with the store as a whole.
     seconds
         The duration of the run.
+    input_errors
+        The errors of a plan that was made with ``keep_going``: what they concern was left out.
     """
 
     store: Path
@@ -60,11 +62,12 @@ class Summary(Shown):
     missing: Mapping[str, State] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     seconds: float = 0.0
+    input_errors: tuple[Problem, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether every planned video is done, and nothing else went wrong."""
-        return not errors_of(self.problems) and all(
+        """Whether every planned video is done, none was left out, and nothing else went wrong."""
+        return not (self.input_errors or errors_of(self.problems)) and all(
             o.result in {Result.DONE, Result.SKIPPED} for o in self.outcomes
         )
 
@@ -91,8 +94,9 @@ class Summary(Shown):
         return {video: state for video, state in self.missing.items() if video not in own}
 
     def _shown_problems(self) -> list[Problem]:
-        """Return the problems of all videos, and of the store as a whole."""
-        return [*(p for outcome in self.outcomes for p in outcome.problems), *self.problems]
+        """Return the problems of the input, of all videos, and of the store as a whole."""
+        of_videos = (p for outcome in self.outcomes for p in outcome.problems)
+        return [*self.input_errors, *of_videos, *self.problems]
 
 
 def _shown_row(outcome: Outcome) -> tuple[object, ...]:
@@ -219,6 +223,7 @@ def create(
             missing=missing,
             problems=problems,
             seconds=time.perf_counter() - started,
+            input_errors=tuple(errors_of(plan.problems)),
         )
     if interrupted:
         raise Interrupted(summary)

@@ -17,6 +17,8 @@ from tracks2zarr.planning.plan import Plan
 _ALIKE = 0.91
 #: What clips have without an escape, or without a type.
 _NO_TYPES = frozenset({"none", "unknown"})
+#: The usual types, which are right however rare they are.
+_USUAL = frozenset({"spontaneous", "triggered"})
 
 
 def escape_types(plan: Plan) -> dict[str, int]:
@@ -31,7 +33,9 @@ def escape_types(plan: Plan) -> dict[str, int]:
 def misspelt_escape_types(
     rows: Iterable[ClipRow], metadata_csv: Path, videos: Set[str]
 ) -> Iterator[Problem]:
-    """Yield a warning for each type of escape that is almost like a more frequent one.
+    """Yield a warning for each type of escape that is almost like another one.
+
+    The other is a usual type, or else the more frequent of both.
 
     Parameters
     ----------
@@ -45,25 +49,33 @@ def misspelt_escape_types(
     typed = [row for row in rows if row.video in videos and row.escape_type not in _NO_TYPES]
     count = Counter(row.escape_type for row in typed)
     for name in sorted(count):
-        others = [other for other in count if count[other] > count[name] and _may_be(name, other)]
+        if name in _USUAL:
+            continue
+        more_frequent = {other for other in count if _rank(count, other) < _rank(count, name)}
+        others = [other for other in _USUAL | more_frequent if _may_be(name, other)]
         meant = closest(name, others, cutoff=_ALIKE)
         if meant is None:
             continue
+        as_in = f", as in {count_text(count[meant], 'clip')}" if count[meant] else ""
         those = [row for row in typed if row.escape_type == name]
         yield Problem(
             kind="escape-type-misspelt",
-            what="A type of escape is almost like another one that is more frequent.",
+            what="A type of escape is almost like another one.",
             file=str(metadata_csv),
             row=those[0].row if len(those) == 1 else None,
             rows=numbers_text(row.row for row in those) if len(those) > 1 else None,
             column=ESCAPE_TYPE,
             found=f"'{one_line(name)}', in {count_text(count[name], 'clip')}",
-            expected=f"'{one_line(meant)}', as in {count_text(count[meant], 'clip')}, or another"
-            " type",
-            remedy="Correct the type if it is misspelt. Both are stored as they are.",
+            expected=f"'{one_line(meant)}'{as_in}, or another type",
+            remedy="Correct the type if it is misspelt. It is stored as it is.",
             severity="warning",
             video=those[0].video if len({row.video for row in those}) == 1 else None,
         )
+
+
+def _rank(count: Counter[str], name: str) -> tuple[int, str]:
+    """Return what sorts the more frequent type first; of equally frequent ones, by name."""
+    return -count[name], name
 
 
 def _may_be(name: str, other: str) -> bool:

@@ -1,12 +1,25 @@
-"""What is wrong with the paths of an experiment: swapped, misspelt, or one folder too high."""
+"""What is wrong with the paths of an experiment: swapped, misspelt, or some folders too high."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
-from tracks2zarr.common.problems import Problem, comma_list, nearest, same_command_with
+from tracks2zarr.common.problems import (
+    Problem,
+    Tracks2ZarrError,
+    comma_list,
+    nearest,
+    same_command_with,
+)
+
+#: So many folders below are looked into, for tracks files.
+_FOLDERS = 1000
+#: Tells by a file's name whether it is a tracks file.
+type IsTracks = Callable[[str], bool]
+_ROLES = "the folder of tracks files", "the metadata CSV", "the store"
 
 
 def swapped(tracks_dir: Path, metadata_csv: Path) -> Problem:
@@ -22,7 +35,84 @@ def swapped(tracks_dir: Path, metadata_csv: Path) -> Problem:
     )
 
 
-def with_near_path(problem: Problem, patterns: Sequence[str] = ()) -> Problem:
+def check_order(tracks_dir: Path, metadata_csv: Path, store: Path, patterns: Sequence[str]) -> None:
+    """Check that three paths are given in their order, where it can be told what each is.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If they are in another order; it has the command with the right one.
+    """
+    given = [path.absolute() for path in (tracks_dir, metadata_csv, store)]
+    files = [path for path in given if path.is_file()]
+    folders = [path for path in given if _is_folder_of_tracks(path, patterns)]
+    rest = [path for path in given if path not in {*files, *folders}]
+    right = [*folders, *files, *rest]
+    if not len(folders) == len(files) == len(rest) == 1 or right == given:
+        return
+    raise Tracks2ZarrError(
+        Problem(
+            kind="arguments-swapped",
+            what="The paths are in another order than the command takes them.",
+            file=str(given[0]),
+            found=", ".join(_ROLES[right.index(path)] for path in given),
+            expected=", ".join(_ROLES),
+            remedy=f"To swap them, run {same_command_with(right, instead_of=given)}",
+        )
+    )
+
+
+def _is_folder_of_tracks(path: Path, patterns: Sequence[str]) -> bool:
+    if not path.is_dir() or _is_store(path):
+        return False
+    return _holds(path, patterns, _any_name) or bool(_with_tracks_below(path, patterns, _any_name))
+
+
+def _is_store(folder: Path) -> bool:
+    return (folder / "zarr.json").exists()
+
+
+def _any_name(_name: str) -> bool:
+    return True
+
+
+def tracks_below(
+    folder: Path,
+    metadata_csv: Path,
+    files: Sequence[str],
+    patterns: Sequence[str],
+    is_tracks: IsTracks,
+) -> Problem | None:
+    """Return the problem of a folder without tracks files that folders below it hold, or None.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    metadata_csv
+        The metadata CSV.
+    files
+        What it holds that matches a pattern, and belongs to no clip.
+    patterns
+        The glob patterns of the tracks files.
+    is_tracks
+        Tells by a file's name whether it is a tracks file.
+    """
+    if not _with_tracks_below(folder, patterns, is_tracks):
+        return None
+    problem = Problem(
+        kind="no-tracks",
+        what="No file of the folder is the tracks file of a clip in the metadata CSV.",
+        file=str(folder),
+        found=comma_list(files, 5) if files else "no such file",
+        expected=f"<clip>_tracks.csv of a clip in {metadata_csv}",
+    )
+    return with_near_path(problem, patterns, is_tracks)
+
+
+def with_near_path(
+    problem: Problem, patterns: Sequence[str] = (), is_tracks: IsTracks = _any_name
+) -> Problem:
     """Return the problem of a path where nothing is with the path that was perhaps meant.
 
     Parameters
@@ -31,6 +121,8 @@ def with_near_path(problem: Problem, patterns: Sequence[str] = ()) -> Problem:
         A problem of the input.
     patterns
         The glob patterns of the tracks files.
+    is_tracks
+        Tells by a file's name whether it is a tracks file.
     """
     if problem.file is None:
         return problem
@@ -38,9 +130,9 @@ def with_near_path(problem: Problem, patterns: Sequence[str] = ()) -> Problem:
     if problem.kind in {"tracks-dir", "metadata-unreadable"} and not given.exists():
         near = _near(given, is_folder=problem.kind == "tracks-dir")
     elif problem.kind == "no-tracks":
-        folders = _folders_with_tracks(given, patterns)
+        folders = _with_tracks_below(given, patterns, is_tracks)
         if len(folders) > 1:
-            names = comma_list([folder.name for folder in folders])
+            names = comma_list([str(folder.relative_to(given)) for folder in folders])
             return replace(problem, remedy=f"There are such files in its folders {names}: pass one")
         near = folders[0] if folders else None
     else:
@@ -61,6 +153,29 @@ def _near(given: Path, *, is_folder: bool) -> Path | None:
     return None if name is None else given.with_name(name)
 
 
-def _folders_with_tracks(folder: Path, patterns: Sequence[str]) -> list[Path]:
-    inside = sorted(path for path in folder.iterdir() if path.is_dir())
-    return [path for path in inside if any(any(path.glob(pattern)) for pattern in patterns)]
+def _with_tracks_below(folder: Path, patterns: Sequence[str], is_tracks: IsTracks) -> list[Path]:
+    """Return the folders with tracks files one level below, or else two."""
+    inside = list(islice(_folders_in(folder), _FOLDERS))
+    found = [path for path in inside if _holds(path, patterns, is_tracks)]
+    if found:
+        return found
+    deeper = (path for one in inside for path in _folders_in(one))
+    return [path for path in islice(deeper, _FOLDERS) if _holds(path, patterns, is_tracks)]
+
+
+def _folders_in(folder: Path) -> Iterator[Path]:
+    """Yield the folders in a folder, without stores and hidden ones."""
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError:
+        return
+    for path in inside:
+        if not path.name.startswith(".") and path.is_dir() and not _is_store(path):
+            yield path
+
+
+def _holds(folder: Path, patterns: Sequence[str], is_tracks: IsTracks) -> bool:
+    try:
+        return any(is_tracks(path.name) for pattern in patterns for path in folder.glob(pattern))
+    except (ValueError, NotImplementedError):  # a pattern that has its own problem
+        return False

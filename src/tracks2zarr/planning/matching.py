@@ -6,11 +6,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import get_args
 
 from tracks2zarr.common.arguments import check_path, check_texts
-from tracks2zarr.common.names import DEFAULT_PATTERNS
+from tracks2zarr.common.names import DEFAULT_PATTERNS, clip_id_of
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
@@ -24,7 +25,7 @@ from tracks2zarr.common.words import count_text
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import SCHEMA_VERSION, IndividualDim
 from tracks2zarr.planning.escape_types import misspelt_escape_types
-from tracks2zarr.planning.given_paths import swapped, with_near_path
+from tracks2zarr.planning.given_paths import IsTracks, swapped, tracks_below, with_near_path
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, VideoPlan
 from tracks2zarr.planning.selection import Selection, without_file
@@ -138,14 +139,20 @@ def draft(
     metadata = read_metadata(metadata_path)
     metadata.problems[:] = [with_near_path(problem) for problem in metadata.problems]
     selection = None if videos is None else Selection(_each(videos), metadata)
+    patterns, is_tracks = _each(pattern), _is_tracks(metadata, metadata_path, selection)
     files, problems = list_tracks(
         folder,
-        _each(pattern),
+        patterns,
         metadata_path,
         format_named(DEFAULT_FORMAT),
         is_wanted=selection.has_clip if selection else None,
     )
-    problems = [with_near_path(problem, _each(pattern)) for problem in problems]
+    problems = [with_near_path(problem, patterns, is_tracks) for problem in problems]
+    names = [file.path for file in files]
+    if metadata.names and folder.is_dir() and not any(is_tracks(Path(n).name) for n in names):
+        below = tracks_below(folder, metadata_path, names, patterns, is_tracks)
+        if below and not any(problem.kind in _NONE_LISTED for problem in problems):
+            files, problems = [], [below]
     named = selection.videos if selection else frozenset()
     match = _Match(folder, metadata_path, settings, metadata, files, named, _no_files(problems))
     if files or not problems:  # else it is said already why there is no file
@@ -155,6 +162,23 @@ def draft(
     drafted = _drafted(match, problems, require_all=require_all)
     no_frames = _regexp_without_frames(settings.frame_regexp, files)
     return Plan((), (no_frames, *drafted.problems)) if no_frames else drafted
+
+
+#: The problems of a folder or a pattern, for which no file is listed.
+_NONE_LISTED = frozenset({"no-tracks", "tracks-dir", "pattern"})
+
+
+def _is_tracks(metadata: Metadata, metadata_csv: Path, selection: Selection | None) -> IsTracks:
+    """Return what tells by a file's name whether it is the tracks file of a clip that is asked for.
+
+    Where the metadata CSV names no clip, all other files count.
+    """
+    clip_stem_of = format_named(DEFAULT_FORMAT).clip_stem_of
+    known = {name.clip_stem for name in metadata.names.values()}
+    wanted = {stem for stem in known if selection is None or selection.has_clip(stem)}
+    if not known:
+        return lambda name: name != metadata_csv.name
+    return lambda name: clip_stem_of(name) in wanted
 
 
 def _regexp_without_frames(regexp: str | None, files: Sequence[TracksFile]) -> Problem | None:
@@ -271,7 +295,7 @@ def _settings_problems(settings: Settings) -> Iterable[Problem]:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Match:
     """The metadata and the files of an experiment, before they are known to fit."""
 
@@ -311,6 +335,7 @@ class _Match:
         """Return the videos that errors concern; two where a clip may be of either."""
         clips = {problem.clip for problem in errors}
         videos = {problem.video for problem in errors if problem.video}
+        videos |= self._videos_of_files_without_row
         return videos | {n.video for n in self.metadata.names.values() if n.clip_stem in clips}
 
     def videos_without_file(
@@ -320,7 +345,7 @@ class _Match:
         stems = {file.clip_stem for file in self.files}
         if selection:
             return selection.without_file(stems, self.folder)
-        named = set() if require_all else self._renamed().keys()
+        named = set() if require_all else self._renamed.keys()
         rows = (row for row in self.metadata.rows if row.row not in named)
         missing = {row.video for row in rows} - self.metadata.videos_of(stems)
         return without_file(
@@ -333,21 +358,38 @@ class _Match:
         known = {name.clip_stem for name in self.metadata.names.values()}
         return [file for file in self.files if file.clip_stem not in known | self.no_files]
 
+    @cached_property
     def _renamed(self) -> dict[int, str]:
         """Return the rows without a tracks file that files without a row may belong to."""
-        without_row = self._files_without_row()
         have = {file.clip_stem for file in self.files}
         rows = {
-            row: name.clip_stem
+            row: name
             for row, name in self.metadata.names.items()
             if name.clip_stem not in have and (name.video in self.named or not self.named)
         }
-        near = {closest(file.clip_stem, rows.values(), cutoff=0.6) for file in without_row}
-        return {row: stem for row, stem in rows.items() if stem in near}
+        near = set()
+        for file in self._files_without_row():
+            video = self._video_by_name(file.clip_stem)
+            stems = [name.clip_stem for name in rows.values() if video in {None, name.video}]
+            near.add(closest(file.clip_stem, stems, cutoff=0.6))
+        return {row: name.clip_stem for row, name in rows.items() if name.clip_stem in near}
+
+    def _video_by_name(self, clip_stem: str) -> str | None:
+        """Return the video with whose id the name of a clip begins; None if there is none."""
+        known = {name.video for name in self.metadata.names.values()}
+        ids = [video for video in known if clip_id_of(clip_stem, video)]
+        return max(ids, key=len, default=None)
+
+    @cached_property
+    def _videos_of_files_without_row(self) -> set[str]:
+        """Return the videos that files without a row may belong to, by a near row or their name."""
+        near = {self.metadata.names[row].video for row in self._renamed}
+        by_name = {self._video_by_name(file.clip_stem) for file in self._files_without_row()}
+        return near | {video for video in by_name if video is not None}
 
     def _unmatched(self) -> Iterable[Problem]:
         """Yield the problem of files without a row, with the rows without a file."""
-        files, rows = self._files_without_row(), self._renamed()
+        files, rows = self._files_without_row(), self._renamed
         if not files:
             return
         names = comma_list([f"'{one_line(file.clip_stem)}'" for file in files])
@@ -357,6 +399,7 @@ class _Match:
             listed = comma_list([f"'{one_line(stem)}' (row {row})" for row, stem in rows.items()])
             no_file = "which has no tracks file" if len(rows) == 1 else "which have no tracks file"
             remedy = f"Did you mean {listed}, {no_file}? Then correct the names. Else a{remedy[1:]}"
+        videos = self._videos_of_files_without_row
         yield Problem(
             kind="file-without-row",
             what=f"{len(files)} tracks files have no row in the metadata CSV."
@@ -366,11 +409,12 @@ class _Match:
             found=f"no row with the clip {names}" if one else f"no rows with the clips {names}",
             expected=f"a row with this loop_clip_name and an extension, in {self.metadata_csv}",
             remedy=remedy,
+            video=min(videos) if len(videos) == 1 else None,
         )
 
     def _rows_without_file(self, videos: set[str], *, require_all: bool) -> Iterable[Problem]:
         have = {file.clip_stem for file in self.files}
-        named = set() if require_all else self._renamed().keys()
+        named = set() if require_all else self._renamed.keys()
         missing: dict[str, list[ClipRow]] = defaultdict(list)
         for row in self.metadata.rows:
             if row.clip_stem not in have and row.video in videos and row.row not in named:

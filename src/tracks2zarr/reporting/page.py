@@ -83,8 +83,10 @@ class Page:
         One a video, by id.
     missing
         The videos that are not done.
+    input_errors
+        Errors of the input, for which something was left out of the plan.
     problems
-        Errors and warnings: of the last attempts, of what was read, and of drawing.
+        Errors and warnings: of the input, of the last attempts, of what was read, and of drawing.
     origins
         Label and values of how the dataset was made, each value once.
     colours
@@ -98,6 +100,7 @@ class Page:
     store: str
     videos: tuple[VideoOnPage, ...]
     missing: tuple[VideoInfo, ...]
+    input_errors: tuple[Problem, ...]
     problems: tuple[Problem, ...]
     origins: tuple[tuple[str, tuple[str, ...]], ...]
     colours: Mapping[str, str]
@@ -122,6 +125,7 @@ def report_page(
     made: str,
     size: ImageSize,
     failures: Sequence[Problem],
+    input_errors: Sequence[Problem] = (),
 ) -> Page:
     """Put together what the report says.
 
@@ -137,6 +141,8 @@ def report_page(
         How sharp the images are.
     failures
         Why the last attempts at videos failed.
+    input_errors
+        Errors of the input, for which something was left out of the plan.
     """
     videos = tuple(
         _video(number, video, images.get(video.video)) for number, video in enumerate(info.videos)
@@ -150,7 +156,8 @@ def report_page(
         store=str(info.store),
         videos=videos,
         missing=tuple(video for video in info.videos if video.state is not State.DONE),
-        problems=(*failures, *unreadable, *warnings),
+        input_errors=tuple(input_errors),
+        problems=(*input_errors, *failures, *unreadable, *warnings),
         origins=tuple(_origins(receipts.values())),
         colours=_colours(types),
         size=size,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def report(
     *,
     workers: int | None = None,
     progress: bool | Progress = False,
+    input_errors: Sequence[Problem] = (),
 ) -> Path:
     """Write one HTML file that shows what is in a store, with pictures of every clip.
 
@@ -45,6 +47,8 @@ def report(
         Worker processes; by default one per core.
     progress
         Whether to show a bar, or what to tell how far the report is instead.
+    input_errors
+        `Summary.input_errors`, to show what was left out of the plan.
 
     Returns
     -------
@@ -84,7 +88,9 @@ def report(
             shown.ended(receipt.video, drawn.problem)
     failed = [video.video for video in known.videos if video.state is State.FAILED]
     failures = [problem for video in failed for problem in there.read_failure(video)]
-    page = report_page(known, receipts, images, made=now(), size=size, failures=failures)
+    page = report_page(
+        known, receipts, images, made=now(), size=size, failures=failures, input_errors=input_errors
+    )
     own = file.with_name(f".{file.name}.{os.getpid()}.new")  # two may write at the same time
     write_atomically(file, as_html(page).encode(), sync=False, temporary=own)
     return file

@@ -36,6 +36,38 @@ def differences(then: Plan, now: Plan) -> list[str]:
     return found
 
 
+def joining_options(then: Plan, now: Plan) -> list[str]:
+    """Return the options of `create` by which a store takes in what another plan asks for.
+
+    Parameters
+    ----------
+    then
+        The store's plan.
+    now
+        What is asked for.
+    """
+    old, new = then.by_id, now.by_id
+    differing = [v for v in new if v not in old or old[v].fingerprint() != new[v].fingerprint()]
+    shared = [(old[video], new[video]) for video in differing if video in old]
+    if not shared:
+        return ["--store-mode", "a"]
+    if not any(_is_changed(*both) for both in shared):
+        return ["--store-mode", "a", "--group-mode", "a"]
+    if any(then.by_clip.keys() - now.by_clip.keys() for then, now in shared):
+        return ["--store-mode", "a"]  # clips would be lost: the video's own problem says what to do
+    only = differing if len(differing) < len(new) else []
+    named = [word for video in only for word in ("--video", video)]
+    return ["--store-mode", "a", "--group-mode", "w", *named]
+
+
+def _is_changed(then: VideoPlan, now: VideoPlan) -> bool:
+    """Tell whether clips that both plans have would be converted otherwise."""
+    both = then.by_clip.keys() & now.by_clip.keys()
+    return (then.fps, then.settings, then.layout) != (now.fps, now.settings, now.layout) or any(
+        then.by_clip[clip].content() != now.by_clip[clip].content() for clip in both
+    )
+
+
 def video_differences(then: VideoPlan, now: VideoPlan) -> Iterator[str]:
     """Yield what differs between the plan of a video in a store and another one.
 

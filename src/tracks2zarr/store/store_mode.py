@@ -16,7 +16,7 @@ from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, same_command
 from tracks2zarr.common.words import first_lines
 from tracks2zarr.planning.plan import Plan
-from tracks2zarr.store.differences import differences
+from tracks2zarr.store.differences import differences, joining_options
 from tracks2zarr.store.existing import inside_problem, what_lies_at
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.ownership import foreign_in_root, moving_away
@@ -105,8 +105,9 @@ def _enter(store: Store, plan: Plan, mode: Mode) -> None:
         finalise(store.path)
     if problem := mixed_with(store, store.read_plan(), plan):
         raise Tracks2ZarrError(problem)
-    if mode == "w-" and (found := differences(store.read_plan(), plan)):
-        raise Tracks2ZarrError(_exists(store, found))
+    there = store.read_plan()
+    if mode == "w-" and (found := differences(there, plan)):
+        raise Tracks2ZarrError(_exists(store, found, joining_options(there, plan)))
 
 
 def finished_problem(store: Store, plan: Plan) -> Problem | None:
@@ -164,14 +165,16 @@ def _not_a_store(store: Store) -> Iterator[Problem]:
     )
 
 
-def _exists(store: Store, found: Sequence[str]) -> Problem:
+def _exists(
+    store: Store, found: Sequence[str], joining: Sequence[str] = ("--store-mode", "a")
+) -> Problem:
     return Problem(
         kind="store-exists",
         what="The store exists.",
         file=str(store.path),
         found="; ".join(first_lines(found, _DIFFERENCES_NAMED)),
         expected="no store, or one of the same input and settings",
-        remedy=f"To add to it, run {same_command('--store-mode', 'a')}; to replace it, run"
+        remedy=f"To add to it, run {same_command(*joining)}; to replace it, run"
         f" {same_command('--store-mode', 'w')}; or pass another path.",
     )
 

@@ -65,17 +65,20 @@ def command(
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.slurm.show import print_dry_run, print_submitted
+    from tracks2zarr.planning.given_paths import check_order
     from tracks2zarr.planning.matching import plan as make_plan
     from tracks2zarr.slurm.submit import DEFAULT_STORE, dry_run_scripts, submit
 
     job_options = job_options_from(options)
+    if store is not None:
+        check_order(tracks_dir, metadata_csv, store, options["pattern"])
     plan = make_plan(tracks_dir, metadata_csv, keep_going=keep_going, **options)
     show.print_problems(plan.problems)
     target = store or Path(DEFAULT_STORE)
     if dry_run:
         print_dry_run(dry_run_scripts(plan, target, job_options))
         return 0
-    if store_mode == "w" and not yes and not confirm_replacing(target):
+    if store_mode == "w" and not yes and not confirm_replacing(target, plan):
         click.echo("Nothing was submitted.", err=True)
         return 1
     done = submit(
