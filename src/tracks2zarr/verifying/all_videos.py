@@ -63,7 +63,7 @@ class Verification(Shown):
 
     def __str__(self) -> str:
         good = sum(video.ok for video in self.videos)
-        how = "by digests" if self.quick else "against their sources"
+        how = "(quick: files unchanged)" if self.quick else "against their sources"
         text = f"{good:,} of {len(self.videos):,} videos verified {how}"
         return ", ".join([text, *problem_counts(self._shown_problems())])
 
