@@ -457,6 +457,16 @@ def test_help_fits_80_columns_and_is_not_cut(words: tuple[str, ...]) -> None:
     assert "..." not in others
 
 
+@pytest.mark.parametrize(
+    "words", [(name,) for name in COMMANDS] + [("slurm", "submit"), ("slurm", "rerun")]
+)
+def test_defaults_have_one_form(words: tuple[str, ...]) -> None:
+    """In brackets behind the help, without parentheses, whether a value or words."""
+    text = " ".join(call(*words, "--help", columns=80).stdout.split())
+    before = re.findall(r"(.)default: (.)", text, re.IGNORECASE)
+    assert all(left == "[" and right != "(" for left, right in before)
+
+
 def test_output_fits_80_columns(store: Path) -> None:
     lines: list[list[str | Path]] = [
         ["plan", TRACKS, METADATA],

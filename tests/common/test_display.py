@@ -47,7 +47,7 @@ def parts_of(result: Any) -> Iterator[Any]:
     [
         ("Plan", "<Plan: 2 videos, 5 clips, 290 frames, 2.2 MB>"),
         ("Summary", "<Summary: 2 videos: 2 done, TIME>"),
-        ("Verification", "<Verification: 2 of 2 videos verified by digests>"),
+        ("Verification", "<Verification: 2 of 2 videos verified (quick: files unchanged)>"),
         ("StoreInfo", "<StoreInfo: CrabTracks.zarr, 2 of 2 videos done>"),
         ("Merged", "<Merged: 2 videos: 2 copied; 2 of 2 videos listed>"),
         ("Finalised", "<Finalised: 2 of 2 videos listed>"),

@@ -336,7 +336,7 @@ def test_all_conflicts_are_said_before_any_work(one: Path, two: Path, tmp_path: 
     assert refused(one, two, three) == ["merge-conflict"] * 3
     done = call("merge", one, two, three)
     assert done.status == 1
-    assert done.stderr.count("Two of the stores have the video, and not the same of it.") == 3
+    assert done.stderr.count("Two of the stores have the video, but different versions of it.") == 3
     assert "--on-conflict" in done.stderr
     (tmp_path / "new.zarr").mkdir()
     assert refused(tmp_path / "new.zarr", two, three) == ["merge-conflict"]

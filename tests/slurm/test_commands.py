@@ -561,6 +561,6 @@ def test_a_rerun_that_keeps_going_says_what_it_left_out(
     ended = call("slurm", "rerun", store, "--keep-going")
     assert ended.status == 1
     assert f"{name_of(1)}-Loop00_tracks.csv" in ended.stderr
-    assert "what they concern was left out" in ended.stderr
+    assert "What has an error was left out" in ended.stderr
     assert "Submitted 2 tasks (job 7)" in ended.stdout
     assert [v.job for v in status(store).videos] == ["7", None, "7"]

@@ -258,6 +258,20 @@ def test_absent_sources_are_a_state(store: Path, sample: Path) -> None:
     assert found.ok
 
 
+def test_tracks_dir_one_level_up(store: Path, sample: Path) -> None:
+    """The message names the folder that has the files, not the option that was just given."""
+
+    def remedy(tracks_dir: Path) -> str | None:
+        verification = tz.verify(store, VIDEO, tracks_dir=tracks_dir)
+        (problem,) = verification.videos[0].problems
+        return problem.remedy
+
+    tracks = (sample / "tracks").rename(sample / "moved")
+    assert remedy(sample) == f"The file is in {tracks}: pass --tracks-dir {tracks}."
+    (elsewhere := sample.with_name("elsewhere")).mkdir()
+    assert remedy(elsewhere) == f"Check --tracks-dir: {elsewhere} does not contain the file."
+
+
 def test_one_absent_source(store: Path, sample: Path) -> None:
     """The other clips are compared all the same."""
     (sample / "tracks" / f"{VIDEO}-Loop01_tracks.csv").unlink()

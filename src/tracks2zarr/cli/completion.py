@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tracks2zarr.planning.plan import VideoPlan
 
 _SET_UP = """\b
-To have it in every new terminal, type once the line of your shell:
+To set it up for all new terminals, run the line for your shell once:
   tracks2zarr completion bash >> ~/.bashrc
   tracks2zarr completion zsh  >> ~/.zshrc
   tracks2zarr completion fish >> ~/.config/fish/config.fish
@@ -28,7 +28,7 @@ To have it in every new terminal, type once the line of your shell:
 def command(shell: str) -> int:
     """Let the Tab key complete commands, options and video ids.
 
-    The lines that teach SHELL (bash, zsh or fish) to do so are printed.
+    Prints the lines to add to the configuration of SHELL (bash, zsh or fish).
     """
     from tracks2zarr.cli.guide import command as guide
 

@@ -10,6 +10,7 @@ import click
 from tracks2zarr.cli.app import Command, debug_option, interrupted_status
 from tracks2zarr.cli.options import (
     FOLDER,
+    Option,
     Size,
     confirm_replacing,
     individual_dim_option,
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="How many videos to convert side by side; default: one per core.",
+    cls=Option,
+    show_default="one per core",
+    help="How many videos to convert at the same time.",
 )
 @click.option(
     "--memory",
@@ -69,8 +72,8 @@ def command(
 ) -> int:
     """Convert all clips into STORE, and check them.
 
-    Each video becomes one group. Run the same command again to go on after an interruption: what
-    is finished stays.
+    Each video becomes one group. To continue after an interruption, run the same command
+    again: finished videos are kept.
     """
     from tracks2zarr.planning.given_paths import check_order
     from tracks2zarr.planning.matching import plan as make_plan

@@ -14,9 +14,10 @@ from tracks2zarr.cli.options import FOLDER
 @click.argument("store", type=FOLDER)
 @debug_option
 def command(store: Path) -> int:
-    """Let readers of STORE see exactly the finished videos.
+    """List the finished videos in the root of STORE.
 
-    They are listed in its root; those missing are named. It can be run at any moment, and again.
+    Readers of STORE then see exactly these videos. Planned videos that are missing are named. You
+    can run it at any time, repeatedly.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.store.root import finalise

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from tracks2zarr.cli.app import CONTEXT_SETTINGS, Command, debug_option, run
-from tracks2zarr.cli.options import FOLDER, PATH, mode_options, pattern_option
+from tracks2zarr.cli.options import FOLDER, PATH, Option, mode_options, pattern_option
 
 if TYPE_CHECKING:
     from tracks2zarr.store.group_mode import Mode
@@ -33,7 +33,11 @@ NAMES = {
 )
 @click.option("--zarr_store", type=FOLDER, required=True, help="Folder of the Zarr store.")
 @click.option(
-    "--temp_zarr_store", type=FOLDER, help="Folder for work in progress.  [default: <store>.temp]"
+    "--temp_zarr_store",
+    type=FOLDER,
+    cls=Option,
+    show_default="<store>.temp",
+    help="Folder for work in progress.",
 )
 @mode_options(names=(NAMES["--store-mode"], NAMES["--group-mode"]), store="the store")
 @pattern_option(NAMES["--pattern"], "the folder", multiple=False)
@@ -51,8 +55,9 @@ def command(
 ) -> int:
     """Create a Zarr dataset from VIA tracks files, one group per video.
 
-    It is 'tracks2zarr create' with the names of the older workflow; a store is replaced
-    without a question where --zarr_mode_store is w.
+    This is 'tracks2zarr create' with the option names of the older workflow, the version of
+    create-zarr-dataset before tracks2zarr. With --zarr_mode_store w, it replaces a store without
+    asking.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.create import convert

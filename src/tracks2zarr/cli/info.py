@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 )
 @debug_option
 def command(store: Path, video: str | None, *, as_json: bool, as_csv: bool) -> None:
-    """Show the videos in STORE, or the clips of one VIDEO."""
+    """Show the videos in STORE, or the clips of one VIDEO.
+
+    The exit status is 0 even if videos failed or are missing; that of 'verify' is then 1.
+    """
     from tracks2zarr.cli import show
     from tracks2zarr.store.overview import info
 

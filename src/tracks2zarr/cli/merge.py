@@ -26,19 +26,20 @@ if TYPE_CHECKING:
     type=click.Choice(["error", "skip", "replace"]),
     default="error",
     show_default=True,
-    help="What to do if two stores have a video, but not the same of it.",
+    help="What to do if two stores have a video, but different versions of it.",
 )
 @click.option(
     "--individual-dim",
     type=click.Choice(["individual", "individuals"]),
-    help="Rename the dimension of individuals in groups that the older workflow made.",
+    help="Rename the dimension of individuals in groups that the older workflow"
+    " (create-zarr-dataset before tracks2zarr) made.",
 )
 @debug_option
 def command(target: Path, sources: tuple[Path, ...], **options: Any) -> int:
     """Move the finished videos of other stores into TARGET.
 
-    Their receipts and logs come along.
-    It can be stopped at any moment and run again. TARGET may be an empty folder.
+    Their logs and receipts (the records of how each was converted and checked) move with them.
+    You can stop it at any moment and run it again. TARGET may be an empty folder.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.progress import printing_results

@@ -19,6 +19,8 @@ from tracks2zarr.common.names import DEFAULT_PATTERNS
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 
 if TYPE_CHECKING:
+    from click.types import OptionHelpExtra
+
     from tracks2zarr.planning.plan import Plan
 
 #: Adds an option or argument to a command.
@@ -58,6 +60,17 @@ PATH = _Path(path_type=Path, readable=False)
 FOLDER = _Folder(path_type=Path, readable=False)
 
 
+class Option(click.Option):
+    """An option whose default is given in words, shown like any other: without parentheses."""
+
+    def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:
+        """Return what stands in brackets behind the help."""
+        extra = super().get_help_extra(ctx)
+        if isinstance(self.show_default, str):
+            extra["default"] = self.show_default
+        return extra
+
+
 class Size(click.ParamType[int]):
     """A number of bytes, such as ``2GB`` or ``512MiB``."""
 
@@ -86,7 +99,10 @@ class FrameRegexp(click.ParamType[str]):
         except (re.error, OverflowError, RecursionError) as error:
             self.fail(f"{value!r} is no regular expression: {error}.")
         if not groups:
-            self.fail(f"{value!r} has no group; group 1 is the frame, as in '_([0-9]+)[.]png$'.")
+            self.fail(
+                f"{value!r} has no parentheses; the first pair must enclose the frame number,"
+                " as in '_([0-9]+)[.]png$'."
+            )
         return str(value)
 
 
@@ -187,8 +203,8 @@ def frames_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--frame-regexp",
             type=FrameRegexp(),
             metavar="R",
-            help="Regular expression that finds the frame number in the file name of an image:"
-            " its group 1.",
+            help="Regular expression that finds the frame number in the file name of an image."
+            " Its first pair of parentheses must enclose the number, as in '_([0-9]+)[.]png$'.",
         ),
     )
     return add_options(options, command)
@@ -235,8 +251,8 @@ def mode_options(
             type=modes,
             default=store_mode,
             show_default=True,
-            help=f"What to do if {store} already exists: fail, unless it is from the same input and"
-            " settings (w-), replace it (w), or add to it (a).",
+            help=f"What to do if {store} already exists. w- (write, never replace): fail, unless it"
+            " is from the same input and settings; w (write): replace it; a (add): add to it.",
         ),
         click.option(
             names[1],
@@ -244,8 +260,8 @@ def mode_options(
             type=modes,
             default="w-",
             show_default=True,
-            help=f"What to do if {store} already has a video from different input: fail (w-),"
-            " replace it (w), or add the clips that it lacks (a).",
+            help=f"What to do if {store} already has a video from different input. w- (write, never"
+            " replace): fail; w (write): replace it; a (add): add the clips that it lacks.",
         ),
     )
     return functools.partial(add_options, options)
@@ -265,8 +281,8 @@ def rehash_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--rehash",
         is_flag=True,
-        help="Hash every tracks file of a finished video, not only those whose size or times have"
-        " changed.",
+        help="Look for changes in the content of every tracks file of a finished video, not only of"
+        " those whose size or times have changed.",
     )(command)
 
 

@@ -20,7 +20,8 @@ from tracks2zarr.common.words import count_text, size_text
     "--into",
     type=FOLDER,
     metavar="STORE",
-    help="Write the plan into STORE, where 'slurm task' converts its videos one by one.",
+    help="Also write the plan into STORE. 'slurm task' can then convert its videos one by one, on"
+    " this machine or with any scheduler.",
 )
 @json_option
 @debug_option
@@ -33,7 +34,7 @@ def command(
     require_all: bool,
     **settings: Any,
 ) -> int:
-    """Show what there is to do, and all problems.
+    """Show the work to be done, and all problems.
 
     Nothing is written, unless --into names a store. TRACKS_DIR holds one VIA tracks CSV per clip,
     METADATA_CSV has one row per clip.

@@ -8,7 +8,7 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import clips, videos
-from tracks2zarr.cli.options import FOLDER, PATH
+from tracks2zarr.cli.options import FOLDER, PATH, Option
 from tracks2zarr.reporting import PANEL_NAMES
 
 
@@ -29,16 +29,24 @@ from tracks2zarr.reporting import PANEL_NAMES
     "panels",
     type=click.Choice(PANEL_NAMES),
     multiple=True,
-    help="Draw this panel alone; may be given several times. Default: all.",
+    cls=Option,
+    show_default="all",
+    help="Draw this panel only. May be repeated.",
 )
-@click.option("--title", metavar="TEXT", help="The title; default: VIDEO, CLIP. '' for none.")
+@click.option(
+    "--title",
+    metavar="TEXT",
+    cls=Option,
+    show_default="VIDEO, CLIP",
+    help="The title; '' for none.",
+)
 @click.option(
     "--dpi",
     type=click.IntRange(min=20, max=2400),
     default=300,
     show_default=True,
     metavar="N",
-    help="Dots an inch, for pictures made of dots.",
+    help="Dots per inch, for PNG and other bitmap formats.",
 )
 @debug_option
 def command(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tracks2zarr.cli.app import Command, debug_option
-from tracks2zarr.cli.options import FOLDER, PATH, quiet_option
+from tracks2zarr.cli.options import FOLDER, PATH, Option, quiet_option
 from tracks2zarr.common.words import size_text
 
 if TYPE_CHECKING:
@@ -24,10 +24,17 @@ if TYPE_CHECKING:
     "-o",
     type=PATH,
     metavar="FILE",
-    help="The HTML file to write or replace; default: STORE-report.html, beside STORE.",
+    cls=Option,
+    show_default="STORE-report.html, beside STORE",
+    help="The HTML file to write or replace.",
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Processes; default: all cores."
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    cls=Option,
+    show_default="one per core",
+    help="How many videos to draw at the same time.",
 )
 @quiet_option
 @debug_option

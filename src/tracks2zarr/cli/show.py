@@ -93,7 +93,7 @@ def print_skipped_input(problems: Sequence[Problem]) -> int:
     """Print how many errors of the input were skipped, and return the exit status."""
     if not errors_of(problems):
         return 0
-    line = f"{count_problems(problems)} in the input, named above: what they concern was left out."
+    line = f"The input has {count_problems(problems)} (see above). What has an error was left out."
     stderr().print(line, style="red")
     return 1
 
@@ -101,7 +101,7 @@ def print_skipped_input(problems: Sequence[Problem]) -> int:
 def verification_text(verification: Verification) -> str:
     """Return how many videos were verified, and how."""
     good = sum(video.ok for video in verification.videos)
-    how = " by digests" if verification.quick else ""
+    how = " (quick: files unchanged)" if verification.quick else ""
     return f"{good} of {len(verification.videos):,} videos verified{how}"
 
 

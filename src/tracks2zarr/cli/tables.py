@@ -19,7 +19,7 @@ _INDENT = "  "
 class Rows:
     """A table; the cells are rich's markup, and the first column is a name.
 
-    Where a terminal is too narrow, each name gets a line of its own above the other cells. Where
+    Where a terminal is too narrow, each name gets a separate line above the other cells. Where
     it is narrower still, cells are folded.
 
     Parameters

@@ -9,7 +9,7 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import videos
-from tracks2zarr.cli.options import FOLDER, PATH, json_option
+from tracks2zarr.cli.options import FOLDER, PATH, Option, json_option
 from tracks2zarr.common.words import count_text
 
 
@@ -27,7 +27,9 @@ from tracks2zarr.common.words import count_text
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="How many videos to verify side by side; default: one per core.",
+    cls=Option,
+    show_default="one per core",
+    help="How many videos to verify at the same time.",
 )
 @json_option
 @debug_option
@@ -47,14 +49,13 @@ def command(store: Path, video: tuple[str, ...], *, as_json: bool, **options: An
     def on_video(verdict: VideoVerdict) -> None:
         if as_json:
             return
-        word = (
-            "OK" if verdict.ok else "NOT VERIFIED" if verdict.state == "unknown" else verdict.state
-        )
+        state = "NOT VERIFIED" if verdict.state == "unknown" else str(verdict.state).upper()
+        word = "OK" if verdict.ok else state
         style = "green" if verdict.ok else "red"
         from rich.text import Text
 
         boxes = f", {count_text(verdict.n_boxes, 'box', 'boxes')}" if verdict.n_boxes else ""
-        line = Text.assemble((str(word), style), f"  {verdict.video}{boxes}")
+        line = Text.assemble((word, style), f"  {verdict.video}{boxes}")
         console.print(line, soft_wrap=True)
         show.print_problems(verdict.problems)
 

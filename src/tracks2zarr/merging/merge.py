@@ -115,7 +115,7 @@ def merge(
     copy
         Whether to leave the sources as they are.
     on_conflict
-        What to do where two stores have a video, and not the same of it: ``error`` changes
+        What to do where two stores have different versions of a video: ``error`` changes
         nothing at all, ``skip`` keeps the target's, ``replace`` takes the source's.
     individual_dim
         The name that the dimension of individuals gets in groups of the older workflow.

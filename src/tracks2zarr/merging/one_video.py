@@ -33,7 +33,7 @@ from tracks2zarr.store.unreadable import UNREADABLE, unreadable_problem
 from tracks2zarr.store.unverified import Unverified
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
-#: What to do where two stores have a video, and not the same of it.
+#: What to do where two stores have different versions of a video.
 OnConflict = Literal["error", "skip", "replace"]
 
 
@@ -97,7 +97,7 @@ class VideoMerger:
     copy
         Whether the source stays as it is.
     on_conflict
-        What to do where the target has a video, and not the same of it.
+        What to do where the target has a different version of a video.
     individual_dim
         The name that the dimension of individuals gets in groups of the older workflow.
     moved

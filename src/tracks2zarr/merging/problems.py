@@ -13,10 +13,10 @@ from tracks2zarr.store.video_state import State, VideoInStore
 
 
 def conflict(source: VideoInStore, target: VideoInStore, remedy: str) -> Problem:
-    """Return the problem of a video that two stores have, and not the same of it."""
+    """Return the problem of a video of which two stores have different versions."""
     return Problem(
         kind="merge-conflict",
-        what="Two of the stores have the video, and not the same of it.",
+        what="Two of the stores have the video, but different versions of it.",
         file=str(source.group),
         found=f"{_described(source)}; in {target.store.path}: {_described(target)}",
         expected="one store that has the video, or the same in both",

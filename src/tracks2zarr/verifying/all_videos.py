@@ -64,7 +64,7 @@ class Verification(Shown):
 
     def __str__(self) -> str:
         good = sum(video.ok for video in self.videos)
-        how = "by digests" if self.quick else "against their sources"
+        how = "(quick: files unchanged)" if self.quick else "against their sources"
         text = f"{good:,} of {len(self.videos):,} videos verified {how}"
         return ", ".join([text, *problem_counts(self._shown_problems())])
 
@@ -170,7 +170,7 @@ def _named(store: Store, plan: Plan, videos: str | Iterable[str]) -> set[str]:
 def _check_places(
     tracks_dir: str | os.PathLike[str] | None, metadata: str | os.PathLike[str] | None
 ) -> None:
-    """Check that what is said to hold the sources is there."""
+    """Check that the given places of the sources exist."""
     problem = None if tracks_dir is None else folder_problem(Path(tracks_dir))
     if problem is not None:
         raise Tracks2ZarrError(problem)

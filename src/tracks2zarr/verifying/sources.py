@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
@@ -73,7 +74,7 @@ class VideoSources:
         yield from self._metadata_problems()
         missing = [path for path in map(self.path, self.plan.clips) if not _is_there(path)]
         if missing:
-            yield _absent(self.plan.video, missing[0], "--tracks-dir", len(missing))
+            yield self._absent_tracks(missing)
         remedy = f"Convert the video again: {self.command()}"
         stored = StoredGroup(self.group, self.plan, remedy, self.added)
         tracks: dict[int, TracksOfClip] = {}
@@ -86,6 +87,20 @@ class VideoSources:
         yield from stored.differences(tracks)
 
     # ---- tracks files
+
+    def _absent_tracks(self, missing: list[Path]) -> Problem:
+        """Return the problem of absent tracks files, with the folder that has them, if it is near.
+
+        Often --tracks-dir names the folder above that of the tracks files.
+        """
+        problem = _absent(self.plan.video, missing[0], "--tracks-dir", len(missing))
+        if self.tracks_dir is None or annex_problem(missing[0]) is not None:
+            return problem
+        sources = (clip.source for clip in self.plan.clips if self.path(clip) == missing[0])
+        remedy = f"Check --tracks-dir: {self.tracks_dir} does not contain the file."
+        if (folder := _subfolder_with(self.tracks_dir, next(sources))) is not None:
+            remedy = f"The file is in {folder}: pass --tracks-dir {shlex.quote(str(folder))}."
+        return replace(problem, remedy=remedy)
 
     def _compare_clip(self, stored: StoredGroup, number: int) -> _ComparedClip:
         """Read a clip's source by another reader than the one that made the group, and compare.
@@ -189,7 +204,7 @@ class VideoSources:
             if found != expected:
                 yield Problem(
                     kind="metadata-changed",
-                    what="The metadata CSV says otherwise than when the clip was converted.",
+                    what="The metadata CSV has changed since the clip was converted.",
                     file=str(path),
                     row=None if row is None else row.row,
                     found=found,
@@ -219,16 +234,22 @@ def _is_there(path: Path) -> bool:
     return path.is_file() and annex_problem(path) is None
 
 
+def _subfolder_with(folder: Path, name: str) -> Path | None:
+    """Return the first folder in a folder that has a file, or None where none has it."""
+    below = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return next((path for path in below if _is_there(found_in(path, name))), None)
+
+
 def _absent(video: str, path: Path, option: str, count: int = 1) -> Problem:
     pointer = annex_problem(path)
-    found, remedy = "no file", f"Say with {option} where it lies now."
+    found, remedy = "no file", f"Pass its present place with {option}."
     if pointer is not None:
         found, remedy = pointer.found or found, pointer.remedy or remedy
     return Problem(
         kind="source-absent",
         what="A source is missing, so the store cannot be compared with it.",
         file=str(path),
-        found=f"{found}, and so {count - 1} more of the video" if count > 1 else found,
+        found=f"{found}; {count - 1} more of the video likewise" if count > 1 else found,
         expected="the file that was converted",
         remedy=remedy,
         severity="warning",

@@ -15,6 +15,7 @@ from tracks2zarr.cli.app import Command
 from tracks2zarr.cli.options import (
     PATH,
     Decorator,
+    Option,
     add_options,
     frames_options,
     individual_dim_option,
@@ -166,25 +167,33 @@ def sbatch_options(
             "--mem",
             type=SlurmMemory(),
             metavar="SIZE",
-            help=f"Memory for each task, such as 4G; default: {default}.",
+            cls=Option,
+            show_default=default,
+            help="Memory for each task, such as 4G.",
         ),
         click.option(
             "--time",
             type=SlurmTime(),
             metavar="LIMIT",
-            help=f"Time limit of each task, such as 2:00:00; default: {default}.",
+            cls=Option,
+            show_default=default,
+            help="Time limit of each task, such as 2:00:00.",
         ),
         click.option(
             "--cpus",
             type=click.IntRange(min=1),
             metavar="N",
-            help=f"Cores for each task; default: {cpus}.",
+            cls=Option,
+            show_default=cpus,
+            help="Cores for each task.",
         ),
         click.option(
             "--max-tasks",
             type=click.IntRange(min=1),
             metavar="M",
-            help=f"How many tasks may run at the same time; default: {max_tasks}.",
+            cls=Option,
+            show_default=max_tasks,
+            help="How many tasks may run at the same time.",
         ),
         *(
             click.option(f"--{name}", metavar=metavar, help=text)
@@ -224,6 +233,7 @@ def verify_option(default: str | None = "quick") -> Decorator:
         "--verify",
         type=click.Choice(["quick", "full", "none"]),
         default=default,
+        cls=Option,
         show_default=default or "as before",
         help="What the finalising job verifies: that no file has changed (quick), or also every"
         " value against the tracks files (full).",
@@ -248,13 +258,17 @@ def finalising_options(
             "--finalise-mem",
             type=SlurmMemory(),
             metavar="SIZE",
-            help=f"Memory for the finalising job; default: {default}.",
+            cls=Option,
+            show_default=default,
+            help="Memory for the finalising job.",
         ),
         click.option(
             "--finalise-time",
             type=SlurmTime(),
             metavar="LIMIT",
-            help=f"Time limit of the finalising job; default: {default}.",
+            cls=Option,
+            show_default=default,
+            help="Time limit of the finalising job.",
         ),
     ]
     return functools.partial(add_options, options)

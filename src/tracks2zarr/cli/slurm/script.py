@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from tracks2zarr.cli.app import debug_option
-from tracks2zarr.cli.options import FOLDER, PATH
+from tracks2zarr.cli.options import FOLDER, PATH, Option
 from tracks2zarr.cli.slurm.options import (
     SbatchCommand,
     job_options_from,
@@ -33,7 +33,11 @@ _NAME = Path("run_create_zarr_dataset.sh")
     help="Let the tasks install tracks2zarr from here, once, instead of using this one.",
 )
 @click.option(
-    "--git-branch", metavar="VERSION", help="The branch, tag or commit to install; default: main."
+    "--git-branch",
+    metavar="VERSION",
+    cls=Option,
+    show_default="main",
+    help="The branch, tag or commit to install.",
 )
 @click.option(
     "-o",
@@ -55,10 +59,10 @@ def command(
     git_branch: str | None,
     **options: Any,
 ) -> int:
-    """Write the script of the older workflow.
+    """Write the script of the older workflow, to be edited.
 
-    The values given are filled in; edit it, and submit it with sbatch. 'slurm submit' does
-    all that it does, and more.
+    In the older workflow, before tracks2zarr, one edited a bash script and submitted it with
+    sbatch. This one has your values filled in. 'slurm submit' does all that it does, and more.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.common.words import count_text

@@ -56,7 +56,7 @@ def command(
     shows_all: bool,
     as_json: bool,
 ) -> int:
-    """Show how far each video is, why, and what to type next.
+    """Show the state of each video, why, and the command to run next.
 
     STORE is the folder of the store, or the id of one of its jobs, such as 64 or 64_3. Of more
     than 50 videos, only the counts, the reasons, and some of those that failed are shown.
