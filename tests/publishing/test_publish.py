@@ -4,9 +4,10 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -17,6 +18,9 @@ from support.commands import call
 from support.experiments import Box, Clip, Experiment, Video, crowd
 from support.object_store import BUCKET, S3Server, dropping_proxy, s3_server, without_aws
 from support.tree import cli_environment
+from tracks2zarr.common.files import open_file
+from tracks2zarr.common.object_store import Location
+from tracks2zarr.common.progress import NoProgress
 
 URL = f"s3://{BUCKET}/lab/a.zarr"
 TESTS = Path(__file__).parents[1]
@@ -128,6 +132,7 @@ PROGRAM = """
 import os, sys
 import tracks2zarr as tz
 from tracks2zarr.common.object_store import Location
+from tracks2zarr.common.progress import NoProgress
 write, calls = Location.write, []
 def counted(location, path, content):
     if len(calls) == int(sys.argv[3]):
@@ -249,7 +254,11 @@ with s3_server() as server:
 """
 
 
-@pytest.mark.parametrize("url", ["s3://", "http://x/y", "a.zarr", "ftp://a/b", ""])
+NO_URLS = ["s3://", "http://x/y", "a.zarr", "ftp://a/b", "", "file:a.zarr", "file:/a.zarr"]
+NO_URLS += ["s3://crabs/a.zarr?versionId=1", "s3://crabs/a.zarr#b", "s3://crabs/a?"]
+
+
+@pytest.mark.parametrize("url", NO_URLS)
 def test_what_is_no_url_of_an_object_store(store: Path, url: str) -> None:
     assert problem_of(store, url).kind == "url"
 
@@ -323,3 +332,152 @@ def test_nothing_at_the_url(url: str) -> None:
     with pytest.raises(FileNotFoundError):
         xr.open_datatree(url, engine="tracks2zarr")
     assert not Path("/no").exists()
+
+
+# ---- the store changes meanwhile
+
+
+def moved_boxes(name: str) -> Video:
+    """Return a video like `video(name)`, with its boxes elsewhere."""
+    (clip,) = video(name).clips
+    return Video(name, (replace(clip, boxes=tuple(replace(b, x=7) for b in clip.boxes)),))
+
+
+def convert_again(store: Path, *videos: Video) -> None:
+    """Convert other input into the store."""
+    folder = store.with_name(f"input {len(list(store.parent.iterdir()))}")
+    plan = tz.plan(*Experiment(videos).write(folder))
+    assert tz.create(plan, store, workers=1, store_mode="a", group_mode="w").ok
+
+
+def before_chunk_is_read(monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]) -> None:
+    """Do something once, before the first chunk of a position is opened."""
+    lock, done = Lock(), list[Path]()
+
+    def opened(path: Path) -> Any:
+        with lock:
+            if "/position/c/" in str(path) and not done:
+                done.append(path)
+                change(path)
+            return open_file(path)
+
+    monkeypatch.setattr("tracks2zarr.publishing.publish.open_file", opened)
+
+
+def test_a_mix_of_two_versions_is_not_listed(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = (tmp_path / "there").as_uri()
+    with monkeypatch.context() as patch:
+        before_chunk_is_read(patch, lambda _: convert_again(store, moved_boxes("A")))
+        problem = problem_of(store, url)
+    assert (problem.kind, problem.video) == ("content-changed", "A")
+    assert not (tmp_path / "there/zarr.json").exists()
+    tz.publish(store, url)
+    xr.testing.assert_identical(tz.open_store(url)["A"].load(), tz.open_store(store)["A"].load())
+
+
+def test_a_damaged_file_is_not_listed(store: Path, tmp_path: Path) -> None:
+    chunk = store / "B/position/c/0/0/0/0"
+    chunk.write_bytes(bytes(chunk.stat().st_size))
+    problem = problem_of(store, (tmp_path / "there").as_uri())
+    assert (problem.kind, problem.video) == ("content-changed", "B")
+    assert not (tmp_path / "there/zarr.json").exists()
+
+
+def test_a_file_that_vanishes(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before_chunk_is_read(monkeypatch, lambda path: path.unlink())
+    assert problem_of(store, (tmp_path / "there").as_uri()).kind == "disk"
+
+
+class AddingVideo(NoProgress):
+    """Adds a video to a store when the first one was sent."""
+
+    def __init__(self, store: Path, added: Video) -> None:
+        self.store, self.added = store, added
+
+    def ended(self, video: str, result: object) -> None:
+        if video == "A":
+            convert_again(self.store, self.added)
+
+
+def test_a_video_that_is_added_meanwhile_is_not_listed(store: Path, tmp_path: Path) -> None:
+    url = (tmp_path / "there").as_uri()
+    tz.publish(store, url, progress=AddingVideo(store, video("C")))
+    assert tz.open_store(url).videos == ("A", "B")
+    assert "/C/" not in (tmp_path / "there/.tracks2zarr/plan.json").read_text()
+    assert tz.publish(store, url)[2].result == "sent"
+    assert tz.open_store(url).videos == ("A", "B", "C")
+
+
+def test_killed_and_then_the_video_changes(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, there = (tmp_path / "there").as_uri(), tmp_path / "there"
+    write = Location.write
+
+    def killed(location: Location, path: str, content: Any) -> Any:
+        if path == OWN[0] and (there / "A/position/c").exists():
+            raise KeyboardInterrupt
+        return write(location, path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Location, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            tz.publish(store, url)
+    convert_again(store, Video("A", (replace(video("A").clips[0], boxes=()),)))
+    tz.publish(store, url)
+    found = published_files(there)
+    assert {name: found[name] for name in found if name not in OWN} == published_files(store)
+
+
+# ---- what others put there
+
+
+def test_videos_of_another_store_are_not_dropped(store: Path, tmp_path: Path) -> None:
+    url, there = (tmp_path / "there").as_uri(), tmp_path / "there"
+    tz.publish(store, url)
+    before = published_files(there)
+    other = tmp_path / "b.zarr"
+    assert tz.create(tz.plan(*Experiment((video("A"),)).write(tmp_path / "b")), other, workers=1).ok
+    problem = problem_of(other, url)
+    assert (problem.kind, problem.found) == ("published-otherwise", "B")
+    assert published_files(there) == before
+
+
+@pytest.mark.parametrize("path", ["A/position/zarr.json", ".tracks2zarr/plan.json"])
+def test_files_of_others_are_not_overwritten(store: Path, tmp_path: Path, path: str) -> None:
+    file = tmp_path / "there" / path
+    file.parent.mkdir(parents=True)
+    file.write_text("precious")
+    problem = problem_of(store, (tmp_path / "there").as_uri())
+    assert (problem.kind, problem.found) == ("published-otherwise", path)
+    assert published_files(tmp_path / "there") == {path: b"precious"}
+
+
+@pytest.mark.parametrize("harm", ["removed", "cut"])
+def test_missing_objects_are_no_nan(store: Path, tmp_path: Path, harm: str) -> None:
+    url, chunk = (tmp_path / "there").as_uri(), tmp_path / "there/A/position/c/0/0/0/0"
+    tz.publish(store, url)
+    content = chunk.read_bytes()
+    chunk.unlink()
+    if harm == "cut":
+        chunk.write_bytes(content[:-1])
+    videos = tz.open_store(url)
+    with pytest.raises(tz.Tracks2ZarrError, match="A/position/c/0/0/0/0") as error:
+        videos["A"]
+    (problem,) = error.value.problems
+    assert (problem.kind, problem.video) == ("content-changed", "A")
+    assert videos["B"].load()
+
+
+@pytest.mark.parametrize("chunks", [None, {}])
+def test_a_damaged_object(store: Path, tmp_path: Path, chunks: Any) -> None:
+    url, chunk = (tmp_path / "there").as_uri(), tmp_path / "there/A/position/c/0/0/0/0"
+    tz.publish(store, url)
+    opened = tz.open_store(url, chunks=chunks)["A"]
+    chunk.write_bytes(bytes(chunk.stat().st_size))
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        opened.position.load()
+    (problem,) = error.value.problems
+    assert (problem.kind, problem.video) == ("content-changed", "A")

@@ -229,20 +229,32 @@ def read_content(
     instead
         What counts as the content of some files, whatever they hold.
     """
-    whole = hashlib.sha256()
-    files = size = 0
-    for name in sorted(_names(folder) if names is None else names):
+    digests: dict[str, str] = {}
+    size = 0
+    for name in _names(folder) if names is None else names:
         if instead is not None and name in instead:
-            digest = hashlib.sha256(instead[name]).hexdigest()
+            digests[name] = hashlib.sha256(instead[name]).hexdigest()
             size += len(instead[name])
         else:
             with open_file(Path(folder, name)) as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
                 size += file.tell()
+    return FolderContent(content_digest(digests), len(digests), size)
+
+
+def content_digest(digests: Mapping[str, str]) -> str:
+    """Return the digest of a folder's content, as `read_content` does, from its files' SHA-256.
+
+    Parameters
+    ----------
+    digests
+        By the path of each file in the folder.
+    """
+    whole = hashlib.sha256()
+    for name in sorted(digests):
         # names that are no text are digested, too; none of ours is like that
-        whole.update(f"{digest} {name}\n".encode(errors="surrogateescape"))
-        files += 1
-    return FolderContent(f"sha256:{whole.hexdigest()}", files, size)
+        whole.update(f"{digests[name]} {name}\n".encode(errors="surrogateescape"))
+    return f"sha256:{whole.hexdigest()}"
 
 
 def count_files(folder: Path) -> tuple[int, int]:

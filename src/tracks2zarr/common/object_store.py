@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -61,7 +62,7 @@ class Location:
         is_place = bool(parts.netloc or parts.path.strip("/"))
         if parts.scheme == "file":
             is_place = not parts.netloc and bool(parts.path.strip("/"))
-        if parts.scheme not in SCHEMES or not is_place:
+        if not is_object_store(url) or not is_place or set(url) & {"?", "#"}:
             raise Tracks2ZarrError(_not_an_url(url))
         require_extra("cloud", "An object store", "obstore")
         self.url = url.rstrip("/")
@@ -88,15 +89,22 @@ class Location:
             for one in some:
                 yield one["path"], StoredObject(one["size"], one["e_tag"] or "")
 
-    def write(self, path: str, content: bytes | Path) -> StoredObject:
+    def write(self, path: str, content: bytes | BufferedReader) -> StoredObject:
         """Write an object, whole or not at all, and return it as the store has it.
+
+        Parameters
+        ----------
+        path
+            Its path below the URL.
+        content
+            Its content, or an open file that holds it.
 
         Raises
         ------
         Tracks2ZarrError
             If it cannot be written, or the store has another size of it.
         """
-        size = content.stat().st_size if isinstance(content, Path) else len(content)
+        size = len(content) if isinstance(content, bytes) else os.fstat(content.fileno()).st_size
         with self._asking(path):
             put = self.store.put(path, content)
             found = self.store.head(path)
@@ -118,9 +126,10 @@ class Location:
         try:
             yield
         except (BaseError, OSError, ValueError) as error:
-            raise Tracks2ZarrError(self._problem(path, error)) from error
+            raise Tracks2ZarrError(self.problem(path, error)) from error
 
-    def _problem(self, path: str, error: Exception) -> Problem:
+    def problem(self, path: str, error: Exception) -> Problem:
+        """Return what the object store answered as a problem."""
         status = re.search(r"status code: (\d+)", str(error))
         names = {type(error).__name__, status[1] if status else ""}
         if names & _MISSING:
@@ -194,7 +203,8 @@ def _not_an_url(url: str) -> Problem:
         kind="url",
         what="This is not a URL of an object store.",
         found=f"'{one_line(url)}'",
-        expected=f"a URL that begins with {', '.join(f'{scheme}://' for scheme in SCHEMES)}",
+        expected=f"a URL that begins with {', '.join(f'{scheme}://' for scheme in SCHEMES)},"
+        " without ? and #",
         remedy=remedy,
     )
 

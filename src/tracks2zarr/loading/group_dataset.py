@@ -23,7 +23,7 @@ from tracks2zarr.group.own_metadata import attributes_of
 from tracks2zarr.group.shard import DamagedFileError
 from tracks2zarr.group.stored_array import StoredArray, UnknownFormatError
 from tracks2zarr.loading.group_files import GroupFiles
-from tracks2zarr.loading.lazy_array import CheckedArray, LazyArray, LoadedVariable
+from tracks2zarr.loading.lazy_array import CheckedArray, LazyArray, LoadedVariable, Reading
 
 #: The arrays that are read as they are used; the others are small.
 _LAZY = frozenset(variable.name for variable in schema.VARIABLES if not variable.is_coordinate)
@@ -141,8 +141,20 @@ def _variable(
     return xr.Variable(dims, data, attributes, encoding, fastpath=True)
 
 
-def open_with_zarr(store: Any, decoding: Decoding, group: str) -> xr.Dataset:
-    """Return the dataset of a group of any store of zarr-python, which is not checked."""
+def open_with_zarr(store: Any, decoding: Decoding, reading: Reading, group: str) -> xr.Dataset:
+    """Return the dataset of a group of any store of zarr-python.
+
+    Parameters
+    ----------
+    store
+        The store.
+    decoding
+        What `xarray.open_dataset` was asked for.
+    reading
+        See `CheckedArray`.
+    group
+        The path of the group.
+    """
     from xarray.backends import ZarrBackendEntrypoint
 
     opened = ZarrBackendEntrypoint().open_dataset(
@@ -153,7 +165,7 @@ def open_with_zarr(store: Any, decoding: Decoding, group: str) -> xr.Dataset:
         **decoding.options,
     )
     variables = {
-        name: _loaded(one) if name in opened.coords else _without_chunks(one, one._data)
+        name: _loaded(one) if name in opened.coords else _checked(one, reading)
         for name, one in opened.variables.items()
     }
     return _dataset(variables, {str(name) for name in opened.coords}, opened.attrs)
@@ -172,7 +184,9 @@ def _by_zarr(files: GroupFiles, document: Mapping[str, Any], decoding: Decoding)
     )
     files.check_complete()  # zarr-python does not tell which files it takes for absent
     variables = {
-        name: _loaded(variable) if name in opened.coords else _checked(files, str(name), variable)
+        name: _loaded(variable)
+        if name in opened.coords
+        else _checked(variable, files.array(str(name)).reading_by_zarr)
         for name, variable in opened.variables.items()
     }
     attributes = {**opened.attrs, **_lost_attributes(files, opened.attrs)}
@@ -192,8 +206,8 @@ def _lost_attributes(files: GroupFiles, found: Mapping[Any, Any]) -> dict[str, A
     return {name: one for name, one in attributes_of(receipt.plan).items() if name not in found}
 
 
-def _checked(files: GroupFiles, name: str, variable: xr.Variable) -> xr.Variable:
-    data = indexing.LazilyIndexedArray(CheckedArray(variable._data, files.array(name)))
+def _checked(variable: xr.Variable, reading: Reading) -> xr.Variable:
+    data = indexing.LazilyIndexedArray(CheckedArray(variable._data, reading))
     return _without_chunks(variable, data)
 
 

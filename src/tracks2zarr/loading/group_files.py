@@ -211,6 +211,13 @@ class ArrayFiles:
         if self._is_replaced():
             raise Tracks2ZarrError(self.group.replaced())
 
+    @contextmanager
+    def reading_by_zarr(self) -> Iterator[None]:
+        """Check, besides, that no file is missing, which zarr-python takes for absent."""
+        with self.reading():
+            yield
+            self.group.check_complete()
+
     def _is_replaced(self) -> bool:
         """Tell whether other files have taken the place of those that were opened."""
         with self.group.reading():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from xarray.core import indexing
 
 from tracks2zarr.group.stored_array import StoredArray
 from tracks2zarr.loading.group_files import ArrayFiles
+
+type Reading = Callable[[], AbstractContextManager[None]]
 
 
 class LazyArray(BackendArray):
@@ -51,20 +55,19 @@ class CheckedArray(BackendArray):
     ----------
     array
         The array as xarray's own backend has it.
-    files
-        Its files as they were when it was opened.
+    reading
+        Makes the context in which it is read, which raises what goes wrong as an error that says
+        where.
     """
 
-    def __init__(self, array: Any, files: ArrayFiles) -> None:
-        self._array, self._files = array, files
+    def __init__(self, array: Any, reading: Reading) -> None:
+        self._array, self._reading = array, reading
         self.shape = array.shape
         self.dtype = array.dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        with self._files.reading():
-            values = np.asarray(indexing.apply_indexer(self._array, key).get_duck_array())
-            self._files.group.check_complete()
-        return values
+        with self._reading():
+            return np.asarray(indexing.apply_indexer(self._array, key).get_duck_array())
 
 
 class LoadedVariable(xr.Variable):

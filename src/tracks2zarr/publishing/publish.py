@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import file_digest
 
 from tracks2zarr.common.documents import DocumentError
-from tracks2zarr.common.files import file_names, open_file
+from tracks2zarr.common.files import content_digest, open_file
 from tracks2zarr.common.object_store import Location, StoredObject
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
+from tracks2zarr.common.problems import Tracks2ZarrError, one_line
 from tracks2zarr.common.progress import Progress, showing
+from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.common.words import count_text, size_text
-from tracks2zarr.loading.load_clip import check_finished
-from tracks2zarr.publishing.published import (
-    RECORD,
-    Published,
-    PublishedObject,
-    PublishedVideo,
-)
+from tracks2zarr.publishing.problems import content_changed, not_ours, other_store, other_videos
+from tracks2zarr.publishing.snapshot import ROOT, Snapshot
 from tracks2zarr.store.existing import existing_store
-from tracks2zarr.store.listing import listed_in
-from tracks2zarr.store.ownership import foreign_problem
-from tracks2zarr.store.paths import OWN_FOLDER
-from tracks2zarr.store.receipt import Receipt
+from tracks2zarr.store.publication import RECORD, Published, PublishedObject, PublishedVideo
 from tracks2zarr.store.store import Store
 
-_ROOT = "zarr.json"
 #: Requests take time without taking cores.
 _THREADS = 16
 
@@ -77,8 +69,8 @@ def publish(
     """Copy the finished videos of a store to an object store.
 
     The root comes last, so readers never see a video that is not whole. Run again, only what
-    changed is sent; it can be stopped at any moment. Nothing is removed but objects that an
-    earlier publication put there and that the videos no longer have.
+    changed is sent; it can be stopped at any moment. Nothing is overwritten or removed but what an
+    earlier publication put there.
 
     Parameters
     ----------
@@ -97,30 +89,33 @@ def publish(
     Raises
     ------
     Tracks2ZarrError
-        If there is no store, a listed video is not as its receipt says, or the object store does
-        not do what it is asked; what was sent until then is not sent again.
+        If there is no store, a listed video is not as its receipt says or changes meanwhile, what
+        lies at the URL was not published from this store, or the object store does not do what it
+        is asked; the videos that were sent until then are not sent again.
     """
     there = existing_store(store)
-    receipts = {video: _receipt_of(there, video) for video in sorted(listed_in(there))}
-    publication = _Publication.begun(there, Location(url, may_be_new=True), receipts)
-    publication.unlist_changed()
-    done = []
-    with showing(progress) as told:
-        told.begin(list(receipts), None)
-        for video in receipts:
+    with _local_files(), showing(progress) as told:
+        snapshot = Snapshot.of(there)
+        publication = _Publication.begun(there, Location(url, may_be_new=True), snapshot)
+        videos = list(snapshot.videos)
+        told.begin(videos, None)
+        done = []
+        for video in videos:
             done.append(publication.send_video(video))
             told.ended(video, done[-1])
-    publication.finish()
+        publication.finish()
     return tuple(done)
 
 
-def _receipt_of(store: Store, video: str) -> Receipt:
-    """Return the receipt of a video that is whole, and to which others added nothing."""
-    receipt, added = check_finished(store, video)
-    foreign = foreign_problem(store, video) if added else None
-    if foreign is not None:
-        raise Tracks2ZarrError(foreign)
-    return receipt
+@contextmanager
+def _local_files() -> Iterator[None]:
+    """Raise what the system answers about the files of the store as a problem."""
+    try:
+        yield
+    except Tracks2ZarrError:
+        raise
+    except OSError as error:
+        raise Tracks2ZarrError(os_problem(error)) from error
 
 
 class _Publication:
@@ -130,43 +125,79 @@ class _Publication:
         self,
         store: Store,
         location: Location,
-        receipts: Mapping[str, Receipt],
+        snapshot: Snapshot,
         record: Published,
         objects: dict[str, StoredObject],
     ) -> None:
         self.store = store
         self.location = location
-        self.receipts = receipts
+        self.snapshot = snapshot
         self.record = record
         self.objects = objects
 
     @classmethod
-    def begun(
-        cls, store: Store, location: Location, receipts: Mapping[str, Receipt]
-    ) -> _Publication:
-        """Look at what lies at the URL.
+    def begun(cls, store: Store, location: Location, snapshot: Snapshot) -> _Publication:
+        """Look at what lies at the URL, and announce what changes there.
 
         Raises
         ------
         Tracks2ZarrError
-            If a Zarr store lies there that was not published.
+            If something lies there that was not published from this store.
         """
         objects = location.list()
-        written = location.read(RECORD)
-        try:
-            record = Published() if written is None else Published.from_json(written)
-        except DocumentError as error:
-            raise Tracks2ZarrError(_foreign(location, f"{RECORD}: {error}")) from None
-        if written is None and _ROOT in objects:
-            raise Tracks2ZarrError(_foreign(location, f"{_ROOT}, without {RECORD}"))
-        return cls(store, location, receipts, record, objects)
+        record = _read_record(location)
+        begun = cls(store, location, snapshot, record or Published(), objects)
+        begun._check_ours(is_new=record is None)
+        begun._unlist_changed()
+        begun._announce()
+        return begun
 
-    def is_there(self, video: str) -> bool:
+    def _check_ours(self, *, is_new: bool) -> None:
+        """Check that all that is overwritten was published, and from this store."""
+        if is_new and ROOT in self.objects:
+            raise Tracks2ZarrError(other_store(self.location, f"{ROOT}, without {RECORD}"))
+        lost = sorted(self.record.videos.keys() - self.snapshot.videos.keys())
+        if lost:
+            raise Tracks2ZarrError(other_videos(self.location, self.store, lost))
+        foreign = self._foreign_paths(self.snapshot.documents() if is_new else ())
+        if foreign:
+            raise Tracks2ZarrError(not_ours(self.location, foreign))
+
+    def _foreign_paths(self, documents: Iterable[str]) -> list[str]:
+        """Return what is there of the paths to write, and not in the record."""
+        ours = {path for one in self.record.videos.values() for path in one.objects}
+        paths = {name for one in self.snapshot.videos.values() for name in one.names}
+        return sorted((paths.union(documents) & self.objects.keys()) - ours)
+
+    def _unlist_changed(self) -> None:
+        """Let the root list only videos that are whole, before any of the others is changed."""
+        whole = {video for video in self.snapshot.videos if self._is_there(video)}
+        if ROOT in self.objects and whole != set(self.snapshot.videos):
+            self.location.write(ROOT, self.snapshot.root_of(whole))
+
+    def _announce(self) -> None:
+        """Record all paths that are about to be written.
+
+        If the publication is stopped and the video changes, the next one knows what to remove.
+        """
+        for video, one in self.snapshot.videos.items():
+            if not self._is_there(video):
+                unsent = PublishedObject(digest="", size=0, tag="")
+                objects = dict.fromkeys(one.names, unsent) | self._recorded(video)
+                published = PublishedVideo(content="", objects=objects)
+                self.record = self.record.with_video(video, published)
+        self._write_record()
+
+    def _recorded(self, video: str) -> dict[str, PublishedObject]:
+        known = self.record.videos.get(video)
+        return dict(known.objects) if known else {}
+
+    def _is_there(self, video: str) -> bool:
         """Tell whether a video is there, whole and as it is in the store."""
         known = self.record.videos.get(video)
         return (
             known is not None
-            and known.content == self.receipts[video].content.digest
+            and known.content == self.snapshot.videos[video].content
             and all(self._is_as_sent(path, one) for path, one in known.objects.items())
         )
 
@@ -174,74 +205,65 @@ class _Publication:
         found = self.objects.get(path)
         return found is not None and (found.size, found.tag) == (sent.size, sent.tag)
 
-    def unlist_changed(self) -> None:
-        """Let the root list only videos that are whole, before any of the others is changed."""
-        whole = {video for video in self.receipts if self.is_there(video)}
-        if _ROOT in self.objects and whole != set(self.receipts):
-            self.location.write(_ROOT, _root_of(self.store, whole))
-
     def send_video(self, video: str) -> VideoPublished:
-        """Send what the object store lacks of a video."""
-        if self.is_there(video):
+        """Send what the object store lacks of a video.
+
+        Raises
+        ------
+        Tracks2ZarrError
+            If what was sent is not what the video's receipt says.
+        """
+        if self._is_there(video):
             return VideoPublished(video=video, result=PublishResult.SAME, n_sent=0, size_sent=0)
-        known = self.record.videos.get(video)
-        before = dict(known.objects) if known else {}
-        names = [f"{video}/{name}" for name in file_names(self.store.group(video))]
-        with ThreadPoolExecutor(_THREADS) as threads:
-            sent = list(threads.map(lambda name: self._send(name, before.get(name)), names))
-        now = {name: one for name, (one, _) in zip(names, sent, strict=True)}
-        stale = [path for path in before if path not in now]
-        content = self.receipts[video].content.digest
-        # what is stale stays in the record until it is removed
-        self._write_record(video, PublishedVideo(content="", objects=before | now))
-        self.location.remove(stale)
-        self._write_record(video, PublishedVideo(content=content, objects=now))
-        new = [one for one, is_new in sent if is_new]
-        size = sum(one.size for one in new)
+        before = self._recorded(video)
+        sent = self._send_all(self.snapshot.videos[video].names, before)
+        now = {name: one for name, (one, _) in sent.items()}
+        self._check_content(video, now)
+        self.location.remove([one for one in before if one not in now and one in self.objects])
+        content = self.snapshot.videos[video].content
+        self.record = self.record.with_video(video, PublishedVideo(content=content, objects=now))
+        self._write_record()
+        sizes = [one.size for one, is_new in sent.values() if is_new]
         return VideoPublished(
-            video=video, result=PublishResult.SENT, n_sent=len(new), size_sent=size
+            video=video, result=PublishResult.SENT, n_sent=len(sizes), size_sent=sum(sizes)
         )
 
-    def _send(self, name: str, before: PublishedObject | None) -> tuple[PublishedObject, bool]:
+    def _send_all(
+        self, names: Sequence[str], before: dict[str, PublishedObject]
+    ) -> dict[str, tuple[PublishedObject, bool]]:
+        with ThreadPoolExecutor(_THREADS) as threads:
+            sent = threads.map(lambda name: self._send(name, before[name]), names)
+            return dict(zip(names, sent, strict=True))
+
+    def _send(self, name: str, before: PublishedObject) -> tuple[PublishedObject, bool]:
         """Send a file unless it is there; return it, and whether it was sent."""
-        path = self.store.path / name
-        with open_file(path) as file:
+        with open_file(self.store.path / name) as file:
             digest = file_digest(file, "sha256").hexdigest()
-        if before is not None and before.digest == digest and self._is_as_sent(name, before):
-            return before, False
-        written = self.location.write(name, path)
+            if before.digest == digest and self._is_as_sent(name, before):
+                return before, False
+            file.seek(0)  # the same file, though another may have its name by now
+            written = self.location.write(name, file)
         return PublishedObject(digest=digest, size=written.size, tag=written.tag), True
 
-    def _write_record(self, video: str, published: PublishedVideo) -> None:
-        self.record = self.record.with_video(video, published)
+    def _check_content(self, video: str, now: dict[str, PublishedObject]) -> None:
+        """Check that the objects of a video are the files that its receipt describes."""
+        digests = {name.removeprefix(f"{video}/"): one.digest for name, one in now.items()}
+        if content_digest(digests) != self.snapshot.videos[video].content:
+            raise Tracks2ZarrError(content_changed(self.store, video))
+
+    def _write_record(self) -> None:
         self.location.write(RECORD, self.record.to_json().encode())
 
     def finish(self) -> None:
         """Send plan and receipts, and the root at last."""
-        self.location.write(f"{OWN_FOLDER}/plan.json", self.store.plan_file)
-        for video in self.receipts:
-            file = self.store.receipt_file(video)
-            self.location.write(file.relative_to(self.store.path).as_posix(), file)
-        self.location.write(_ROOT, self.store.root_file)
+        for path, content in self.snapshot.documents().items():
+            self.location.write(path, content)
+        self.location.write(ROOT, self.snapshot.root_of(self.snapshot.videos))
 
 
-def _root_of(store: Store, videos: set[str]) -> bytes:
-    """Return the metadata of the root, as it lists some videos only."""
-    document = json.loads(store.root_file.read_bytes())
-    consolidated = document["consolidated_metadata"]
-    listed = consolidated["metadata"]
-    consolidated["metadata"] = {
-        name: one for name, one in listed.items() if name.split("/")[0] in videos
-    }
-    return json.dumps(document).encode()
-
-
-def _foreign(location: Location, found: str) -> Problem:
-    return Problem(
-        kind="published-otherwise",
-        what="There is a Zarr store at the URL that tracks2zarr did not publish.",
-        file=location.url,
-        found=found,
-        expected="nothing, or what an earlier 'tracks2zarr publish' put there",
-        remedy="Publish to another URL.",
-    )
+def _read_record(location: Location) -> Published | None:
+    written = location.read(RECORD)
+    try:
+        return None if written is None else Published.from_json(written)
+    except DocumentError as error:
+        raise Tracks2ZarrError(other_store(location, f"{RECORD}: {error}")) from None
