@@ -99,9 +99,14 @@ def _verdict(store: Store, task: VideoToVerify) -> VideoVerdict:
     added = store.added_to(receipt, read=True)
     beside = [additions_warning(store, video, added)] if added else []
     again = _again_though_done(store, task.plan)
-    problems = [] if added else list(_content_problems(store, receipt, again))
-    if not task.quick and holds_files_alone(store.group(video)):  # zarr would wait for a pipe
-        problems += _source_problems(store, task, receipt, added or ())
+    if added is not None:  # only the metadata of the group can differ
+        again = f"To restore the metadata of the group, run: {_finalising(store)}"
+    is_readable = holds_files_alone(store.group(video))  # zarr would wait for a pipe
+    is_added_to = added and is_readable
+    problems = [] if is_added_to else list(_content_problems(store, receipt, again))
+    if not task.quick and is_readable:
+        of_others = added or (("zarr.json",) if problems and added is not None else ())
+        problems += _source_problems(store, task, receipt, of_others)
     if any(problem.is_error for problem in problems):
         state = State.FAILED
     else:
@@ -164,6 +169,10 @@ def _again_though_done(store: Store, plan: VideoPlan) -> str:
     """Return the commands that convert a video again whose receipt says that it is done."""
     command = create_command(store.path, plan)
     return f"Run: {command}; on a cluster, 'slurm submit' in place of 'create'"
+
+
+def _finalising(store: Store) -> str:
+    return shlex.join(["tracks2zarr", "finalise", str(store.path)])
 
 
 def _problem(store: Store, plan: VideoPlan, kind: str, what: str, found: str) -> Problem:
