@@ -302,6 +302,33 @@ def test_results_in_a_group_of_their_own_are_named_and_left_alone(
     assert [problem.kind for problem in verdict.problems] == ["extra-group"]
 
 
+def short(group: Path) -> None:
+    """Add an array with one frame less, as differences between frames are."""
+    n_frames = xr.open_zarr(group.parent, group=group.name).sizes["time"]
+    mine = xr.Dataset({"speed": ("time", np.zeros(n_frames - 1))})
+    mine.to_zarr(group.parent, group=group.name, mode="a")
+
+
+def without_dims(group: Path) -> None:
+    results(group)
+    zarr.open_group(str(group)).create_array("bare", shape=(2,), dtype="int64")[...] = [1, 2]
+
+
+@pytest.mark.parametrize("add", [short, without_dims])
+def test_arrays_that_do_not_fit_a_video_are_left_out(
+    store: Path, add: Callable[[Path], None]
+) -> None:
+    with tz.open_store(store)["A"] as opened:
+        whole = opened.load()
+    add(store / "A")
+    with pytest.warns(UserWarning, match="do not fit its dimensions: .*speed"):
+        xr.testing.assert_identical(tz.open_store(store)["A"].load(), whole)
+    with pytest.warns(UserWarning, match="speed"):
+        assert tz.load_clip(store, "A", "Loop00").attrs["fps"] == whole.attrs["fps"]
+    with pytest.warns(UserWarning, match="speed"):
+        assert set(xr.open_datatree(store, engine="tracks2zarr").children) == {"A", "B"}
+
+
 def test_an_array_in_the_root_is_no_video(store: Path) -> None:
     xr.Dataset({"summary": ("k", [1, 2, 3])}).to_zarr(store, mode="a")
     assert "summary" in (store / "zarr.json").read_text()
