@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -194,6 +195,7 @@ def test_a_video_to_which_others_added_something_stays_done(
     store: Path, tmp_path: Path, add: Callable[[Path], list[str]]
 ) -> None:
     """It is named by all commands, and every one of them leaves it alone."""
+    attributes = zarr.open_group(store / "A", mode="r").attrs.asdict()
     whole, names = snapshot(store), ", ".join(add(store / "A"))
     before = tree(store / "A")
     seen = tz.info(store).videos[0]
@@ -206,6 +208,8 @@ def test_a_video_to_which_others_added_something_stays_done(
             ("foreign-arrays", names)
         ]
     assert tz.finalise(store).done == ("A", "B")
+    assert dict(zarr.open_group(store / "A").attrs) == dict(attributes)
+    before["zarr.json"] = (store / "A" / "zarr.json").read_bytes().hex()
     with pytest.warns(UserWarning, match="did not write: "):
         one = tz.load_clip(store, "A", "Loop00")
     assert one.attrs["fps"] == tz.load_clip(store, "B", "Loop00").attrs["fps"]
@@ -223,12 +227,47 @@ def test_a_video_to_which_others_added_something_stays_done(
     assert snapshot(store) == whole
 
 
+@pytest.mark.parametrize("add", ADDITIONS)
+def test_moving_additions_out_leaves_the_video_as_it_was_written(
+    store: Path, tmp_path: Path, add: Callable[[Path], list[str]]
+) -> None:
+    """Also where the tracks files are gone; two remedies may be pasted one after another."""
+    written = snapshot(store)
+    add(store / "A")
+    add(store / "B")
+    shutil.rmtree(tmp_path / "one")
+    verified = tz.verify(store, quick=True)
+    remedies = [str(p.remedy).partition("run: ")[2] for v in verified.videos for p in v.problems]
+    for command in remedies:
+        moving, _, finalising = command.rpartition(" && ")
+        subprocess.run(["sh", "-c", moving], check=True)
+        assert [str(video.state) for video in tz.info(store).videos] == ["done", "done"]
+        run_cli(*shlex.split(finalising)[1:])  # it warns while something is left in another video
+    assert snapshot(store) == written
+    assert len({*(tmp_path / "out.zarr-moved").glob("[AB]/*")}) >= 2
+    assert tz.verify(store, quick=True).ok
+
+
+def test_metadata_that_xarray_wrote_are_restored_and_nothing_else_is_done(store: Path) -> None:
+    """Whoever removes the additions otherwise: `verify` names the command that restores them."""
+    written = snapshot(store)
+    shutil.rmtree(store / "A" / results(store / "A")[0])
+    assert str(tz.info(store).videos[0].state) == "done"
+    for quick in (True, False):
+        (problem,) = tz.verify(store, "A", quick=quick, workers=1).videos[0].problems
+        assert (problem.kind, problem.is_error) == ("content-changed", True)
+        assert f"tracks2zarr finalise {store}" in str(problem.remedy)
+    assert tz.load_clip(store, "A", "Loop00").attrs["fps"]
+    tz.finalise(store)
+    assert snapshot(store) == written
+
+
 def test_damage_beside_what_others_added_is_found(store: Path, tmp_path: Path) -> None:
     results(store / "A")
     shutil.rmtree(store / "A" / "position" / "c")
     assert not tz.verify(store, quick=True).ok
     assert "speed" in str(tz.info(store).videos[0].why)
-    with pytest.raises(tz.Tracks2ZarrError, match="not finished") as error:
+    with pytest.raises(tz.Tracks2ZarrError, match="The video is damaged") as error:
         tz.load_clip(store, "A", "Loop00")
     assert "speed" in str(error.value)
     assert kinds(ONE, tmp_path, store, store_mode="a") == ["foreign-arrays"]
@@ -261,6 +300,39 @@ def test_results_in_a_group_of_their_own_are_named_and_left_alone(
     assert tree(store / "my_results") == before
     (verdict,) = [v for v in tz.verify(store, workers=1).videos if v.video == "my_results"]
     assert [problem.kind for problem in verdict.problems] == ["extra-group"]
+
+
+def short(group: Path) -> None:
+    """Add an array with one frame less, as differences between frames are."""
+    n_frames = xr.open_zarr(group.parent, group=group.name).sizes["time"]
+    mine = xr.Dataset({"speed": ("time", np.zeros(n_frames - 1))})
+    mine.to_zarr(group.parent, group=group.name, mode="a")
+
+
+def without_dims(group: Path) -> None:
+    results(group)
+    zarr.open_group(str(group)).create_array("bare", shape=(2,), dtype="int64")[...] = [1, 2]
+
+
+@pytest.mark.parametrize("add", [short, without_dims])
+def test_arrays_that_do_not_fit_a_video_are_left_out(
+    store: Path, add: Callable[[Path], None]
+) -> None:
+    with tz.open_store(store)["A"] as opened:
+        whole = opened.load()
+    add(store / "A")
+    with pytest.warns(UserWarning, match="do not fit its dimensions: .*speed"):
+        xr.testing.assert_identical(tz.open_store(store)["A"].load(), whole)
+    with pytest.warns(UserWarning, match="speed"):
+        assert tz.load_clip(store, "A", "Loop00").attrs["fps"] == whole.attrs["fps"]
+    with pytest.warns(UserWarning, match="speed"):
+        assert set(xr.open_datatree(store, engine="tracks2zarr").children) == {"A", "B"}
+
+
+def test_an_array_in_the_root_is_no_video(store: Path) -> None:
+    xr.Dataset({"summary": ("k", [1, 2, 3])}).to_zarr(store, mode="a")
+    assert "summary" in (store / "zarr.json").read_text()
+    assert list(tz.open_store(store)) == ["A", "B"]
 
 
 # ---- clips

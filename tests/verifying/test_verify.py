@@ -331,6 +331,15 @@ def test_array_that_is_gone(store: Path) -> None:
     assert kinds(tz.verify(store, workers=1))[VIDEO] == {"content-changed", "store-differs"}
 
 
+def test_one_fault_has_one_remedy_and_few_errors(store: Path) -> None:
+    """An array is changed in place, so nearly all of its values differ."""
+    array = zarr.open_array(store / VIDEO / "confidence", mode="r+")
+    array[...] = np.asarray(array[...]) * 2
+    problems = next(v for v in tz.verify(store, workers=1).videos if v.video == VIDEO).problems
+    assert [problem.kind for problem in problems] == ["content-changed", *["store-differs"] * 4]
+    assert len({problem.remedy for problem in problems}) == 1
+
+
 def test_verify_changes_nothing(store: Path) -> None:
     before = snapshot(store)
     done = run_cli("verify", store, "--json")

@@ -6,6 +6,7 @@ What is not as `tracks2zarr.group.writer` writes it is left to zarr-python.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +17,16 @@ import xarray as xr
 from numpy.typing import NDArray
 from xarray.core import indexing
 
-from tracks2zarr.common.files import read_file, read_json
-from tracks2zarr.common.problems import Tracks2ZarrError
+from tracks2zarr.common.files import file_names, read_file, read_json
+from tracks2zarr.common.problems import Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.dataset import schema
-from tracks2zarr.group.own_metadata import attributes_of
+from tracks2zarr.group.own_metadata import attributes_of, written_metadata
 from tracks2zarr.group.shard import DamagedFileError
 from tracks2zarr.group.stored_array import StoredArray, UnknownFormatError
 from tracks2zarr.loading.group_files import GroupFiles
 from tracks2zarr.loading.lazy_array import CheckedArray, LazyArray, LoadedVariable, Reading
+from tracks2zarr.store.additions import additions
+from tracks2zarr.store.receipt import Receipt
 
 #: The arrays that are read as they are used; the others are small.
 _LAZY = frozenset(variable.name for variable in schema.VARIABLES if not variable.is_coordinate)
@@ -85,7 +88,33 @@ def _opened(files: GroupFiles, decoding: Decoding) -> xr.Dataset:
         try:
             return _by_own_reader(files, document, decoding)
         except UnknownFormatError:
-            return _by_zarr(files, document, decoding)
+            return _with_additions(files, document, decoding)
+
+
+def _with_additions(
+    files: GroupFiles, document: Mapping[str, Any], decoding: Decoding
+) -> xr.Dataset:
+    """Return the dataset of a group with what others added, or without it where it does not fit.
+
+    An array with one frame less, say, has no place in the video's dataset.
+    """
+    try:
+        return _by_zarr(files, document, decoding)
+    except Tracks2ZarrError:  # a file of ours is missing
+        raise
+    except Exception:  # arrays that do not fit make xarray raise anything
+        receipt = _receipt_of(files)
+        written = None if receipt is None else written_metadata(files.folder, receipt.plan)
+        added = additions(file_names(files.folder))
+        if written is None or not added:
+            raise
+        dataset = _by_own_reader(files, read_json(written), decoding)
+        text = (
+            f"{one_line(files.video)} is opened without data that tracks2zarr did not write, and"
+            f" that do not fit its dimensions: {comma_list(added)}"
+        )
+        warnings.warn(text, stacklevel=2)
+        return dataset
 
 
 def _read_metadata(file: Path) -> dict[str, Any]:
@@ -198,12 +227,17 @@ def _lost_attributes(files: GroupFiles, found: Mapping[Any, Any]) -> dict[str, A
 
     xarray removes them where it adds an array of a dataset without attributes.
     """
-    if files.store is None or not files.store.is_from_tracks2zarr(files.video):
-        return {}
-    receipt = files.store.read_receipt(files.video)
+    receipt = _receipt_of(files)
     if receipt is None:
         return {}
     return {name: one for name, one in attributes_of(receipt.plan).items() if name not in found}
+
+
+def _receipt_of(files: GroupFiles) -> Receipt | None:
+    """Return the receipt of a video that tracks2zarr made, where there is one."""
+    if files.store is None or not files.store.is_from_tracks2zarr(files.video):
+        return None
+    return files.store.read_receipt(files.video)
 
 
 def _checked(variable: xr.Variable, reading: Reading) -> xr.Variable:

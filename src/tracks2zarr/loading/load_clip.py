@@ -227,12 +227,15 @@ def check_finished(store: Store, video: str) -> tuple[Receipt, tuple[str, ...]]:
         raise Tracks2ZarrError(no_such_video(store, video, sorted({*names, *planned})))
     if store.is_from_tracks2zarr(video):
         state = state_of(store, planned[video]) if video in planned else "a group without a receipt"
+        is_damaged = receipt is not None and store.has_group(video)
+        if is_damaged:
+            state = "files that are not those that were written"
         foreign = foreign_problem(store, video)
         beside = f", with data that tracks2zarr did not write: {foreign.found}" if foreign else ""
         raise Tracks2ZarrError(
             Problem(
                 kind="video-unfinished",
-                what="The video is not finished.",
+                what=f"The video is {'damaged' if is_damaged else 'not finished'}.",
                 file=str(store.group(video)),
                 found=f"{state}{beside}",
                 expected="a video with a valid receipt",

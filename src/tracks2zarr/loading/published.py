@@ -31,7 +31,13 @@ def published_videos(url: str) -> tuple[str, ...]:
     listed = _listed(content)
     if listed is None:
         raise Tracks2ZarrError(_no_store(url))
-    return tuple(sorted(name for name in listed if "/" not in name))
+    return tuple(
+        sorted(
+            name
+            for name, node in listed.items()
+            if "/" not in name and node.get("node_type") == "group"
+        )
+    )
 
 
 def _listed(content: bytes | None) -> dict[str, Any] | None:

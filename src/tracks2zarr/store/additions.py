@@ -59,13 +59,14 @@ def additions_beside(group: Path, receipt: Receipt, *, read: bool) -> tuple[str,
     Returns
     -------
     tuple or None
-        None where nothing was added, or what is ours is not as it was.
+        None where what is ours is not as it was. Empty where only the metadata of the group were
+        written anew, and say nothing else than they did.
     """
     from tracks2zarr.group.own_metadata import written_metadata
 
     names = file_names(group)
     added = additions(names)
-    metadata = written_metadata(group, receipt.plan) if added else None
+    metadata = written_metadata(group, receipt.plan)
     if metadata is None:
         return None
     ours = [name for name in names if has_our_name(name)]

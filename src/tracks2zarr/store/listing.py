@@ -39,4 +39,7 @@ def _parsed(file: Path, stamp: tuple[int, int, int]) -> frozenset[str] | None:
     if not isinstance(document, dict) or document.get("node_type") != "group":
         return None
     nodes = document.get("consolidated_metadata", {}).get("metadata", {})
-    return frozenset(name for name in nodes if "/" not in name)
+    # xarray lists an array that it adds to the root
+    return frozenset(
+        name for name, node in nodes.items() if "/" not in name and node.get("node_type") == "group"
+    )

@@ -76,7 +76,8 @@ def additions_warning(store: Store, video: str, added: Sequence[str]) -> Problem
         found=comma_list(added),
         expected="only arrays that tracks2zarr wrote",
         remedy="Keep your results in a separate store. To move these out, run:"
-        f" {moving_away(store, [group / name for name in added])}",
+        f" {moving_away(store, [group / name for name in added])}"
+        f" && {shlex.join(['tracks2zarr', 'finalise', str(store.path)])}",
         severity="warning",
         video=video,
     )
@@ -90,11 +91,20 @@ def foreign_in_root(store: Store) -> list[Path]:
 
 
 def moving_away(store: Store, paths: Iterable[Path]) -> str:
-    """Return the command that moves something out of a store, to a name that is free."""
-    moved = list(paths)
+    """Return the command that moves something out of a store, to folders of the same names.
+
+    Several such commands may follow each other: no file of one video meets one of another.
+    """
     target = _free_name(store.path.with_name(f"{store.path.name}-moved"))
-    words = shlex.join(["mv", *map(str, moved), str(target)])
-    return f"{shlex.join(['mkdir', str(target)])} && {words}"
+    by_folder: dict[Path, list[str]] = {}
+    for path in paths:
+        by_folder.setdefault(path.parent, []).append(str(path))
+    commands = []
+    for folder, moved in by_folder.items():
+        place = str(target / folder.relative_to(store.path))
+        commands.append(shlex.join(["mkdir", "-p", place]))
+        commands.append(shlex.join(["mv", *moved, place]))
+    return " && ".join(commands)
 
 
 def _free_name(wanted: Path) -> Path:

@@ -1,13 +1,20 @@
-"""Finds out whether the root of a store is broken, and rebuilds its plan from the receipts."""
+"""Rebuilds from the receipts what is broken of a store: its plan, and the metadata of groups."""
 
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
-from tracks2zarr.common.files import read_file, read_json
-from tracks2zarr.common.problems import Problem
+from tracks2zarr.common.files import read_file, read_json, write_atomically
+from tracks2zarr.common.locks import LockedError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.group.own_metadata import written_metadata
+from tracks2zarr.group.zarr_metadata import metadata_bytes
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.listing import is_group
+from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.store import Store
 
 
@@ -69,3 +76,43 @@ def _plans_of_receipts(store: Store) -> list[VideoPlan]:
     names = [file.stem for file in store.receipts_folder.glob("*.json")]
     receipts = [store.read_receipt(name) for name in names]
     return [receipt.plan for receipt in receipts if receipt is not None]
+
+
+def restore_metadata(store: Store) -> None:
+    """Restore the metadata of finished groups which others wrote anew, as xarray does.
+
+    A group to which something is added gets back its attributes; any other all of its metadata,
+    as they were written. No tracks file is needed.
+    """
+    for file in sorted(store.receipts_folder.glob("*.json")):
+        # whoever is at work on a video, or cannot read it, learns so elsewhere
+        with suppress(LockedError, OSError, ValueError, Tracks2ZarrError):
+            if _may_be_written_anew(store.group(file.stem) / "zarr.json"):
+                with store.video_lock(file.stem):
+                    _restore_group(store, file.stem)
+
+
+def _may_be_written_anew(metadata: Path) -> bool:
+    """Tell whether metadata of a group lack what ours have; quick, for many videos."""
+    content = read_file(metadata)
+    return not all(mark in content for mark in (b'"tracks2zarr_schema":', b'metadata":{"kind":'))
+
+
+def _restore_group(store: Store, video: str) -> None:
+    receipt, file = store.read_receipt(video), store.group(video) / "zarr.json"
+    added = None if receipt is None else store.added_to(receipt, read=False)
+    if receipt is None or added is None:
+        return
+    written, found = written_metadata(file.parent, receipt.plan), read_file(file)
+    if written is None:
+        return
+    content = _with_attributes(read_json(found), read_json(written)) if added else written
+    if content != found:
+        new = store.to_write(store.path / OWN_FOLDER / f"{video}.zarr.json.new")
+        write_atomically(file, content, temporary=new)
+
+
+def _with_attributes(found: dict[str, Any], written: dict[str, Any]) -> bytes:
+    """Return metadata as they are, with the attributes that they lack."""
+    attributes = written["attributes"] | found["attributes"]
+    return metadata_bytes(found | {"attributes": attributes})

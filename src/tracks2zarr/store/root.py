@@ -18,7 +18,7 @@ from tracks2zarr.store.commit import recover_all
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.ownership import additions_warning
 from tracks2zarr.store.paths import OWN_FOLDER
-from tracks2zarr.store.repair import restore_plan
+from tracks2zarr.store.repair import restore_metadata, restore_plan
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unreadable import broken_receipt, unreadable_problem
 from tracks2zarr.store.unverified import Unverified
@@ -102,7 +102,8 @@ def finalise(store: str | os.PathLike[str]) -> Finalised:
     A receipt and its intact group make a video finished, whatever the plan asks for now: an older
     video is listed until the one that replaces it is committed. What a killed run had set aside
     is put back first. A root that is broken, or a plan that is lost, is rebuilt from groups and
-    receipts. It may run at any moment and again; runs at the same time wait for each other.
+    receipts, and so are the metadata of a group that others wrote anew, as xarray does where it
+    adds an array. It may run at any moment and again; runs at the same time wait for each other.
 
     Parameters
     ----------
@@ -135,6 +136,7 @@ def finalise_store(store: Store, work_roots: Iterable[Path] = ()) -> Finalised:
     check_can_write()
     with store.holding() as there:
         recover_all(there, work_roots)
+        restore_metadata(there)
         with there.root_lock():
             restore_plan(there)
             finalised, content = _consolidate(there)

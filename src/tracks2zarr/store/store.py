@@ -205,6 +205,8 @@ class Store(StoreLocks):
         -------
         tuple or None
             Arrays, folders and files, sorted; None for a group that is not what its receipt says.
+            Metadata of the group that others wrote anew, as xarray does where it adds an array,
+            are no difference: `finalise` restores them.
         """
         folder, content = self.group(receipt.plan.video), receipt.content
         try:
@@ -212,7 +214,9 @@ class Store(StoreLocks):
                 return None
             if count_files(folder) != (content.files, content.size):
                 return additions_beside(folder, receipt, read=read)
-            return () if not read or read_content(folder) == content else None
+            if not read or read_content(folder) == content:
+                return ()
+            return additions_beside(folder, receipt, read=True)
         except FileNotFoundError:
             return None  # it is being replaced, or moved into another store
 

@@ -21,6 +21,9 @@ from tracks2zarr.store.unreadable import UNREADABLE, broken_receipt, unreadable_
 from tracks2zarr.store.unverified import Unverified
 from tracks2zarr.store.video_state import State, state_of
 
+#: So many differences of a group are named whose files have changed: they are one fault.
+_DIFFERENCES_NAMED = 3
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class VideoVerdict(OneLine):
@@ -98,10 +101,16 @@ def _verdict(store: Store, task: VideoToVerify) -> VideoVerdict:
         return VideoVerdict(video, State.FAILED if state is State.DONE else state, why)
     added = store.added_to(receipt, read=True)
     beside = [additions_warning(store, video, added)] if added else []
-    again = _again_though_done(store, task.plan)
-    problems = [] if added else list(_content_problems(store, receipt, again))
-    if not task.quick and holds_files_alone(store.group(video)):  # zarr would wait for a pipe
-        problems += _source_problems(store, task, receipt, added or ())
+    again = _again_though_done(task)
+    if added is not None:  # only the metadata of the group can differ
+        again = f"To restore the metadata of the group, run: {_finalising(store)}"
+    is_readable = holds_files_alone(store.group(video))  # zarr would wait for a pipe
+    is_added_to = added and is_readable
+    problems = [] if is_added_to else list(_content_problems(store, receipt, again))
+    if not task.quick and is_readable:
+        of_others = added or (("zarr.json",) if problems and added is not None else ())
+        found = _source_problems(store, task, receipt, of_others)
+        problems += _of_one_fault(found, again) if problems else found
     if any(problem.is_error for problem in problems):
         state = State.FAILED
     else:
@@ -160,10 +169,14 @@ def _again(store: Store, plan: VideoPlan, *, replace: bool = False) -> str:
     return f"Run: {create_command(store.path, plan, replace=replace)}; on a cluster: {rerun}"
 
 
-def _again_though_done(store: Store, plan: VideoPlan) -> str:
+def _again_though_done(task: VideoToVerify) -> str:
     """Return the commands that convert a video again whose receipt says that it is done."""
-    command = create_command(store.path, plan)
+    command = create_command(task.store, task.plan, task.tracks_dir, task.metadata_csv)
     return f"Run: {command}; on a cluster, 'slurm submit' in place of 'create'"
+
+
+def _finalising(store: Store) -> str:
+    return shlex.join(["tracks2zarr", "finalise", str(store.path)])
 
 
 def _problem(store: Store, plan: VideoPlan, kind: str, what: str, found: str) -> Problem:
@@ -205,6 +218,23 @@ def _unfetched(store: Store, video: str) -> Problem | None:
 
 def _content_text(content: FolderContent) -> str:
     return f"{content.files} files, {content.size} bytes, {content.digest[:23]}…"
+
+
+def _of_one_fault(found: list[Problem], remedy: str) -> list[Problem]:
+    """Return some differences of a group whose files have changed, all with the one remedy."""
+    differing = [problem for problem in found if problem.kind == "store-differs"]
+    others = [problem for problem in found if problem.kind != "store-differs"]
+    named = [replace(problem, remedy=remedy) for problem in differing[:_DIFFERENCES_NAMED]]
+    if len(differing) > len(named):
+        in_all = replace(
+            named[0],
+            what="The store differs from its source. All differences together.",
+            found=f"{len(differing)} differences",
+            expected="none",
+            clip=None,
+        )
+        named.append(in_all)
+    return named + others
 
 
 def _unreadable(store: Store, video: str, error: Exception, remedy: str) -> Problem:
