@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,10 @@ def test_options_that_are_given_are_replaced() -> None:
         "To see, run: tracks2zarr plan t m.csv '--pattern=a b' --json --video '04.09, a.b'; or not."
     )
     assert with_whole_commands(text, str).endswith(shown)
+    text = f"To see, run {same_command('--video', "it's 'one', $two")}; or not."
+    assert with_whole_commands(text, str).endswith(
+        f"--video {shlex.quote("it's 'one', $two")}; or not."
+    )
     text = f"Run it: run {same_command(without='--json')}. Then go"
     assert with_whole_commands(text, str).count("--json") == 0
     text = f"run {same_command('--group-mode', 'w')}."

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
-#: A word of a command: quoted, or without what ends the command in a text.
-_WORD = r"(?:'[^']*'|[^\s,;()'.]|\.(?!\s|$))+"
+#: A word of a command: quoted by shlex, or without what ends the command in a text.
+_WORD = r"""(?:"'"|'[^']*'|[^\s,;()'.]|\.(?!\s|$))+"""
 _WORDS = rf"{_WORD}(?: {_WORD})*"
 _PHRASE = re.compile(
     rf"run the same command (?:with (?P<paths>{_WORDS}?) in place of (?P<old>{_WORDS})"
