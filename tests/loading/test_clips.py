@@ -320,6 +320,9 @@ def test_what_concatenated_clips_lack_is_filled(store: Path) -> None:
 def test_results_of_clips_are_concatenated(store: Path) -> None:
     means = [clip[["position"]].mean("individual") for clip in tz.load_clips(store)]
     both = tz.concat_clips(means)
+    xr.testing.assert_identical(
+        tz.concat_clips([mean["position"] for mean in means]), both["position"].drop_vars("fps")
+    )
     assert both["position"].sizes == {"clip": 4, "time": 20, "space": 2}
     assert list(both["video"].values) == ["A", "A", "A", "B"]
 

@@ -193,7 +193,7 @@ def test_a_video_is_unlisted_before_it_is_changed(
 def test_dropped_connections(
     server: S3Server, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with dropping_proxy(server, every=3) as (through, proxy):
+    with dropping_proxy(server, every=7) as (through, proxy):
         monkeypatch.setenv("AWS_ENDPOINT_URL", through.endpoint)
         tz.publish(store, URL)
         assert proxy.dropped > 0

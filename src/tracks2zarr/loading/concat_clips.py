@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tracks2zarr.dataset.schema import (
@@ -28,7 +28,7 @@ _FILL_VALUES = {
 }
 
 
-def concat_clips(clips: Iterable[xr.Dataset]) -> xr.Dataset:
+def concat_clips[T: (xr.Dataset, xr.DataArray)](clips: Iterable[T]) -> T:
     """Concatenate clips of any videos along a new dimension ``clip``.
 
     The coordinates ``video`` and ``clip_id`` tell the clips apart. Times and individuals are
@@ -42,12 +42,12 @@ def concat_clips(clips: Iterable[xr.Dataset]) -> xr.Dataset:
     Parameters
     ----------
     clips
-        Datasets as `load_clip` and `load_clips` return them, or results computed from them that
-        keep their coordinates.
+        Datasets as `load_clip` and `load_clips` return them; or results computed from them,
+        datasets or arrays, that keep their coordinates.
 
     Returns
     -------
-    xarray.Dataset
+    xarray.Dataset or xarray.DataArray
         The variables of the clips with a dimension ``clip`` in front. All coordinates of a clip,
         and ``fps``, are coordinates along ``clip``; attributes that differ are left out.
 
@@ -57,7 +57,7 @@ def concat_clips(clips: Iterable[xr.Dataset]) -> xr.Dataset:
         If there are no clips; they do not count time alike: in frames and in seconds, or from
         the start and from the escape; or their dimensions of individuals have other names.
     TypeError
-        If something else than datasets is given.
+        If something else is given, e.g. one clip and not a list.
     """
     import xarray as xr
 
@@ -78,23 +78,21 @@ def concat_clips(clips: Iterable[xr.Dataset]) -> xr.Dataset:
     )
 
 
-def _checked(clip: object) -> xr.Dataset:
+def _checked[T: (xr.Dataset, xr.DataArray)](clip: T) -> T:
     """Return a clip with its `fps` as a coordinate."""
-    import xarray as xr
-
-    if not isinstance(clip, xr.Dataset):
+    if not hasattr(clip, "coords"):
         raise TypeError(f"one of clips is a {type(clip).__name__}; expected a list of Datasets")
     if CLIP_ID in clip.dims:
         raise ValueError("a whole video was given; expected clips, as load_clip returns them")
     return _with_fps(clip)
 
 
-def _with_fps(clip: xr.Dataset) -> xr.Dataset:
+def _with_fps[T: (xr.Dataset, xr.DataArray)](clip: T) -> T:
     fps = clip.attrs.get("fps")
     return clip if fps is None else clip.assign_coords(fps=((), fps, {"units": "1/s"}))
 
 
-def _check_alike(clips: list[xr.Dataset]) -> None:
+def _check_alike(clips: Sequence[xr.Dataset | xr.DataArray]) -> None:
     """Check that clips have the same dimensions, and count time in the same way."""
     individuals = {str(dim) for clip in clips for dim in clip.dims} & {"individual", "individuals"}
     if len(individuals) > 1:
