@@ -202,6 +202,9 @@ def test_what_is_not_there_is_named(store: Path) -> None:
     assert kind_of(lambda: xr.open_dataset(store, engine=ENGINE)) == "no-video-given"
     assert kind_of(lambda: xr.open_dataset(store / "A" / "time", engine=ENGINE)) == "inside-store"
     assert kind_of(lambda: opened(store / "A", "time")) == "inside-store"
+    for name in ("zarr.json", ".tracks2zarr"):  # as "STORE/*" finds them
+        given = partial(xr.open_dataset, store / name, engine=ENGINE)
+        assert kind_of(given) == "no-such-video"
     for name in ("A/time", "../s.zarr/A", "..", ".tracks2zarr"):
         assert kind_of(partial(opened, store, name)) == "no-such-video"
     assert kind_of(lambda: opened(store.with_name("no.zarr"))) == "no-store"

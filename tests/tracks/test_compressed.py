@@ -35,6 +35,23 @@ def zstd_without_size(raw: bytes) -> bytes:
     return made.getvalue()
 
 
+def as_pzstd_writes(raw: bytes) -> bytes:
+    """Compress with a frame without content before it, which says how long the next one is."""
+    frame = zstandard.ZstdCompressor().compress(raw)
+    length = len(frame).to_bytes(4, "little")
+    return b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + length + frame
+
+
+def with_large_window(raw: bytes) -> bytes:
+    """Compress as ``zstd --long=28`` does."""
+    parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=28)
+    made = io.BytesIO()
+    compressor = zstandard.ZstdCompressor(compression_params=parameters)
+    with compressor.stream_writer(made, closefd=False) as stream:
+        stream.write(raw)
+    return made.getvalue()
+
+
 def in_parts(raw: bytes) -> bytes:
     return b"".join(gzip.compress(raw[at : at + 10_000]) for at in range(0, len(raw), 10_000))
 
@@ -45,6 +62,8 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".gz with zeros behind": lambda raw: gzip.compress(raw) + bytes(512),
     ".zst": lambda raw: zstandard.ZstdCompressor().compress(raw),
     ".zst without a size": zstd_without_size,
+    ".zst as pzstd writes it": as_pzstd_writes,
+    ".zst with a large window": with_large_window,
 }
 
 
