@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ class OneLine:
         return f"<{type(self).__name__} {one_line(self)}>"
 
 
-class Shown(OneLine):
+class Shown(OneLine, ABC):
     """The base of a result that a notebook shows as a table."""
 
     __slots__ = ()
@@ -68,9 +69,9 @@ class Shown(OneLine):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {one_line(self)}>"
 
+    @abstractmethod
     def _shown_table(self) -> Table:
         """Return what a notebook shows."""
-        raise NotImplementedError
 
     def _shown_problems(self) -> Iterable[Problem]:
         """Return the problems that a notebook shows below the table."""

@@ -115,7 +115,7 @@ class Outcome(OneLine):
         line = f"{self.video}: {_WORDS[self.result]}"
         if self.receipt is not None:
             line += f", {count_text(len(self.receipt.clips), 'clip')}"
-            line += f", {count_text(self.receipt.n_boxes, 'box')}".replace("boxs", "boxes")
+            line += f", {count_text(self.receipt.n_boxes, 'box', 'boxes')}"
         elif self.problems:
             line += f": {self.problems[0].what}"
         return line

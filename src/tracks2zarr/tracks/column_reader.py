@@ -10,9 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from functools import partial
-from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +20,7 @@ import polars as pl
 from tracks2zarr.dataset.batches import Batch, ImageBatch, Int32s, Int64s
 from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.tracks import values
+from tracks2zarr.tracks.csv_records import whole_records
 from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes, UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.header import (
@@ -38,8 +37,6 @@ from tracks2zarr.tracks.source_file import open_source
 
 #: Bytes of CSV that are parsed at once; the JSON of more does not fit into a core's cache.
 BATCH_BYTES = 2 * 2**20
-#: Records with more bytes than this are not looked for.
-_MOST_BYTES = 32 * 2**20
 
 _BEFORE_QUOTED, _AFTER_QUOTED = np.zeros((2, 256), np.bool_)
 _BEFORE_QUOTED[[*b',\n"']] = True
@@ -88,68 +85,12 @@ def read_file(
         if not is_header(split_header(header)):
             raise UnrecognisedError
         read = partial(decode, rows_are_sound=rows_are_sound)
-        for decoded in map_in_threads(read, _records(source.file, rest)):
+        for decoded in map_in_threads(read, whole_records(source.file, rest, BATCH_BYTES)):
             take(images.renumbered(decoded.boxes))
             images.n_blank_rows += decoded.n_blank
         source.check_end()
     frame_of_image, warnings = images.frames(path, rule)
     return ReadFile("columns", source.digest, source.stamp, frame_of_image, warnings)
-
-
-def _records(file: BufferedReader[Any], rest: bytes) -> Iterator[bytes]:
-    """Yield `rest` and whole records; a record may have line breaks within quotes.
-
-    Where there is a rest of the line of the header, lines end with carriage returns alone.
-    """
-    end = b"\r" if rest and not rest.endswith(b"\n") else b"\n"
-    block = rest
-    while more := file.read(BATCH_BYTES):
-        block += more + _line(file, end)
-        if _n_quotes(block) % 2:
-            block += b"".join(_lines_to_next_quote(file, end))
-        yield block
-        block = b""
-    if block:
-        yield block
-
-
-def _line(file: BufferedReader[Any], end: bytes) -> bytes:
-    """Return what comes next up to the end of a line."""
-    line = file.readline(_MOST_BYTES) if end == b"\n" else _to_return(file)
-    if len(line) >= _MOST_BYTES:
-        raise UnrecognisedError  # no row has so many
-    return line
-
-
-def _to_return(file: BufferedReader[Any]) -> bytes:
-    """Return what comes next up to a carriage return, and a line feed that follows it."""
-    parts: list[bytes] = []
-    size = 0
-    while size < _MOST_BYTES and (buffered := file.peek()):
-        place = buffered.find(b"\r") + 1
-        parts.append(file.read(place or len(buffered)))
-        size += len(parts[-1])
-        if place:
-            if file.peek(1)[:1] == b"\n":
-                parts.append(file.read(1))
-            break
-    return b"".join(parts)
-
-
-def _lines_to_next_quote(file: BufferedReader[Any], end: bytes) -> Iterator[bytes]:
-    """Yield lines up to the one that closes an open quote; those have an even number of them."""
-    size = 0
-    while line := _line(file, end):
-        yield line
-        size += len(line)
-        if size > _MOST_BYTES:
-            raise UnrecognisedError  # a quote that is never closed
-        if line.count(b'"') % 2:
-            return
-
-
-def _n_quotes(block: bytes) -> int:
-    return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord('"')))
 
 
 class Decoded(NamedTuple):

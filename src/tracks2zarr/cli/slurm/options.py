@@ -163,38 +163,7 @@ def sbatch_options(
         What memory and time, cores, and tasks at a time are by default, for people.
     """
     options = [
-        click.option(
-            "--mem",
-            type=SlurmMemory(),
-            metavar="SIZE",
-            cls=Option,
-            show_default=default,
-            help="Memory for each task, such as 4G.",
-        ),
-        click.option(
-            "--time",
-            type=SlurmTime(),
-            metavar="LIMIT",
-            cls=Option,
-            show_default=default,
-            help="Time limit of each task, such as 2:00:00.",
-        ),
-        click.option(
-            "--cpus",
-            type=click.IntRange(min=1),
-            metavar="N",
-            cls=Option,
-            show_default=cpus,
-            help="Cores for each task.",
-        ),
-        click.option(
-            "--max-tasks",
-            type=click.IntRange(min=1),
-            metavar="M",
-            cls=Option,
-            show_default=max_tasks,
-            help="How many tasks may run at the same time.",
-        ),
+        *_task_options(default, cpus, max_tasks),
         *(
             click.option(f"--{name}", metavar=metavar, help=text)
             for name, (metavar, text) in _PASSED_ON.items()
@@ -213,6 +182,44 @@ def sbatch_options(
         ),
     ]
     return functools.partial(add_options, options)
+
+
+def _task_options(memory_and_time: str, cpus: str, max_tasks: str) -> list[Decorator]:
+    """Return the options for what a task gets, with their defaults for people."""
+    return [
+        click.option(
+            "--mem",
+            type=SlurmMemory(),
+            metavar="SIZE",
+            cls=Option,
+            show_default=memory_and_time,
+            help="Memory for each task, such as 4G.",
+        ),
+        click.option(
+            "--time",
+            type=SlurmTime(),
+            metavar="LIMIT",
+            cls=Option,
+            show_default=memory_and_time,
+            help="Time limit of each task, such as 2:00:00.",
+        ),
+        click.option(
+            "--cpus",
+            type=click.IntRange(min=1),
+            metavar="N",
+            cls=Option,
+            show_default=cpus,
+            help="Cores for each task.",
+        ),
+        click.option(
+            "--max-tasks",
+            type=click.IntRange(min=1),
+            metavar="M",
+            cls=Option,
+            show_default=max_tasks,
+            help="How many tasks may run at the same time.",
+        ),
+    ]
 
 
 def script_options(command: Callable[..., Any]) -> Callable[..., Any]:
