@@ -14,6 +14,7 @@ from tracks2zarr.common.problems import (
     nearest,
     same_command_with,
 )
+from tracks2zarr.tracks.files import matching_names
 
 #: So many folders below are looked into, for tracks files.
 _FOLDERS = 1000
@@ -175,7 +176,5 @@ def _folders_in(folder: Path) -> Iterator[Path]:
 
 
 def _holds(folder: Path, patterns: Sequence[str], is_tracks: IsTracks) -> bool:
-    try:
-        return any(is_tracks(path.name) for pattern in patterns for path in folder.glob(pattern))
-    except (ValueError, NotImplementedError):  # a pattern that has its own problem
-        return False
+    names = (name for pattern in patterns for name in matching_names(folder, pattern))
+    return any(is_tracks(Path(name).name) for name in names)

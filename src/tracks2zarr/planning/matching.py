@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import get_args
 
 from tracks2zarr.common.arguments import check_path, check_texts
 from tracks2zarr.common.names import DEFAULT_PATTERNS, clip_id_of
@@ -21,18 +19,17 @@ from tracks2zarr.common.problems import (
     one_line,
     same_command,
 )
-from tracks2zarr.common.words import count_text
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import SCHEMA_VERSION, IndividualDim
 from tracks2zarr.planning.escape_types import misspelt_escape_types
 from tracks2zarr.planning.given_paths import IsTracks, swapped, tracks_below, with_near_path
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, concerns, read_metadata
+from tracks2zarr.planning.odd_rows import overlapping_clips, video_names_alike
 from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, VideoPlan
 from tracks2zarr.planning.selection import Selection, without_file
+from tracks2zarr.planning.settings_problems import regexp_without_frames, settings_problems
 from tracks2zarr.tracks.files import TracksFile, check_tracks, list_tracks
 from tracks2zarr.tracks.formats import DEFAULT_FORMAT, format_named
-from tracks2zarr.tracks.frames import frame_in_name
-from tracks2zarr.tracks.values import to_integer
 
 
 def plan(
@@ -130,7 +127,7 @@ def draft(
 
     The parameters are those of `plan`. Nothing is raised for bad input.
     """
-    problems = list(_settings_problems(settings))
+    problems = list(settings_problems(settings))
     if problems:
         return Plan((), tuple(problems))
     folder, metadata_path = Path(tracks_dir).absolute(), Path(metadata_csv).absolute()
@@ -149,9 +146,10 @@ def draft(
     )
     problems = [with_near_path(problem, patterns, is_tracks) for problem in problems]
     names = [file.path for file in files]
-    if metadata.names and folder.is_dir() and not any(is_tracks(Path(n).name) for n in names):
+    is_listed = not any(problem.kind in _NONE_LISTED for problem in problems)
+    if is_listed and metadata.names and not any(is_tracks(Path(name).name) for name in names):
         below = tracks_below(folder, metadata_path, names, patterns, is_tracks)
-        if below and not any(problem.kind in _NONE_LISTED for problem in problems):
+        if below:
             files, problems = [], [below]
     named = selection.videos if selection else frozenset()
     match = _Match(folder, metadata_path, settings, metadata, files, named, _no_files(problems))
@@ -160,7 +158,7 @@ def draft(
     if selection:
         problems += selection.unknown(metadata_path)
     drafted = _drafted(match, problems, require_all=require_all)
-    no_frames = _regexp_without_frames(settings.frame_regexp, files)
+    no_frames = regexp_without_frames(settings.frame_regexp, files)
     return Plan((), (no_frames, *drafted.problems)) if no_frames else drafted
 
 
@@ -179,26 +177,6 @@ def _is_tracks(metadata: Metadata, metadata_csv: Path, selection: Selection | No
     if not known:
         return lambda name: name != metadata_csv.name
     return lambda name: clip_stem_of(name) in wanted
-
-
-def _regexp_without_frames(regexp: str | None, files: Sequence[TracksFile]) -> Problem | None:
-    """Return the problem of an expression that gives no frame in any file; None where it does."""
-    if regexp is None:
-        return None
-    first = [(file, file.first_image) for file in files if file.first_image is not None]
-    values = [frame_in_name(image, regexp) for _, image in first]
-    if not first or any(to_integer(value) is not None for value in values):
-        return None
-    file, image = first[0]
-    found = f"{regexp!r} does not match" if values[0] is None else f"{values[0]!r} from {regexp!r}"
-    others = f"; and so in {count_text(len(first) - 1, 'more file')}" if len(first) > 1 else ""
-    return Problem(
-        kind="frame-regexp",
-        what="The regular expression for frames gives no frame.",
-        found=f"{found} in '{one_line(image)}', the first image of {one_line(file.path)}{others}",
-        expected="a regular expression whose group 1 is the frame in the images' names",
-        remedy="Correct --frame-regexp, or leave it out.",
-    )
 
 
 def _no_files(problems: Iterable[Problem]) -> frozenset[str]:
@@ -261,40 +239,6 @@ def _drafted(match: _Match, of_files: list[Problem], *, require_all: bool) -> Pl
     return Plan(tuple(videos), tuple(problems))
 
 
-def _settings_problems(settings: Settings) -> Iterable[Problem]:
-    if settings.frames not in get_args(CountsFrom):
-        yield Problem(
-            kind="setting",
-            what="The frames setting is unknown.",
-            found=repr(settings.frames),
-            expected="'clip' or 'video'",
-            remedy="Correct the setting.",
-        )
-    if settings.individual_dim not in get_args(IndividualDim):
-        yield Problem(
-            kind="setting",
-            what="The name of the dimension of individuals is unknown.",
-            found=repr(settings.individual_dim),
-            expected="'individual' or 'individuals'",
-            remedy="Correct the setting.",
-        )
-    if settings.frame_regexp is None:
-        return
-    try:
-        groups = re.compile(settings.frame_regexp).groups
-        found = f"{settings.frame_regexp!r}, which has no group"
-    except (re.error, OverflowError, RecursionError) as error:
-        groups, found = 0, f"{settings.frame_regexp!r}: {error}"
-    if not groups:
-        yield Problem(
-            kind="frame-regexp",
-            what="The regular expression for frames is not usable.",
-            found=found,
-            expected="a regular expression whose group 1 is the frame, such as '_([0-9]+)[.]png$'",
-            remedy="Correct --frame-regexp.",
-        )
-
-
 @dataclass(frozen=True)
 class _Match:
     """The metadata and the files of an experiment, before they are known to fit."""
@@ -321,13 +265,14 @@ class _Match:
             problem if concerns(problem, with_files | self.named, stems) else problem.as_warning()
             for problem in self.metadata.problems
         ]
+        tracked = [row for row in self.metadata.rows if row.clip_stem in stems]
         return [
             *of_rows,
             *of_files,
             *self._unmatched(),
             *self._rows_without_file(with_files, require_all=require_all),
-            *self._overlaps(),
-            *self._names_alike(with_files),
+            *overlapping_clips(tracked, self.metadata_csv),
+            *video_names_alike(with_files, self.metadata_csv),
             *misspelt_escape_types(self.metadata.rows, self.metadata_csv, with_files),
         ]
 
@@ -437,54 +382,6 @@ class _Match:
                 severity="error" if require_all else "warning",
                 video=video,
             )
-
-    def _overlaps(self) -> Iterable[Problem]:
-        have = {file.clip_stem for file in self.files}
-        rows_of: dict[str, list[ClipRow]] = defaultdict(list)
-        for row in self.metadata.rows:
-            if row.clip_stem in have:
-                rows_of[row.video].append(row)
-        for video, rows in rows_of.items():
-            rows.sort(key=lambda row: (row.first_frame, row.last_frame))
-            furthest = rows[0]
-            for row in rows[1:]:
-                if row.first_frame <= furthest.last_frame and row.clip != furthest.clip:
-                    yield Problem(
-                        kind="clips-overlap",
-                        what="Two clips of a video overlap.",
-                        file=str(self.metadata_csv),
-                        row=row.row,
-                        column="loop_START_frame_ffmpeg",
-                        found=f"'{one_line(row.clip)}' starts at {row.first_frame + 1}, before"
-                        f" '{one_line(furthest.clip)}' (row {furthest.row}) ends at"
-                        f" {furthest.last_frame + 1}",
-                        expected="clips one after the other",
-                        remedy="Check both rows; both clips are converted as they are.",
-                        severity="warning",
-                        video=video,
-                        clip=row.clip,
-                    )
-                furthest = max(furthest, row, key=lambda clip: clip.last_frame)
-
-    def _names_alike(self, videos: set[str]) -> Iterable[Problem]:
-        """Yield a warning for each video whose name differs from another's in its case alone."""
-        alike: dict[str, list[str]] = defaultdict(list)
-        for video in sorted(videos):
-            alike[video.casefold()].append(video)
-        for several in alike.values():
-            for video in several[1:]:
-                yield Problem(
-                    kind="names-differ-in-case",
-                    what="The names of two videos differ only in upper and lower case.",
-                    file=str(self.metadata_csv),
-                    column="video_name",
-                    found=f"'{one_line(video)}' beside '{one_line(several[0])}'",
-                    expected="names that differ in more, as macOS and Windows take them for one",
-                    remedy="If they are one video, correct the metadata CSV. Else rename one, to"
-                    " keep the store on such a computer.",
-                    severity="warning",
-                    video=video,
-                )
 
     def videos(self) -> Iterable[VideoPlan]:
         """Yield the plan of each video with at least one tracks file, sorted by id."""

@@ -82,7 +82,14 @@ def list_tracks(
     problems = [problem] if problem else _pattern_problems(patterns)
     if problems:
         return [], problems
-    matching = {pattern: _matches(tracks_dir, pattern, metadata_csv) for pattern in patterns}
+    matching = {
+        pattern: [
+            name
+            for name in matching_names(tracks_dir, pattern)
+            if not _same_file(tracks_dir / name, metadata_csv)
+        ]
+        for pattern in patterns
+    }
     names = sorted({name for found in matching.values() for name in found})
     if not names:
         return [], [_nothing_matches(tracks_dir, patterns)]
@@ -133,8 +140,8 @@ def check_tracks(
 _SUFFIX = re.compile(r"\.csv(\.gz|\.zst)?$", re.IGNORECASE)
 
 
-def _matches(tracks_dir: Path, pattern: str, metadata_csv: Path) -> list[str]:
-    """Return the files that match a pattern, but for the metadata CSV.
+def matching_names(tracks_dir: Path, pattern: str) -> list[str]:
+    """Return the paths below a folder that match a glob pattern, without hidden files.
 
     A folder is no tracks file, though it is one by mistake where its name is that of one.
     """
@@ -147,8 +154,7 @@ def _matches(tracks_dir: Path, pattern: str, metadata_csv: Path) -> list[str]:
     return [
         name
         for name in {os.path.normpath(name) for name in found}
-        if (_SUFFIX.search(name) or not (tracks_dir / name).is_dir())
-        and not _same_file(tracks_dir / name, metadata_csv)
+        if _SUFFIX.search(name) or not (tracks_dir / name).is_dir()
     ]
 
 
