@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tracks2zarr.common.files import make_folder, remove_if_empty
+from tracks2zarr.common.posix import is_alive
 
 #: How often a holder shows that it lives.
 _BEAT_SECONDS = 60.0
@@ -121,12 +122,8 @@ def _start_of(pid: int) -> str | None:
 
     It is empty where the system does not tell, and None where there is no such process.
     """
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+    if not is_alive(pid):
         return None
-    except PermissionError:
-        pass  # it belongs to somebody else
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

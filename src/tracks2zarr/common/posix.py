@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 
 try:
@@ -14,7 +16,7 @@ try:
 except ImportError:
     resource = None  # type: ignore[assignment]
 
-__all__ = ["check_can_write", "fcntl", "resource"]
+__all__ = ["check_can_write", "fcntl", "is_alive", "resource"]
 
 
 def check_can_write() -> None:
@@ -35,3 +37,16 @@ def check_can_write() -> None:
                 remedy="Run this command there. What reads a store works here, too.",
             )
         )
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process of this machine may be at work; on other systems, all may."""
+    if os.name != "posix":  # there, the signal 0 ends the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it belongs to somebody else
+        return True
+    return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 IndividualDim = Literal["individual", "individuals"]
 
@@ -163,6 +163,12 @@ def variables_of(schema: int) -> tuple[Variable, ...]:
 def renamed(name: str, individual_dim: IndividualDim) -> str:
     """Return the name of a variable or dimension in a store with this dimension of individuals."""
     return individual_dim if name == INDIVIDUAL else name
+
+
+def own_variables() -> frozenset[str]:
+    """Return the names of all variables of a video, whatever its dimension of individuals."""
+    dims = get_args(IndividualDim)
+    return frozenset(renamed(variable.name, dim) for variable in VARIABLES for dim in dims)
 
 
 def individual_names(n_individuals: int) -> list[str]:

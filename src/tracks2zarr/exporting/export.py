@@ -14,6 +14,7 @@ from tracks2zarr.common.arguments import check_path
 from tracks2zarr.common.durable import sync, sync_file
 from tracks2zarr.common.files import ABSENT, make_folder
 from tracks2zarr.common.names import composed
+from tracks2zarr.common.posix import is_alive
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import os_problem
@@ -325,21 +326,8 @@ def _stamp(path: Path) -> str | None:
 def _remove_left_over(temporary: Path) -> None:
     """Remove what killed processes of this machine left of the same file."""
     for path in temporary.parent.glob(f"{temporary.stem}.*"):
-        if path == temporary or not _is_alive(int(path.suffix[1:])):
+        if path == temporary or not is_alive(int(path.suffix[1:])):
             path.unlink(missing_ok=True)
-
-
-def _is_alive(pid: int) -> bool:
-    """Tell whether a process of this machine may be at work."""
-    if os.name != "posix":  # there, the signal 0 ends the process
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it belongs to somebody else
-        return True
-    return True
 
 
 def _no_folder(out: Path, found: str) -> Problem:

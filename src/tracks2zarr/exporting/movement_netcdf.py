@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import xarray as xr
 
 from tracks2zarr.common.extras import require_extra
-from tracks2zarr.dataset.schema import VARIABLES, IndividualDim, renamed
+from tracks2zarr.dataset.schema import own_variables
 from tracks2zarr.exporting.stored_clip import StoredClip
 from tracks2zarr.loading.load_clip import load_clip
 
@@ -16,7 +16,7 @@ require_extra("netcdf", "Export to netCDF", "dask", "h5netcdf")
 
 SUFFIX = ".nc"
 #: Not what others added to the group.
-_OWN = {renamed(one.name, dim) for one in VARIABLES for dim in get_args(IndividualDim)}
+_OWN = own_variables()
 _COMPRESSION = {"zlib": True, "complevel": 1, "shuffle": True}
 
 

@@ -128,22 +128,24 @@ def load_clips(
         If there is no store, the query cannot be evaluated, a row is of a clip that is not there,
         or clips have no escape to count from.
     """
+    import pandas as pd
+
     check_arguments(0, zero, frames)
     chosen = _chosen(store, where)
     names = list(zip(chosen["video"], chosen["clip_id"], strict=True))
-    if zero == "escape" and (lacking := _without_escape(store, names)):
-        raise Tracks2ZarrError(no_escape(existing_store(store), lacking))
+    if zero == "escape":
+        # rows may come from elsewhere, with other columns
+        table = clips(store) if isinstance(where, pd.DataFrame) else chosen
+        if lacking := _without_escape(table, names):
+            raise Tracks2ZarrError(no_escape(existing_store(store), lacking))
     return (
         load_clip(store, *name, seconds=seconds, zero=zero, frames=frames, chunks=chunks)
         for name in names
     )
 
 
-def _without_escape(
-    store: str | os.PathLike[str], names: Sequence[tuple[str, str]]
-) -> list[tuple[str, str]]:
-    """Return those of some clips that have no escape."""
-    table = clips(store)
+def _without_escape(table: pd.DataFrame, names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return those of some clips that have no escape, by a table of clips."""
     without = table[table["escape_type"] == "none"]
     have_none = set(zip(without["video"], without["clip_id"], strict=True))
     return [name for name in names if name in have_none]

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
 
 from tracks2zarr.common.files import ABSENT, is_file, read_file, read_json
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.unfetched import annex_problem
-from tracks2zarr.dataset import schema
+from tracks2zarr.dataset.schema import own_variables
 from tracks2zarr.group.shard import DamagedFileError
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unreadable import unreadable_problem
@@ -22,11 +21,10 @@ from tracks2zarr.store.unreadable import unreadable_problem
 type FileId = tuple[int, int]
 
 #: The folders of the arrays that a receipt counts the files of.
-_OWN_ARRAYS = frozenset(
-    schema.renamed(variable.name, dim)
-    for variable in schema.VARIABLES
-    for dim in get_args(schema.IndividualDim)
-)
+_OWN_ARRAYS = own_variables()
+#: What zarr-python raises although no file is at fault: the index is wrong or of a kind that it
+#: does not take, or there is too little memory.
+NO_FAULT_OF_FILES = (IndexError, MemoryError, NotImplementedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ class GroupFiles:
         """
         try:
             yield
-        except (IndexError, MemoryError, NotImplementedError, Tracks2ZarrError):
+        except (*NO_FAULT_OF_FILES, Tracks2ZarrError):
             raise
         except Exception as error:  # damaged files make zarr-python raise anything
             raise Tracks2ZarrError(self._problem_of(error)) from error

@@ -12,6 +12,7 @@ from tracks2zarr.common.files import read_json
 from tracks2zarr.common.object_store import Location
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.loading.group_dataset import Decoding, open_with_zarr
+from tracks2zarr.loading.group_files import NO_FAULT_OF_FILES
 from tracks2zarr.store.overview import no_such_video
 from tracks2zarr.store.publication import RECORD, Published
 
@@ -95,7 +96,7 @@ def _reading(url: str, video: str) -> Iterator[None]:
 
     try:
         yield
-    except (IndexError, MemoryError, NotImplementedError, Tracks2ZarrError):
+    except (*NO_FAULT_OF_FILES, Tracks2ZarrError):
         raise
     except (BaseError, OSError) as error:
         raise Tracks2ZarrError(Location(url).problem(video, error)) from error

@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import get_args
 
 from tracks2zarr.common.files import file_names, read_content
-from tracks2zarr.dataset.schema import VARIABLES, IndividualDim
+from tracks2zarr.dataset.schema import own_variables
 from tracks2zarr.store.receipt import Receipt
 
-_ARRAYS = {variable.name for variable in VARIABLES} | set(get_args(IndividualDim))
+_ARRAYS = own_variables()
 #: What our arrays have: metadata, and chunks or shards.
 _IN_ARRAY = re.compile(r"zarr\.json|c(/[0-9]+)*")
 
