@@ -7,7 +7,7 @@ What is not as `tracks2zarr.group.writer` writes it is left to zarr-python.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,9 @@ def _variable(
     return xr.Variable(dims, data, attributes, encoding, fastpath=True)
 
 
-def open_with_zarr(store: Any, decoding: Decoding, reading: Reading, group: str) -> xr.Dataset:
+def open_with_zarr(
+    store: Any, decoding: Decoding, reading_of: Callable[[str], Reading], **where: Any
+) -> xr.Dataset:
     """Return the dataset of a group of any store of zarr-python.
 
     Parameters
@@ -179,47 +181,39 @@ def open_with_zarr(store: Any, decoding: Decoding, reading: Reading, group: str)
         The store.
     decoding
         What `xarray.open_dataset` was asked for.
-    reading
-        See `CheckedArray`.
-    group
-        The path of the group.
+    reading_of
+        Returns by an array's name how it is read; see `CheckedArray`.
+    where
+        The options of xarray's own backend that say where the group is, and how its metadata are
+        read.
     """
     from xarray.backends import ZarrBackendEntrypoint
 
     opened = ZarrBackendEntrypoint().open_dataset(
         store,
-        group=group,
         zarr_format=3,
         drop_variables=decoding.dropped,
+        **where,
         **decoding.options,
     )
     variables = {
-        name: _loaded(one) if name in opened.coords else _checked(one, reading)
+        name: _loaded(one) if name in opened.coords else _checked(one, reading_of(str(name)))
         for name, one in opened.variables.items()
     }
     return _dataset(variables, {str(name) for name in opened.coords}, opened.attrs)
 
 
 def _by_zarr(files: GroupFiles, document: Mapping[str, Any], decoding: Decoding) -> xr.Dataset:
-    from xarray.backends import ZarrBackendEntrypoint
     from zarr.storage import LocalStore
 
-    opened = ZarrBackendEntrypoint().open_dataset(
-        LocalStore(files.folder, read_only=True),  # type: ignore[arg-type]
+    opened = open_with_zarr(
+        LocalStore(files.folder, read_only=True),
+        decoding,
+        lambda name: files.array(name).reading_by_zarr,
         consolidated=document.get("consolidated_metadata") is not None,
-        zarr_format=3,
-        drop_variables=decoding.dropped,
-        **decoding.options,
     )
     files.check_complete()  # zarr-python does not tell which files it takes for absent
-    variables = {
-        name: _loaded(variable)
-        if name in opened.coords
-        else _checked(variable, files.array(str(name)).reading_by_zarr)
-        for name, variable in opened.variables.items()
-    }
-    attributes = {**opened.attrs, **_lost_attributes(files, opened.attrs)}
-    return _dataset(variables, {str(name) for name in opened.coords}, attributes)
+    return opened.assign_attrs(_lost_attributes(files, opened.attrs))
 
 
 def _lost_attributes(files: GroupFiles, found: Mapping[Any, Any]) -> dict[str, Any]:

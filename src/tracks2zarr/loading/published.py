@@ -69,7 +69,7 @@ def open_published(url: str, video: str, decoding: Decoding) -> xr.Dataset:
     remote = ObjectStore(location.store, read_only=True)
     reading = partial(_reading, url, video)
     with reading():
-        return open_with_zarr(remote, decoding, reading, group=video)
+        return open_with_zarr(remote, decoding, lambda _name: reading, group=video)
 
 
 def _check_objects(location: Location, video: str) -> None:
