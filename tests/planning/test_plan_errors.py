@@ -445,7 +445,7 @@ CASES = {
     # the folder of tracks files
     "folder missing": Case(
         removed("tracks"), "tracks-dir", "tracks", None, None,
-        "nothing there", "a folder with one tracks CSV per clip", "Check the path",
+        "nothing there", "a folder with one tracks file per clip", "Check the path",
     ),
     "folder is a file": Case(
         both(removed("tracks"), content("tracks", b"")), "tracks-dir", "tracks", None, None,

@@ -17,7 +17,7 @@ from tracks2zarr.converting import one_video
 from tracks2zarr.converting.creation import Summary
 from tracks2zarr.store import unchanged
 from tracks2zarr.store.locks import StoreLocks
-from tracks2zarr.tracks.files import digest_of
+from tracks2zarr.tracks.source_folder import digest_of
 
 HOUR = 3600 * 10**9
 BOXES = (Box(1, 3, 10.0, 2, 3, 4), Box(2, 3, 11.0, 2, 3, 4))

@@ -7,7 +7,7 @@ from pathlib import Path
 import tracks2zarr as tz
 from tracks2zarr.dataset.clip_boxes import ClipBoxes, Spill
 from tracks2zarr.tracks import via
-from tracks2zarr.tracks.formats import ReadFile, TracksReader
+from tracks2zarr.tracks.formats import ReadFile, ReadTracks
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.reading import ReadClip, read_clip
 
@@ -20,11 +20,11 @@ class Read:
     file: ReadFile | ReadClip
 
 
-def read_with(reader: TracksReader, path: Path, rule: FrameRule) -> Read:
+def read_with(reader: ReadTracks, path: Path, rule: FrameRule) -> Read:
     """Read a tracks file with one reader."""
     with tempfile.TemporaryDirectory() as folder:
         with Spill(Path(folder)) as spill:
-            file = reader.read_file(path, rule, spill.append, lambda _: None)
+            file = reader(path, rule, spill.append, lambda _: None)
         return Read(_in_memory(spill.boxes(file.frame_of_image)), file)
 
 
@@ -35,7 +35,7 @@ def read_as_create_does(path: Path, rule: FrameRule) -> Read:
         return Read(_in_memory(read.boxes), read)
 
 
-def problems_of(reader: TracksReader, path: Path, rule: FrameRule) -> tuple[tz.Problem, ...]:
+def problems_of(reader: ReadTracks, path: Path, rule: FrameRule) -> tuple[tz.Problem, ...]:
     """Return what a reader names; nothing where it reads the file."""
     try:
         read_with(reader, path, rule)

@@ -60,8 +60,8 @@ def assert_readers_agree(text: str, folder: Path) -> None:
     """Check that all readers read a file alike, which has nothing wrong."""
     path = folder / "clip_tracks.csv"
     path.write_text(HEADER + text, newline="")
-    by_rows = read_with(row_reader, path, RULE)
-    for other in (read_with(column_reader, path, RULE), read_as_create_does(path, RULE)):
+    by_rows = read_with(row_reader.read_file, path, RULE)
+    for other in (read_with(column_reader.read_file, path, RULE), read_as_create_does(path, RULE)):
         assert_same(other.boxes, by_rows.boxes)
         assert other.file.digest == by_rows.file.digest
 
@@ -182,7 +182,7 @@ def test_a_row_within_quotes_is_none(tmp_path: Path) -> None:
     assert scan_records(text.encode()) is None or n_recognised(text) == 2
     path = tmp_path / "clip_tracks.csv"
     path.write_text(HEADER + text)
-    if not problems_of(row_reader, path, RULE):
+    if not problems_of(row_reader.read_file, path, RULE):
         assert_readers_agree(text, tmp_path)
 
 
@@ -245,11 +245,11 @@ def test_a_slip_is_read_as_by_the_row_reader_or_not_at_all(tmp_path: Path) -> No
             continue
         n_read += 1
         path.write_text(HEADER + text, newline="")
-        kinds = {problem.kind for problem in problems_of(row_reader, path, RULE)}
+        kinds = {problem.kind for problem in problems_of(row_reader.read_file, path, RULE)}
         assert kinds <= IMAGE_PROBLEMS, repr(text)
         if kinds:
             continue
-        ours, theirs = scanned.found.boxes, read_with(row_reader, path, RULE).boxes
+        ours, theirs = scanned.found.boxes, read_with(row_reader.read_file, path, RULE).boxes
         centre = ours.corner + ours.size / np.float32(2)
         box = np.concatenate([centre, ours.size], axis=1)
         np.testing.assert_array_equal(box, theirs.box, repr(text))

@@ -17,14 +17,14 @@ from support.readers import read_as_create_does, read_with
 from tracks2zarr.converting import one_video
 from tracks2zarr.planning import cost
 from tracks2zarr.tracks import column_reader, compiled_reader, compressed, row_reader
-from tracks2zarr.tracks.files import digest_of
-from tracks2zarr.tracks.formats import TracksReader
+from tracks2zarr.tracks.formats import ReadTracks
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.source_file import read_start
+from tracks2zarr.tracks.source_folder import digest_of
 
-READERS: dict[str, TracksReader] = {"columns": column_reader, "rows": row_reader}
+READERS: dict[str, ReadTracks] = {"columns": column_reader.read_file, "rows": row_reader.read_file}
 if compiled_reader.is_available():
-    READERS["compiled"] = compiled_reader
+    READERS["compiled"] = compiled_reader.read_file
 
 
 def zstd_without_size(raw: bytes) -> bytes:
@@ -81,9 +81,12 @@ def test_each_reader_reads_the_same(name: str, how: str, plain: Path, tmp_path: 
     rule, path = FrameRule(150, 0, "clip", None), tmp_path / f"clip.csv{how.split(maxsplit=1)[0]}"
     path.write_bytes(COMPRESS[how](plain.read_bytes()))
     counts: list[int] = []
-    READERS[name].read_file(path, rule, lambda _: None, counts.append)
+    READERS[name](path, rule, lambda _: None, counts.append)
     assert sum(counts) == path.stat().st_size
-    found, expected = read_with(READERS[name], path, rule), read_with(row_reader, plain, rule)
+    found, expected = (
+        read_with(READERS[name], path, rule),
+        read_with(row_reader.read_file, plain, rule),
+    )
     assert found.file.digest == digest_of(path)
     assert found.file.reader == name, "it is as fast as for a plain file"
     for column in ("frame", "track", "box", "confidence"):

@@ -4,20 +4,26 @@ from typing import get_args
 
 import pytest
 
-from tracks2zarr.tracks import column_reader, compiled_reader, row_reader, via
+from tracks2zarr.tracks import column_reader, compiled_reader, mot, row_reader, via
 from tracks2zarr.tracks.formats import (
     FORMATS,
     PROVED_BY,
+    FormatOfImages,
     ReaderName,
+    ReadTracks,
     TracksFormat,
-    TracksReader,
     format_named,
     reader_named,
 )
 
 # mypy holds the modules to the interfaces
-A_FORMAT: TracksFormat = via
-READERS: tuple[TracksReader, ...] = (compiled_reader, column_reader, row_reader)
+SOME_FORMATS: tuple[TracksFormat, ...] = (via, mot)
+OF_IMAGES: FormatOfImages = via
+READERS: tuple[ReadTracks, ...] = (
+    compiled_reader.read_file,
+    column_reader.read_file,
+    row_reader.read_file,
+)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -26,7 +32,8 @@ def test_a_format_has_its_name_and_its_readers(name: str) -> None:
     assert name == tracks_format.NAME
     readers = [reader_named(tracks_format, reader) for reader in tracks_format.READERS]
     assert list(tracks_format.READERS)[-1] == "rows", "the last one names the rows that are wrong"
-    assert all(callable(reader.read_file) for reader in readers)
+    assert all(map(callable, readers))
+    assert "columns" in tracks_format.READERS, "another one proves what it has read"
 
 
 def test_no_reader_proves_what_it_read() -> None:

@@ -14,8 +14,8 @@ from support.pages import DOCS
 from support.readers import read_as_create_does, read_with
 from tracks2zarr.common.problems import errors_of
 from tracks2zarr.tracks import column_reader, row_reader
-from tracks2zarr.tracks.files import digest_of
 from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.source_folder import digest_of
 
 RULE = FrameRule(N_FRAMES, 0, "clip", None)
 CONVERTED = {name: odd for name, odd in ALL.items() if odd.converts}
@@ -57,7 +57,7 @@ def test_the_numbers_are_right(name: str, tmp_path: Path) -> None:
 
 def assert_readers_agree(path: Path) -> None:
     fast = read_as_create_does(path, RULE)
-    for reader in (row_reader, column_reader):
+    for reader in (row_reader.read_file, column_reader.read_file):
         other = read_with(reader, path, RULE)
         assert other.file.digest == fast.file.digest == digest_of(path)
         assert other.file.warnings == fast.file.warnings
@@ -123,7 +123,7 @@ def test_old_macs_have_large_files_too(tmp_path: Path) -> None:
     for size in (1, 100, 700, 1 << 20):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(column_reader, "BATCH_BYTES", size)
-            found = read_with(column_reader, path, rule)
-        expected = read_with(row_reader, path, rule)
+            found = read_with(column_reader.read_file, path, rule)
+        expected = read_with(row_reader.read_file, path, rule)
         np.testing.assert_array_equal(found.boxes.box, expected.boxes.box)
         assert found.file.digest == expected.file.digest

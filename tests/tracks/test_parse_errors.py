@@ -841,10 +841,10 @@ def by_all_readers(content: str | bytes, folder: Path, rule: FrameRule = RULE) -
     """
     path = folder / "clip.csv"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    by_rows = answer_of(lambda: read_with(row_reader, path, rule))
+    by_rows = answer_of(lambda: read_with(row_reader.read_file, path, rule))
     assert answer_of(lambda: read_as_create_does(path, rule)) == by_rows
     if isinstance(by_rows, Boxes):
-        assert answer_of(lambda: read_with(column_reader, path, rule)) == by_rows
+        assert answer_of(lambda: read_with(column_reader.read_file, path, rule)) == by_rows
     else:
         assert not is_read_by_columns(path, rule)
     return by_rows
@@ -853,7 +853,7 @@ def by_all_readers(content: str | bytes, folder: Path, rule: FrameRule = RULE) -
 def is_read_by_columns(path: Path, rule: FrameRule) -> bool:
     """Tell whether the column reader reads a file, in which no box may be there twice."""
     try:
-        boxes = read_with(column_reader, path, rule).boxes
+        boxes = read_with(column_reader.read_file, path, rule).boxes
     except UnrecognisedError:
         return False
     return boxes.first_duplicate() is None

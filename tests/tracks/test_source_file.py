@@ -11,15 +11,15 @@ import pytest
 import tracks2zarr as tz
 from support.sample import SAMPLE
 from tracks2zarr.tracks import column_reader, compiled_reader, row_reader
-from tracks2zarr.tracks.files import digest_and_stamp, digest_of
-from tracks2zarr.tracks.formats import TracksReader
+from tracks2zarr.tracks.formats import ReadTracks
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.source_file import FileStamp, open_source
+from tracks2zarr.tracks.source_folder import digest_and_stamp, digest_of
 
 RULE = FrameRule(10_000, 0, "clip", None)
-READERS = {"columns": column_reader, "rows": row_reader}
+READERS = {"columns": column_reader.read_file, "rows": row_reader.read_file}
 if compiled_reader.is_available():
-    READERS["compiled"] = compiled_reader
+    READERS["compiled"] = compiled_reader.read_file
 
 
 @pytest.fixture
@@ -66,14 +66,14 @@ def test_a_change_while_it_is_read(
             changes.pop()(source)
 
     with pytest.raises(tz.Tracks2ZarrError) as error:
-        reader.read_file(source, RULE, lambda _: None, change_once)
+        reader(source, RULE, lambda _: None, change_once)
     (problem,) = error.value.problems
     assert (problem.kind, problem.file) == ("source-changed", str(source))
 
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
-def test_the_stamp_is_that_of_the_bytes(reader: TracksReader, source: Path) -> None:
-    read = reader.read_file(source, RULE, lambda _: None, lambda _: None)
+def test_the_stamp_is_that_of_the_bytes(reader: ReadTracks, source: Path) -> None:
+    read = reader(source, RULE, lambda _: None, lambda _: None)
     assert (read.digest, read.stamp) == (digest_of(source), FileStamp.of(source.stat()))
 
 

@@ -15,7 +15,6 @@ from click.shell_completion import CompletionItem
 
 from tracks2zarr.cli.completion import videos_in_metadata
 from tracks2zarr.common.arguments import url_problem
-from tracks2zarr.common.names import DEFAULT_PATTERNS
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 
 if TYPE_CHECKING:
@@ -120,16 +119,32 @@ def pattern_option(
     multiple
         Whether it may be repeated.
     """
+    default = "those of the format; *.csv, *.csv.gz and *.csv.zst for VIA" if multiple else "*.csv"
     return click.option(
         name,
         "pattern",
         multiple=multiple,
-        default=DEFAULT_PATTERNS if multiple else DEFAULT_PATTERNS[0],
-        show_default=True,
+        default=None if multiple else default,
+        show_default=default,
         metavar="GLOB",
+        callback=(lambda _context, _option, given: given or None) if multiple else None,
         help=f"Names of the tracks files in {folder}; put it in quotes."
         + (" May be repeated." if multiple else ""),
     )
+
+
+#: The formats of this package; those of others are found where one of them is asked for.
+FORMAT_NAMES = ("via", "octron", "mot", "coco", "movement")
+
+
+def format_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option for the format of the tracks files."""
+    return click.option(
+        "--format",
+        metavar=f"[{'|'.join(FORMAT_NAMES)}|...]",
+        help="Format of the tracks files: VIA tracks CSV, OCTRON folders, MOTChallenge text, COCO"
+        " JSON, movement netCDF, or one that another package adds. By default it is recognised.",
+    )(command)
 
 
 def videos_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -216,6 +231,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.argument("tracks_dir", type=FOLDER),
         click.argument("metadata_csv", type=PATH),
         pattern_option(),
+        format_option,
         videos_options,
         frames_options,
         click.option(

@@ -47,8 +47,7 @@ def command(
     plan = draft(
         tracks_dir,
         metadata_csv,
-        pattern=settings.pop("pattern"),
-        videos=settings.pop("videos"),
+        **{name: settings.pop(name) for name in ("pattern", "format", "videos")},
         settings=Settings(**settings),
         require_all=require_all,
     )

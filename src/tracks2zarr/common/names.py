@@ -5,8 +5,6 @@ from __future__ import annotations
 import unicodedata
 from pathlib import Path, PurePath, PurePosixPath
 
-#: Which files are tracks files, where nothing else is asked for.
-DEFAULT_PATTERNS = ("*.csv", "*.csv.gz", "*.csv.zst")
 #: Names in the root of a store that are not videos.
 RESERVED_NAMES = frozenset({"zarr.json", ".tracks2zarr", "logs", "logs_failed"})
 #: The longest video id, in bytes: receipts and attempts add to it, and a file name has 255.

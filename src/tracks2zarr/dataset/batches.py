@@ -18,7 +18,8 @@ class Batch:
     """Some boxes in the order of the file.
 
     `image` (n,) int32 counts in the images that are known; `track` (n,) int64; `corner`
-    and `size` (n, 2) float32, pixels; `confidence` (n,) float32, NaN where absent.
+    and `size` (n, 2) float32, pixels; `confidence` (n,) float32, NaN where absent; `centroid`
+    (n, 2) float32, pixels, where the file has centroids: then these count, and not the corners.
     """
 
     image: Int32s
@@ -26,6 +27,7 @@ class Batch:
     corner: Float32s
     size: Float32s
     confidence: Float32s
+    centroid: Float32s | None = None
 
     def first(self, count: int) -> Batch:
         """Return the first boxes."""
@@ -35,6 +37,7 @@ class Batch:
             self.corner[:count],
             self.size[:count],
             self.confidence[:count],
+            None if self.centroid is None else self.centroid[:count],
         )
 
 
@@ -63,6 +66,6 @@ class ImageBatch:
         theirs = replace(theirs, image=theirs.image + np.int32(len(self.images)))
         columns = {
             name: np.concatenate([getattr(ours, name), getattr(theirs, name)])[by_row]
-            for name in Batch.__slots__
+            for name in ("image", "track", "corner", "size", "confidence")
         }
         return ImageBatch([*self.images, *other.images], Batch(**columns))

@@ -224,12 +224,14 @@ class Spill:
         self._track_ids: list[Int64s] = [np.empty(0, np.int64)]
 
     def append(self, batch: Batch) -> None:
-        """Add boxes; centroids are computed in float32, as `movement` does."""
-        half = batch.size / np.float32(2)
+        """Add boxes; of corners, the centroids are computed in float32, as `movement` does."""
+        centroid = batch.centroid
+        if centroid is None:
+            centroid = batch.corner + batch.size / np.float32(2)
         columns: dict[str, NDArray[Any]] = {
             "frame": batch.image,
             "track": batch.track,
-            "box": np.concatenate([batch.corner + half, batch.size], axis=1),
+            "box": np.concatenate([centroid, batch.size], axis=1),
             "confidence": batch.confidence,
         }
         for name, values in columns.items():

@@ -15,11 +15,12 @@ from tracks2zarr.common.problems import (
     same_command_with,
 )
 from tracks2zarr.tracks.files import matching_names
+from tracks2zarr.tracks.formats import DEFAULT_FORMAT, format_named
 
 #: So many folders below are looked into, for tracks files.
 _FOLDERS = 1000
-#: Tells by a file's name whether it is a tracks file.
-type IsTracks = Callable[[str], bool]
+#: Tells by a path whether it is that of a tracks file.
+type IsTracks = Callable[[Path], bool]
 _ROLES = "the folder of tracks files", "the metadata CSV", "the store"
 
 
@@ -36,7 +37,9 @@ def swapped(tracks_dir: Path, metadata_csv: Path) -> Problem:
     )
 
 
-def check_order(tracks_dir: Path, metadata_csv: Path, store: Path, patterns: Sequence[str]) -> None:
+def check_order(
+    tracks_dir: Path, metadata_csv: Path, store: Path, patterns: Sequence[str] | None
+) -> None:
     """Check that three paths are given in their order, where it can be told what each is.
 
     Raises
@@ -63,9 +66,10 @@ def check_order(tracks_dir: Path, metadata_csv: Path, store: Path, patterns: Seq
     )
 
 
-def _is_folder_of_tracks(path: Path, patterns: Sequence[str]) -> bool:
+def _is_folder_of_tracks(path: Path, asked: Sequence[str] | None) -> bool:
     if not path.is_dir() or _is_store(path):
         return False
+    patterns = asked or format_named(DEFAULT_FORMAT).PATTERNS
     return _holds(path, patterns, _any_name) or bool(_with_tracks_below(path, patterns, _any_name))
 
 
@@ -73,7 +77,7 @@ def _is_store(folder: Path) -> bool:
     return (folder / "zarr.json").exists()
 
 
-def _any_name(_name: str) -> bool:
+def _any_name(_path: Path) -> bool:
     return True
 
 
@@ -97,7 +101,7 @@ def tracks_below(
     patterns
         The glob patterns of the tracks files.
     is_tracks
-        Tells by a file's name whether it is a tracks file.
+        Tells by a path whether it is that of a tracks file.
     """
     if not _with_tracks_below(folder, patterns, is_tracks):
         return None
@@ -123,7 +127,7 @@ def with_near_path(
     patterns
         The glob patterns of the tracks files.
     is_tracks
-        Tells by a file's name whether it is a tracks file.
+        Tells by a path whether it is that of a tracks file.
     """
     if problem.file is None:
         return problem
@@ -177,4 +181,4 @@ def _folders_in(folder: Path) -> Iterator[Path]:
 
 def _holds(folder: Path, patterns: Sequence[str], is_tracks: IsTracks) -> bool:
     names = (name for pattern in patterns for name in matching_names(folder, pattern))
-    return any(is_tracks(Path(name).name) for name in names)
+    return any(is_tracks(folder / name) for name in names)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tracks2zarr.common.arguments import check_path, check_texts
-from tracks2zarr.common.names import DEFAULT_PATTERNS, clip_id_of
+from tracks2zarr.common.names import clip_id_of
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
@@ -29,14 +29,22 @@ from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, Vide
 from tracks2zarr.planning.selection import Selection, without_file
 from tracks2zarr.planning.settings_problems import regexp_without_frames, settings_problems
 from tracks2zarr.tracks.files import TracksFile, check_tracks, list_tracks
-from tracks2zarr.tracks.formats import DEFAULT_FORMAT, format_named
+from tracks2zarr.tracks.formats import (
+    DEFAULT_FORMAT,
+    TracksFormat,
+    format_named,
+    format_names,
+    unknown_format,
+)
+from tracks2zarr.tracks.recognise import recognised_format
 
 
 def plan(
     tracks_dir: str | Path,
     metadata_csv: str | Path,
     *,
-    pattern: str | Sequence[str] = DEFAULT_PATTERNS,
+    pattern: str | Sequence[str] | None = None,
+    format: str | None = None,
     videos: str | Iterable[str] | None = None,
     frames: CountsFrom = "clip",
     frame_regexp: str | None = None,
@@ -51,12 +59,16 @@ def plan(
     Parameters
     ----------
     tracks_dir
-        Folder with one VIA tracks CSV per clip.
+        Folder with one tracks file per clip.
     metadata_csv
         CSV with one row per clip.
     pattern
         Glob pattern of the tracks files, relative to `tracks_dir`; or several patterns, of
-        which a file matches any.
+        which a file matches any. By default those of the format: for VIA ``*.csv``, ``*.csv.gz``
+        and ``*.csv.zst``.
+    format
+        The format of the tracks files: ``via``, ``mot``, ``octron``, ``coco``, ``movement``, or one
+        that another package adds. By default the first one that knows a file in the folder.
     videos
         Ids of the videos to plan; by default all that have tracks files.
     frames
@@ -85,12 +97,13 @@ def plan(
     """
     check_path("tracks_dir", tracks_dir)
     check_path("metadata_csv", metadata_csv)
-    check_texts("pattern", pattern)
+    check_texts("pattern", () if pattern is None else pattern)
     check_texts("videos", () if videos is None else videos)
     drafted = draft(
         tracks_dir,
         metadata_csv,
         pattern=pattern,
+        format=format,
         videos=videos,
         settings=Settings(frames=frames, frame_regexp=frame_regexp, individual_dim=individual_dim),
         require_all=require_all,
@@ -118,7 +131,8 @@ def draft(
     tracks_dir: str | Path,
     metadata_csv: str | Path,
     *,
-    pattern: str | Sequence[str],
+    pattern: str | Sequence[str] | None,
+    format: str | None = None,
     videos: str | Iterable[str] | None = None,
     settings: Settings,
     require_all: bool,
@@ -128,6 +142,8 @@ def draft(
     The parameters are those of `plan`. Nothing is raised for bad input.
     """
     problems = list(settings_problems(settings))
+    if format is not None and format not in format_names():
+        problems.append(unknown_format(format))
     if problems:
         return Plan((), tuple(problems))
     folder, metadata_path = Path(tracks_dir).absolute(), Path(metadata_csv).absolute()
@@ -136,23 +152,29 @@ def draft(
     metadata = read_metadata(metadata_path)
     metadata.problems[:] = [with_near_path(problem) for problem in metadata.problems]
     selection = None if videos is None else Selection(_each(videos), metadata)
-    patterns, is_tracks = _each(pattern), _is_tracks(metadata, metadata_path, selection)
+    asked = None if pattern is None else _each(pattern)
+    name = format or recognised_format(folder, asked, metadata_path)
+    tracks_format = format_named(name)
+    patterns = asked or tracks_format.PATTERNS
+    is_tracks = _is_tracks(tracks_format, metadata, metadata_path, selection)
     files, problems = list_tracks(
         folder,
-        patterns,
+        asked,
         metadata_path,
-        format_named(DEFAULT_FORMAT),
+        tracks_format,
         is_wanted=selection.has_clip if selection else None,
     )
     problems = [with_near_path(problem, patterns, is_tracks) for problem in problems]
     names = [file.path for file in files]
     is_listed = not any(problem.kind in _NONE_LISTED for problem in problems)
-    if is_listed and metadata.names and not any(is_tracks(Path(name).name) for name in names):
+    if is_listed and metadata.names and not any(is_tracks(folder / one) for one in names):
         below = tracks_below(folder, metadata_path, names, patterns, is_tracks)
         if below:
             files, problems = [], [below]
     named = selection.videos if selection else frozenset()
-    match = _Match(folder, metadata_path, settings, metadata, files, named, _no_files(problems))
+    match = _Match(
+        folder, metadata_path, settings, metadata, files, named, _no_files(problems), name
+    )
     if files or not problems:  # else it is said already why there is no file
         problems += match.videos_without_file(selection, require_all=require_all)
     if selection:
@@ -166,17 +188,21 @@ def draft(
 _NONE_LISTED = frozenset({"no-tracks", "tracks-dir", "pattern"})
 
 
-def _is_tracks(metadata: Metadata, metadata_csv: Path, selection: Selection | None) -> IsTracks:
-    """Return what tells by a file's name whether it is the tracks file of a clip that is asked for.
+def _is_tracks(
+    tracks_format: TracksFormat,
+    metadata: Metadata,
+    metadata_csv: Path,
+    selection: Selection | None,
+) -> IsTracks:
+    """Return what tells whether a path is that of the tracks file of a clip that is asked for.
 
     Where the metadata CSV names no clip, all other files count.
     """
-    clip_stem_of = format_named(DEFAULT_FORMAT).clip_stem_of
     known = {name.clip_stem for name in metadata.names.values()}
     wanted = {stem for stem in known if selection is None or selection.has_clip(stem)}
     if not known:
-        return lambda name: name != metadata_csv.name
-    return lambda name: clip_stem_of(name) in wanted
+        return lambda path: path.name != metadata_csv.name
+    return lambda path: tracks_format.clip_stem_of(path) in wanted
 
 
 def _no_files(problems: Iterable[Problem]) -> frozenset[str]:
@@ -205,13 +231,14 @@ def drafted_again(videos: Iterable[VideoPlan]) -> Plan:
     Plan
         Of the videos without problems, with the problems of all; nothing is raised.
     """
-    inputs: dict[tuple[str, str, Settings], list[str]] = defaultdict(list)
+    inputs: dict[tuple[str, str, Settings, str], list[str]] = defaultdict(list)
     for video in videos:
         for clip in video.clips:
-            inputs[clip.tracks_dir, video.metadata_of(clip), video.settings].append(clip.source)
+            place = clip.tracks_dir, video.metadata_of(clip)
+            inputs[*place, video.settings, video.format].append(clip.source)
     plans = []
-    for (tracks_dir, metadata_csv, settings), sources in inputs.items():
-        files, problems = check_tracks(Path(tracks_dir), sources, format_named(DEFAULT_FORMAT))
+    for (tracks_dir, metadata_csv, settings, name), sources in inputs.items():
+        files, problems = check_tracks(Path(tracks_dir), sources, format_named(name))
         path = Path(metadata_csv)
         match = _Match(
             Path(tracks_dir),
@@ -220,6 +247,7 @@ def drafted_again(videos: Iterable[VideoPlan]) -> Plan:
             read_metadata(path),
             files,
             no_files=_no_files(problems),
+            format=name,
         )
         plans.append(_drafted(match, problems, require_all=False))
     found: dict[str, VideoPlan] = {}
@@ -250,6 +278,7 @@ class _Match:
     files: list[TracksFile]
     named: frozenset[str] = frozenset()
     no_files: frozenset[str] = frozenset()
+    format: str = DEFAULT_FORMAT
 
     def problems(self, of_files: list[Problem], *, require_all: bool) -> list[Problem]:
         """Return all problems: errors that concern selected videos, and warnings."""
@@ -400,6 +429,7 @@ class _Match:
                 settings=self.settings,
                 layout=Layout(),
                 metadata_csv=str(self.metadata_csv),
+                format=self.format,
                 schema=SCHEMA_VERSION,
             )
 

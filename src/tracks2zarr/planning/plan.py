@@ -218,16 +218,17 @@ class VideoPlan(Shown):
         Equal plans for equal data have equal fingerprints, wherever the files lie; paths,
         workers and memory do not count.
         """
-        return digest_of_json(
-            {
-                "schema": self.schema,
-                "video": self.video,
-                "fps": self.fps,
-                "settings": fields_of(self.settings),
-                "layout": fields_of(self.layout),
-                "clips": [clip.content() for clip in self.clips],
-            }
-        )
+        decides = {
+            "schema": self.schema,
+            "video": self.video,
+            "fps": self.fps,
+            "settings": fields_of(self.settings),
+            "layout": fields_of(self.layout),
+            "clips": [clip.content() for clip in self.clips],
+        }
+        if self.format != DEFAULT_FORMAT:  # older fingerprints have none
+            decides["format"] = self.format
+        return digest_of_json(decides)
 
     def metadata_of(self, clip: ClipPlan) -> str:
         """Return the metadata CSV of a clip."""

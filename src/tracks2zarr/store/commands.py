@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import shlex
 from pathlib import Path, PurePosixPath
 
-from tracks2zarr.common.names import DEFAULT_PATTERNS
 from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.dataset.schema import SCHEMA_VERSION
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.schemas import converting_again
 from tracks2zarr.store.store import Store
+from tracks2zarr.tracks.formats import DEFAULT_FORMAT, format_named
 
 
 def create_command(
@@ -44,6 +45,7 @@ def create_command(
     below = f"{glob.escape(folders.pop())}/" if len(folders) == 1 else "**/"
     patterns = [] if below == "./" else [f"{below}{pattern}" for pattern in _patterns(plan)]
     options = [word for pattern in patterns for word in ("--pattern", pattern)]
+    options += [] if plan.format == DEFAULT_FORMAT else ["--format", plan.format]
     options += ["--video", plan.video, *plan.settings.options()]
     options += ["--store-mode", "a", *(["--group-mode", "w"] if replace else [])]
     words = [str(tracks_dir or plan.clips[0].tracks_dir), str(metadata_csv or plan.metadata_csv)]
@@ -75,10 +77,10 @@ def converting(store: Store, video: str, *, replace: bool = False) -> str:
 
 
 def _patterns(plan: VideoPlan) -> list[str]:
-    """Return those of the usual patterns that match a video's tracks files."""
+    """Return those of the format's patterns that match a video's tracks files by their name."""
     names = [PurePosixPath(clip.source).name.lower() for clip in plan.clips]
     return [
         pattern
-        for pattern in DEFAULT_PATTERNS
-        if any(name.endswith(pattern.removeprefix("*")) for name in names)
+        for pattern in format_named(plan.format).PATTERNS
+        if any(fnmatch.fnmatchcase(name, pattern) for name in names)
     ]

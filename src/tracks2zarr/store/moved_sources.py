@@ -14,8 +14,8 @@ from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commit import Attempt
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
-from tracks2zarr.tracks.files import digest_and_stamp
 from tracks2zarr.tracks.source_file import changed_while_read
+from tracks2zarr.tracks.source_folder import digest_and_stamp
 
 _SOURCE_FILE = "source_file"
 

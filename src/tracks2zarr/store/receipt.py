@@ -12,9 +12,9 @@ from tracks2zarr.common.files import FolderContent
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.words import count_text
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan, digest_of_json
-from tracks2zarr.tracks.files import digest_of
 from tracks2zarr.tracks.formats import ReaderName
 from tracks2zarr.tracks.source_file import FileStamp
+from tracks2zarr.tracks.source_folder import digest_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -7,8 +7,7 @@ from collections.abc import Set
 from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.tracks.files import digest_of
-from tracks2zarr.tracks.source_file import FileStamp
+from tracks2zarr.tracks.source_folder import digest_of, stamp_of
 
 
 def unchanged_clips(receipt: Receipt, plan: VideoPlan, *, rehash: bool) -> frozenset[str]:
@@ -59,4 +58,4 @@ def _has_the_same_stamp(receipt: Receipt, clip: ClipPlan) -> bool:
         return False  # converted by an older version
     if not done.stamp.is_older_than(done.read_at_ns):
         return False
-    return FileStamp.of(clip.source_path.stat()) == done.stamp
+    return stamp_of(clip.source_path) == done.stamp

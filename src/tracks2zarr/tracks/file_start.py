@@ -6,7 +6,7 @@ Whoever plans wants to know of a wrong encoding before hours of work begin.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tracks2zarr.common import encodings
@@ -62,9 +62,25 @@ class FileFault:
 
 
 def start_problem(path: Path, start: FileStart) -> Problem | None:
-    """Return what is wrong with a file as far as its start shows; None where nothing is."""
+    """Return what is wrong with a VIA tracks file as far as its start shows; None for nothing."""
     found = _no_text(start) or _header_fault(start) or _no_hole(start) or _no_utf8(start)
     return None if found is None else found.problem(path)
+
+
+def text_problem(path: Path, start: FileStart, expected: str) -> Problem | None:
+    """Return why a file is no text in UTF-8 as far as its start shows; None where it is.
+
+    Parameters
+    ----------
+    path
+        The file.
+    start
+        How it begins.
+    expected
+        What it should be.
+    """
+    found = _no_text(start) or _no_hole(start) or _no_utf8(start)
+    return None if found is None else replace(found, expected=expected).problem(path)
 
 
 def _no_text(start: FileStart) -> FileFault | None:
@@ -120,6 +136,18 @@ def cut_off(row: int, found: str) -> FileFault:
         found=found,
         expected="a last row that is whole",
         remedy=COPY_AGAIN,
+    )
+
+
+def no_csv(error: str, row: int, expected: str) -> FileFault:
+    """Return the problem of a file that cannot be read as CSV from a row on."""
+    return FileFault(
+        kind="tracks-csv",
+        what="A tracks file cannot be read as CSV.",
+        row=row,
+        found=error,
+        expected=expected,
+        remedy=EXPORT_AGAIN,
     )
 
 

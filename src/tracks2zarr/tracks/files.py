@@ -1,4 +1,7 @@
-"""Lists the tracks files in a folder, and checks whether each can be read."""
+"""Lists the tracks files in a folder, and checks whether each can be read.
+
+What holds of a tracks file holds of a folder where the format has a folder per clip.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,17 @@ import os
 import re
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from tracks2zarr.common.names import DEFAULT_PATTERNS, composed
+from tracks2zarr.common.names import composed
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.common.system_problems import found_instead
 from tracks2zarr.common.unfetched import annex_problem
-from tracks2zarr.tracks.formats import TracksFormat
-from tracks2zarr.tracks.source_file import FileStamp, open_source, read_start
-
-_HASH_BLOCK = 1 << 20
+from tracks2zarr.tracks.formats import FormatOfFolders, FormatOfImages, TracksFormat
+from tracks2zarr.tracks.source_file import FileStamp, read_start
+from tracks2zarr.tracks.source_folder import files_of, stamp_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class TracksFile:
     content_size
         The size of its content in bytes: of a compressed file, about that when it is expanded.
     first_image
-        The name of the image in its first row; None where it has no such row.
+        The name of the image in its first row; None where it has no such row, or no images.
     """
 
     path: str
@@ -49,8 +51,8 @@ class TracksFile:
 
 def list_tracks(
     tracks_dir: Path,
-    patterns: Sequence[str],
-    metadata_csv: Path,
+    patterns: Sequence[str] | None,
+    metadata_csv: Path | None,
     tracks_format: TracksFormat,
     *,
     is_wanted: Callable[[str], bool] | None = None,
@@ -65,9 +67,9 @@ def list_tracks(
         The folder.
     patterns
         Glob patterns relative to the folder; ``**`` matches folders at any depth, and ``.csv`` at
-        the end ``.CSV``, too.
+        the end ``.CSV``, too. None for those of the format.
     metadata_csv
-        The metadata CSV.
+        The metadata CSV; None where there is none.
     tracks_format
         The format that the files must have.
     is_wanted
@@ -83,21 +85,17 @@ def list_tracks(
     if problems:
         return [], problems
     matching = {
-        pattern: [
-            name
-            for name in matching_names(tracks_dir, pattern)
-            if not _same_file(tracks_dir / name, metadata_csv)
-        ]
-        for pattern in patterns
+        pattern: list(candidates(tracks_dir, pattern, metadata_csv, tracks_format))
+        for pattern in patterns or tracks_format.PATTERNS
     }
     names = sorted({name for found in matching.values() for name in found})
     if not names:
-        return [], [_nothing_matches(tracks_dir, patterns)]
-    if tuple(patterns) != DEFAULT_PATTERNS:
+        return [], [_nothing_matches(tracks_dir, list(matching))]
+    if patterns is not None:
         idle = [pattern for pattern, found in matching.items() if not found]
         problems += [_nothing_matches(tracks_dir, [one]).as_warning() for one in idle]
     if is_wanted is not None:
-        names = [name for name in names if is_wanted(tracks_format.clip_stem_of(Path(name).name))]
+        names = [name for name in names if is_wanted(tracks_format.clip_stem_of(tracks_dir / name))]
     files, of_files = check_tracks(tracks_dir, names, tracks_format)
     return files, [*problems, *of_files, *_twice(tracks_dir, files)]
 
@@ -124,26 +122,57 @@ def check_tracks(
     files, problems = [], []
     for name in names:
         path = tracks_dir / name
-        clip_stem = tracks_format.clip_stem_of(path.name)
+        clip_stem = tracks_format.clip_stem_of(path)
         looked = _look_at(path, tracks_format)
         if isinstance(looked, Problem):
             problems.append(replace(looked, clip=clip_stem))
         if os.path.lexists(path):
-            found = path.lstat() if path.is_symlink() and not path.exists() else path.stat()
+            stamp = FileStamp.of(path.lstat()) if _leads_nowhere(path) else stamp_of(path)
             relative = PurePosixPath(*Path(name).parts).as_posix()
-            size, image = (found.st_size, None) if isinstance(looked, Problem) else looked
-            stamp = found.st_size, found.st_mtime_ns
-            files.append(TracksFile(relative, *stamp, clip_stem, size, image))
+            size, image = (stamp.size, None) if isinstance(looked, Problem) else looked
+            files.append(TracksFile(relative, stamp.size, stamp.mtime_ns, clip_stem, size, image))
     return files, problems
 
 
-_SUFFIX = re.compile(r"\.csv(\.gz|\.zst)?$", re.IGNORECASE)
+def candidates(
+    tracks_dir: Path, pattern: str, metadata_csv: Path | None, tracks_format: TracksFormat
+) -> Iterator[str]:
+    """Yield the paths below a folder that match a pattern, and may be tracks files of a format.
+
+    They are sorted, so that the first ones are the same at each call.
+    """
+    is_folders = isinstance(tracks_format, FormatOfFolders)
+    for name in sorted(matching_names(tracks_dir, pattern, folders=is_folders)):
+        path = tracks_dir / name
+        if isinstance(tracks_format, FormatOfFolders):
+            if tracks_format.is_clip_folder(path):
+                yield name
+        elif metadata_csv is None or not _same_file(path, metadata_csv):
+            yield name
 
 
-def matching_names(tracks_dir: Path, pattern: str) -> list[str]:
+def is_recognised(path: Path, tracks_format: TracksFormat) -> bool:
+    """Tell whether a file has a format, as far as its start shows; an empty file has none."""
+    looked = _look_at(path, tracks_format)
+    return not isinstance(looked, Problem) and looked[0] > 0
+
+
+_SUFFIX = re.compile(r"\.[a-z]+(\.gz|\.zst)?$", re.IGNORECASE)
+
+
+def matching_names(tracks_dir: Path, pattern: str, *, folders: bool = False) -> list[str]:
     """Return the paths below a folder that match a glob pattern, without hidden files.
 
     A folder is no tracks file, though it is one by mistake where its name is that of one.
+
+    Parameters
+    ----------
+    tracks_dir
+        The folder.
+    pattern
+        The pattern; letters of a suffix at its end match capitals, too.
+    folders
+        Whether folders are looked for, and not files.
     """
     if suffix := _SUFFIX.search(pattern):  # some systems write it in capitals
         letters = (f"[{c}{c.upper()}]" if c.islower() else c for c in suffix[0])
@@ -151,11 +180,10 @@ def matching_names(tracks_dir: Path, pattern: str) -> list[str]:
     # not Path.glob, which matches hidden files, too; './' stands for nothing, so that each
     # file has one name
     found = glob.glob(pattern, root_dir=tracks_dir, recursive=True)  # noqa: PTH207
-    return [
-        name
-        for name in {os.path.normpath(name) for name in found}
-        if _SUFFIX.search(name) or not (tracks_dir / name).is_dir()
-    ]
+    names = {os.path.normpath(name) for name in found}
+    if folders:
+        return [name for name in names if (tracks_dir / name).is_dir()]
+    return [name for name in names if suffix or not (tracks_dir / name).is_dir()]
 
 
 def folder_problem(tracks_dir: Path) -> Problem | None:
@@ -166,7 +194,7 @@ def folder_problem(tracks_dir: Path) -> Problem | None:
             what="The folder of tracks files cannot be read.",
             file=str(tracks_dir),
             found="a file" if tracks_dir.exists() else "nothing there",
-            expected="a folder with one tracks CSV per clip",
+            expected="a folder with one tracks file per clip",
             remedy="Check the path.",
         )
     if not os.access(tracks_dir, os.R_OK | os.X_OK):
@@ -181,7 +209,7 @@ def folder_problem(tracks_dir: Path) -> Problem | None:
     return None
 
 
-def _pattern_problems(patterns: Sequence[str]) -> list[Problem]:
+def _pattern_problems(patterns: Sequence[str] | None) -> list[Problem]:
     return [
         Problem(
             kind="pattern",
@@ -190,9 +218,13 @@ def _pattern_problems(patterns: Sequence[str]) -> list[Problem]:
             expected="a glob pattern relative to the folder, such as '*.csv' or '**/*.csv'",
             remedy="Correct --pattern.",
         )
-        for pattern in patterns or [""]
+        for pattern in ([] if patterns is None else patterns or [""])
         if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts
     ]
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _same_file(path: Path, other: Path) -> bool:
@@ -215,21 +247,28 @@ def _nothing_matches(tracks_dir: Path, patterns: Sequence[str]) -> Problem:
 
 
 def _look_at(path: Path, tracks_format: TracksFormat) -> Problem | tuple[int, str | None]:
-    """Return what is wrong with a file as far as its start shows.
+    """Return what is wrong with a file, or with one in a folder, as far as its start shows.
 
-    Of a file with nothing wrong, return the size of its content, and the name of its first image.
+    Where nothing is wrong, return the size of the content, and the name of the first image.
     """
+    size, image = 0, None
     try:
-        problem = annex_problem(path)
-        if problem is None:
-            _check_is_text(path.name)
-            start = read_start(path)
-            problem = tracks_format.header_problem(path, start)
+        is_folder = isinstance(tracks_format, FormatOfFolders)
+        for file in files_of(path) if is_folder else [path]:
+            if problem := annex_problem(file):
+                return problem
+            _check_is_text(file.name)
+            start = read_start(file)
+            if problem := tracks_format.start_problem(file, start):
+                return problem
+            size += start.content_size
+            if isinstance(tracks_format, FormatOfImages):
+                image = tracks_format.first_image(start)
     except Tracks2ZarrError as error:
         return error.problems[0]
     except OSError as error:
         return _unreadable(path, error, tracks_format)
-    return problem or (start.content_size, tracks_format.first_image(start))
+    return size, image
 
 
 def _unreadable(path: Path, error: OSError, tracks_format: TracksFormat) -> Problem:
@@ -242,7 +281,7 @@ def _unreadable(path: Path, error: OSError, tracks_format: TracksFormat) -> Prob
         else "A tracks file cannot be read.",
         file=str(path),
         found=other or found_instead(error),
-        expected=f"a file that begins with {tracks_format.HEADER_TEXT}",
+        expected=tracks_format.EXPECTED,
         remedy="Rename or move it, or leave it out with --pattern."
         if other
         else "Check the file and its permissions.",
@@ -292,27 +331,3 @@ def _beside(second: str, first: str) -> str:
     if composed(second) == composed(first):
         return f"{found}: one name, with its accents composed (NFC) and decomposed (NFD)"
     return found
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a tracks file's bytes as ``sha256:<hex>``."""
-    digest, _ = digest_and_stamp(path)
-    return digest
-
-
-def digest_and_stamp(path: Path) -> tuple[str, FileStamp]:
-    """Return the digest of a tracks file, and its stamp when it was read.
-
-    Raises
-    ------
-    Tracks2ZarrError
-        If it changed while it was read.
-    OSError
-        If it cannot be read.
-    """
-    block = bytearray(_HASH_BLOCK)
-    with open_source(path) as source:
-        while source.raw.readinto(block):
-            pass
-        source.check_end()
-    return source.digest, source.stamp

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.tracks.values import loads, to_integer
@@ -22,6 +23,26 @@ class Image:
     file_attributes: str
 
 
+class ExtentColumns(NamedTuple):
+    """The names of the columns with the first and the last frame of a clip in its video.
+
+    Parameters
+    ----------
+    first, last
+        Their names.
+    first_number
+        The number that they give to the video's first frame.
+    """
+
+    first: str
+    last: str
+    first_number: int
+
+
+#: Those of the guide, in which frames count as ffmpeg counts them.
+GUIDE_EXTENT = ExtentColumns("loop_START_frame_ffmpeg", "loop_END_frame_ffmpeg", 1)
+
+
 @dataclass(frozen=True, slots=True)
 class FrameRule:
     """How the frame of an image is found, and which frames a clip has.
@@ -36,17 +57,23 @@ class FrameRule:
         ``clip``: files count frames from the clip's first; ``video``: from the video's.
     regexp
         Group 1 of this, searched in the file name, is the frame; None for the format's own rule.
+    extent
+        The columns of the metadata that say which frames the clip has.
+    first_number
+        The number that the format gives to the first of all frames.
     """
 
     n_frames: int
     first_frame: int
     counts_from: str
     regexp: str | None
+    extent: ExtentColumns = GUIDE_EXTENT
+    first_number: int = 0
 
     @property
     def offset(self) -> int:
         """The number in the file of the clip's first frame."""
-        return self.first_frame if self.counts_from == "video" else 0
+        return self.first_number + (self.first_frame if self.counts_from == "video" else 0)
 
     def has(self, frame: int) -> bool:
         """Tell whether a frame, as it is counted in the file, is one of the clip's."""
@@ -93,7 +120,7 @@ def frames_of(images: Sequence[Image], rule: FrameRule) -> Frames:
     extremes = (min(known), max(known)) if known else ()
     if len(known) < len(given) or not all(map(rule.has, extremes)):
         column = "file_attributes" if by_attribute else "filename"
-        outside = _Outside.of(known, rule, column)
+        outside = Outside.of(known, rule, column)
         for index, (image, frame) in enumerate(zip(images, given, strict=True)):
             if frame is None:
                 why = _no_frame(image, value_of(index), rule, by_attribute=by_attribute)
@@ -168,7 +195,7 @@ def _no_frame(image: Image, value: object, rule: FrameRule, *, by_attribute: boo
 
 
 @dataclass(frozen=True, slots=True)
-class _Outside:
+class Outside:
     """What to say of frames that a clip does not have: the metadata that would fit the file."""
 
     column: str
@@ -178,26 +205,29 @@ class _Outside:
     last: int
 
     @classmethod
-    def of(cls, frames: Sequence[int], rule: FrameRule, column: str) -> _Outside:
+    def of(cls, frames: Sequence[int], rule: FrameRule, column: str) -> Outside:
         """Look at all frames of a file, as they are counted in it."""
-        to_video = 0 if rule.counts_from == "video" else rule.first_frame
+        first, last_name, metadata_from = rule.extent
+        to_metadata = metadata_from - rule.first_number
+        if rule.counts_from == "clip":
+            to_metadata += rule.first_frame
         highest, lowest = max(frames, default=0), min(frames, default=0)
         last = rule.offset + rule.n_frames - 1
         too_high = (
-            "Correct the row; or, if the metadata are wrong, loop_END_frame_ffmpeg would have to be"
-            f" {highest + to_video + 1} or more"
+            f"Correct the row; or, if the metadata are wrong, {last_name} would have to be"
+            f" {highest + to_metadata} or more"
         )
-        if rule.counts_from == "clip" and 0 < rule.first_frame <= lowest:
+        if rule.counts_from == "clip" and 0 < rule.first_frame <= lowest - rule.first_number:
             too_high += (
                 "; or the file counts from the video's first frame: then pass --frames video"
             )
         too_low = "Correct the frame"
-        if rule.counts_from == "video" and lowest >= 0:
+        if rule.counts_from == "video" and lowest >= rule.first_number:
             too_low = (
-                "Correct the row; or, if the metadata are wrong, loop_START_frame_ffmpeg would have"
-                f" to be {lowest + 1} or less"
+                f"Correct the row; or, if the metadata are wrong, {first} would have"
+                f" to be {lowest + to_metadata} or less"
             )
-            if highest < rule.n_frames:
+            if highest - rule.first_number < rule.n_frames:
                 too_low += "; or leave --frames video out, if the file counts from the clip's start"
         expected = f"{rule.offset} to {last}, the frames that the metadata give the clip"
         return cls(column, expected, f"{too_high}.", f"{too_low}.", last)

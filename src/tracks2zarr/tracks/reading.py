@@ -10,8 +10,8 @@ from tracks2zarr.dataset.clip_boxes import ClipBoxes, Spill
 from tracks2zarr.tracks.formats import (
     OnBytes,
     ReaderName,
+    ReadTracks,
     TracksFormat,
-    TracksReader,
     UnrecognisedError,
     reader_named,
 )
@@ -80,10 +80,10 @@ def read_clip(
 
 
 def _read_with(
-    reader: TracksReader, path: Path, rule: FrameRule, folder: Path, on_bytes: OnBytes
+    read: ReadTracks, path: Path, rule: FrameRule, folder: Path, on_bytes: OnBytes
 ) -> ReadClip:
     with Spill(folder) as spill:
-        file = reader.read_file(path, rule, spill.append, on_bytes)
+        file = read(path, rule, spill.append, on_bytes)
     if spill.boxes(file.frame_of_image).first_duplicate() is not None:
         raise UnrecognisedError
     return ReadClip(folder, file.digest, file.reader, file.stamp, file.warnings)

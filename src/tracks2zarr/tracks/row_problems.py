@@ -27,6 +27,20 @@ class BadRowError(Exception):
         self.problem = problem
 
 
+class BadFileError(Exception):
+    """A file from which no row can be read, or none from a row on.
+
+    Parameters
+    ----------
+    fault
+        What is wrong.
+    """
+
+    def __init__(self, fault: FileFault) -> None:
+        super().__init__(fault.what)
+        self.fault = fault
+
+
 #: What all rows of a file have, if one has it: the first is an example of them.
 NAMED_ONCE = frozenset({"decimal-comma", "json-quotes", "no-frame", "tracks-joined"})
 

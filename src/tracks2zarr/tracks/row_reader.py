@@ -8,16 +8,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.words import count_text
-from tracks2zarr.dataset.batches import Batch, Int32s, is_in_order
 from tracks2zarr.tracks import values
 from tracks2zarr.tracks.file_start import (
     COPY_AGAIN,
@@ -34,11 +32,10 @@ from tracks2zarr.tracks.header import HEADER, is_blank, is_header
 from tracks2zarr.tracks.json_cells import read_box, read_region
 from tracks2zarr.tracks.odd_cells import QUOTES, other_quotes
 from tracks2zarr.tracks.row_problems import BadRowError, RowProblems, file_warnings, first_not_utf8
+from tracks2zarr.tracks.rows_read import RowsRead
 from tracks2zarr.tracks.source_file import open_source
 
 _EMPTY = "{}"
-#: Boxes that are handed on at once.
-_BATCH_BOXES = 1 << 18
 # the module's own limit, 128 KiB, is less than other readers take: up to four of their batches
 _MOST_LETTERS = 64 * 2**20
 csv.field_size_limit(_MOST_LETTERS)
@@ -61,7 +58,8 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
     OSError
         If the file cannot be read.
     """
-    rows, problems, digest = _Rows(take), RowProblems(path), ""
+    rows: RowsRead[tuple[str, str]] = RowsRead(take, [path])
+    (problems,), digest = rows.problems, ""
     try:
         with open_source(path, on_bytes, buffer_bytes=1 << 20) as source:
             text = io.TextIOWrapper(source.file, "utf-8-sig", newline="")
@@ -72,63 +70,18 @@ def read_file(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
     except UnicodeDecodeError:
         problems.add_fault(first_not_utf8(path))
     frames = frames_of([Image(*pair) for pair in rows.number_of], rule)
-    for line, image in zip(rows.row_line, rows.row_image, strict=True):
-        # what has changed quotes in one cell of a row has changed them in all
-        if image in frames.bad and not problems.has("json-quotes"):
-            problems.add(line, frames.bad[image])
+    # what has changed quotes in one cell of a row has changed them in all
+    rows.name_bad_images({} if problems.has("json-quotes") else frames.bad)
     frame_of_image = np.array(frames.of_image, np.int32) if not frames.bad else _NO_FRAMES
     if not problems:
-        _name_duplicates(rows, frame_of_image, problems)
+        rows.name_duplicates(frame_of_image, "region_attributes")
     if problems:
-        raise Tracks2ZarrError(problems.all())
+        raise Tracks2ZarrError(rows.all_problems())
     warnings = file_warnings(path, is_mixed=frames.mixed, n_blank_rows=rows.n_blank)
     return ReadFile("rows", digest, source.stamp, frame_of_image, warnings)
 
 
 _NO_FRAMES = np.empty(0, np.int32)
-
-
-@dataclass(slots=True)
-class _Rows:
-    """What was read so far: where each row and each box stands, and boxes not yet handed on."""
-
-    take: TakeBoxes
-    number_of: dict[tuple[str, str], int] = field(default_factory=dict)
-    row_line: array[int] = field(default_factory=lambda: array("q"))
-    row_image: array[int] = field(default_factory=lambda: array("i"))
-    line: array[int] = field(default_factory=lambda: array("q"))
-    image: array[int] = field(default_factory=lambda: array("i"))
-    track: array[int] = field(default_factory=lambda: array("q"))
-    # to each of them Python gives the nearest float32
-    box: array[float] = field(default_factory=lambda: array("f"))
-    confidence: array[float] = field(default_factory=lambda: array("f"))
-    n_blank: int = 0
-
-    def add_box(self, line: int, image: int, box: Sequence[float], confidence: float) -> None:
-        """Add a box but for its track, which `track` has already."""
-        self.line.append(line)
-        self.image.append(image)
-        self.box.extend(box)
-        self.confidence.append(confidence)
-        if len(self.confidence) == _BATCH_BOXES:
-            self.hand_on()
-
-    def hand_on(self) -> None:
-        """Hand on the boxes that were not yet."""
-        count = len(self.confidence)
-        if not count:
-            return
-        box = np.array(self.box, np.float32).reshape(-1, 4)
-        self.take(
-            Batch(
-                image=np.array(self.image[-count:], np.int32),
-                track=np.array(self.track[-count:], np.int64),
-                corner=box[:, :2],
-                size=box[:, 2:],
-                confidence=np.array(self.confidence, np.float32),
-            )
-        )
-        self.box, self.confidence = array("f"), array("f")
 
 
 class _Lines:
@@ -146,7 +99,7 @@ class _Lines:
             yield line
 
 
-def _read_rows(lines: _Lines, rows: _Rows, problems: RowProblems) -> None:
+def _read_rows(lines: _Lines, rows: RowsRead[tuple[str, str]], problems: RowProblems) -> None:
     line, reader = 1, csv.reader(lines, strict=True)
     try:
         header = next(reader, [])
@@ -205,17 +158,14 @@ def _csv_fault(error: csv.Error, row: int, last_line: int, text: str) -> FileFau
     )
 
 
-def _read_row(line: int, fields: list[str], rows: _Rows) -> None:
+def _read_row(line: int, fields: list[str], rows: RowsRead[tuple[str, str]]) -> None:
     """Add a row, and the box that it has, if it has one."""
     if len(fields) != len(HEADER):
         raise BadRowError(_other_fields(fields))
     if fields[0].startswith(MARK) or is_header(fields):
         raise BadRowError(_joined(fields))
     filename, _, file_attributes, count, _, shape_text, region_text = fields
-    numbers = rows.number_of
-    image = numbers.setdefault((filename, file_attributes), len(numbers))
-    rows.row_line.append(line)
-    rows.row_image.append(image)
+    rows.add_row(line, (filename, file_attributes))
     if shape_text.strip() == _EMPTY and region_text.strip() == _EMPTY:
         _check_no_box(count)
         return
@@ -231,8 +181,7 @@ def _read_row(line: int, fields: list[str], rows: _Rows) -> None:
         )
     box = read_box(shape_text)
     track, confidence = read_region(region_text)
-    rows.track.append(track)
-    rows.add_box(line, image, box, confidence)
+    rows.add_box(track, box, confidence)
 
 
 def _other_fields(fields: Sequence[str]) -> Problem:
@@ -274,29 +223,4 @@ def _check_no_box(count: str) -> None:
                 found=f"{_EMPTY} and a region_count of {count}",
                 expected="a box, or a region_count of 0",
             )
-        )
-
-
-def _name_duplicates(rows: _Rows, frame_of_image: Int32s, problems: RowProblems) -> None:
-    """Name each row whose frame and track another row before it has."""
-    if not rows.image:
-        return
-    frame = frame_of_image[np.asarray(rows.image, np.int64)]
-    track = np.asarray(rows.track, np.int64)
-    if is_in_order(frame, track):
-        return
-    order = np.lexsort((track, frame))
-    same = (frame[order][1:] == frame[order][:-1]) & (track[order][1:] == track[order][:-1])
-    for position in np.flatnonzero(same):
-        before, after = int(order[position]), int(order[position + 1])
-        problems.add(
-            rows.line[after],
-            Problem(
-                kind="duplicate-box",
-                what="A track has two boxes in one frame.",
-                column="region_attributes",
-                found=f"track {track[after]} in frame {frame[after]},"
-                f" as in row {rows.line[before]}",
-                expected="one box a track and frame",
-            ),
         )

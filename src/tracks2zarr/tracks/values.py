@@ -90,6 +90,15 @@ def to_number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def is_nan(text: str) -> bool:
+    """Tell whether a text is that of NaN.
+
+    >>> is_nan(" NaN "), is_nan("nano")
+    (True, False)
+    """
+    return _NAN.fullmatch(text.strip()) is not None
+
+
 def to_confidence(value: object) -> float | None:
     """Return a confidence as float, NaN where there is none; None where it is no number."""
     if type(value) is str and _NUMBER.fullmatch(value):  # as nearly all of them are
@@ -97,7 +106,7 @@ def to_confidence(value: object) -> float | None:
         return number if math.isfinite(number) else None
     if value is None:
         return math.nan
-    if isinstance(value, str) and _NAN.fullmatch(value.strip()):
+    if isinstance(value, str) and is_nan(value):
         return math.nan
     if isinstance(value, float) and math.isnan(value):
         return math.nan

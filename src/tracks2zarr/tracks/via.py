@@ -12,40 +12,37 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from tracks2zarr.common.names import composed
 from tracks2zarr.common.problems import Problem
-from tracks2zarr.tracks import header
-from tracks2zarr.tracks.compressed import expanded_name
-from tracks2zarr.tracks.file_start import start_problem
-from tracks2zarr.tracks.formats import ReaderName
+from tracks2zarr.tracks import file_start, header
+from tracks2zarr.tracks.formats import ReaderName, clip_stem
 from tracks2zarr.tracks.source_file import FileStart
 
-HEADER, HEADER_TEXT = header.HEADER, header.HEADER_TEXT
+HEADER = header.HEADER
 NAME = "via"
 SOURCE_SOFTWARE = "VIA-tracks"
+PATTERNS = ("*.csv", "*.csv.gz", "*.csv.zst")
+EXPECTED = f"a file that begins with {header.HEADER_TEXT}"
 READERS: Mapping[ReaderName, str] = {
-    "compiled": "tracks2zarr.tracks.compiled_reader",
-    "columns": "tracks2zarr.tracks.column_reader",
-    "rows": "tracks2zarr.tracks.row_reader",
+    "compiled": "tracks2zarr.tracks.compiled_reader:read_file",
+    "columns": "tracks2zarr.tracks.column_reader:read_file",
+    "rows": "tracks2zarr.tracks.row_reader:read_file",
 }
 #: The tracker puts this between a clip's name and ``.csv``.
 SUFFIX = "_tracks"
 
 
-def clip_stem_of(file_name: str) -> str:
+def clip_stem_of(path: Path) -> str:
     """Return the stem of the clip that a tracks file belongs to, in composed form.
 
-    >>> clip_stem_of("04.09.2023-01-Right-Loop05_tracks.csv")
-    '04.09.2023-01-Right-Loop05'
-    >>> clip_stem_of("04.09.2023-01-Right-Loop05_tracks.csv.gz")
+    >>> clip_stem_of(Path("04.09.2023-01-Right-Loop05_tracks.csv"))
     '04.09.2023-01-Right-Loop05'
     """
-    return composed(expanded_name(file_name).rpartition(".")[0].removesuffix(SUFFIX))
+    return clip_stem(path.name, SUFFIX)
 
 
-def header_problem(path: Path, start: FileStart) -> Problem | None:
+def start_problem(path: Path, start: FileStart) -> Problem | None:
     """Return what is wrong with a file, as far as its start shows; None where nothing is."""
-    return start_problem(path, start)
+    return file_start.start_problem(path, start)
 
 
 def first_image(start: FileStart) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,22 +16,19 @@ from tracks2zarr.tracks.formats import (
     PROVED_BY,
     OnBytes,
     ReaderName,
-    ReadFile,
-    TakeBoxes,
+    ReadTracks,
     TracksFormat,
     reader_named,
 )
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.verifying.expected import TracksOfClip
 
-#: One box as it stands in the file: the corner and the size, pixels.
-_BOX = np.dtype([("track", "<i8"), ("corner", "<f4", 2), ("size", "<f4", 2), ("confidence", "<f4")])
+#: One box as it stands in the file: its corner or its centroid, and its size, in pixels.
+_BOX = np.dtype([("track", "<i8"), ("place", "<f4", 2), ("size", "<f4", 2), ("confidence", "<f4")])
 #: Boxes that are looked at together.
 _AT_ONCE = 1 << 18
 #: Boxes with more bytes than this wait in a temporary file, not in memory.
 _IN_MEMORY = 16 * 2**20
-
-type _Read = Callable[[Path, FrameRule, TakeBoxes, OnBytes], ReadFile]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +58,7 @@ class SourceBoxes:
         self._images: list[Int32s] = []
         self._frame: Int32s = np.empty(0, np.int32)
         self.track_ids: Int64s = np.empty(0, np.int64)
+        self._has_centroids = False
 
     def __enter__(self) -> Self:
         return self
@@ -79,7 +76,9 @@ class SourceBoxes:
     def take(self, batch: Batch) -> None:
         """Add boxes, in the order of the file."""
         records = np.empty(len(batch.track), _BOX)
-        for name in ("track", "corner", "size", "confidence"):
+        self._has_centroids = batch.centroid is not None
+        records["place"] = batch.corner if batch.centroid is None else batch.centroid
+        for name in ("track", "size", "confidence"):
             records[name] = getattr(batch, name)
         self._records.write(records.tobytes())
         self._images.append(batch.image.copy())
@@ -115,9 +114,9 @@ class SourceBoxes:
         bounds = np.array((start, stop), self._frame.dtype)
         first, last = np.searchsorted(self._frame, bounds).tolist()
         records = self._read(first, last)
-        corner, size = records["corner"], records["size"]
-        # as `movement` computes it
-        centroid = np.add(corner, size / np.float32(2), dtype=np.float32)
+        centroid, size = records["place"], records["size"]
+        if not self._has_centroids:  # as `movement` computes it
+            centroid = np.add(centroid, size / np.float32(2), dtype=np.float32)
         return BoxesOfFrames(
             frame=self._frame[first:last].astype(np.int64),
             individual=np.searchsorted(self.track_ids, records["track"]).astype(np.int64),
@@ -184,7 +183,7 @@ def read_source(
         If the file cannot be read.
     """
     name = PROVED_BY[read_by]
-    read: _Read = reader_named(tracks_format, name).read_file
+    read: ReadTracks = reader_named(tracks_format, name)
     if read_by == "compiled":
         from tracks2zarr.tracks import column_reader
 
@@ -197,11 +196,11 @@ def read_source_by_rows(
     tracks_format: TracksFormat, path: Path, rule: FrameRule, on_bytes: OnBytes
 ) -> Source:
     """Read a tracks file row by row; the parameters and errors are those of `read_source`."""
-    return _read_with(reader_named(tracks_format, "rows").read_file, "rows", path, rule, on_bytes)
+    return _read_with(reader_named(tracks_format, "rows"), "rows", path, rule, on_bytes)
 
 
 def _read_with(
-    read: _Read, name: ReaderName, path: Path, rule: FrameRule, on_bytes: OnBytes
+    read: ReadTracks, name: ReaderName, path: Path, rule: FrameRule, on_bytes: OnBytes
 ) -> Source:
     boxes = SourceBoxes()
     try:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tracks2zarr.common.names import found_in
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
@@ -17,8 +17,8 @@ from tracks2zarr.planning.metadata_csv import ClipRow, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commands import create_command
 from tracks2zarr.store.receipt import Receipt
-from tracks2zarr.tracks.files import digest_of
 from tracks2zarr.tracks.formats import UnrecognisedError, format_named
+from tracks2zarr.tracks.source_folder import digest_of, files_of
 from tracks2zarr.verifying.expected import TracksOfClip
 from tracks2zarr.verifying.source_boxes import (
     Source,
@@ -192,7 +192,7 @@ class VideoSources:
         """Yield what is wrong with the rows of some clips, as `create` would find it, too."""
         video, metadata = self.plan.video, read_metadata(path)
         stem_of = format_named(self.plan.format).clip_stem_of
-        stems = {stem_of(PurePosixPath(clip.source).name) for clip in clips}
+        stems = {stem_of(self.path(clip)) for clip in clips}
         for problem in metadata.problems:
             if concerns(problem, {video}, stems):
                 yield replace(problem, video=video)
@@ -231,7 +231,9 @@ def _report(count: int) -> None:
 
 def _is_there(path: Path) -> bool:
     """Tell whether the content of a source is there; a git-annex pointer has none."""
-    return path.is_file() and annex_problem(path) is None
+    return path.exists() and all(
+        file.is_file() and annex_problem(file) is None for file in files_of(path)
+    )
 
 
 def _subfolder_with(folder: Path, name: str) -> Path | None:

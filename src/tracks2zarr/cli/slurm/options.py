@@ -17,6 +17,7 @@ from tracks2zarr.cli.options import (
     Decorator,
     Option,
     add_options,
+    format_option,
     frames_options,
     individual_dim_option,
     mode_options,
@@ -226,6 +227,7 @@ def script_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of ``slurm task`` that the script of ``slurm script`` sets."""
     options = (
         pattern_option(),
+        format_option,
         videos_options,
         frames_options,
         individual_dim_option,

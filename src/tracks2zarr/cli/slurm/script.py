@@ -75,7 +75,7 @@ def command(
     if output.exists() and not force:
         raise Tracks2ZarrError(_exists(output))
     job_options = job_options_from(options)
-    names = ("pattern", "videos", "frames", "frame_regexp", "individual_dim")
+    names = ("pattern", "format", "videos", "frames", "frame_regexp", "individual_dim")
     plan = make_plan(tracks_dir, metadata_csv, **{name: options[name] for name in names})
     request = job_options.request(plan.videos)
     low = memory_problem(request, plan.videos)

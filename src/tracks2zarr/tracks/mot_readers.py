@@ -1,0 +1,120 @@
+"""The two readers of MOTChallenge text: polars, and the csv module row by row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from tracks2zarr.common.encodings import UTF8_MARK
+from tracks2zarr.common.problems import Problem
+from tracks2zarr.common.words import count_text
+from tracks2zarr.tracks import checked_values as checked
+from tracks2zarr.tracks import numbered_frames as numbered
+from tracks2zarr.tracks.csv_records import whole_records
+from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes, UnrecognisedError
+from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.mot import COLUMNS, EXPECTED, LEAST_VALUES
+from tracks2zarr.tracks.row_problems import BadRowError
+from tracks2zarr.tracks.source_file import SourceFile
+
+_FIRST_FRAME = 1
+#: The confidence of a box that has none.
+_NO_CONFIDENCE = -1
+_BATCH_BYTES = 4 * 2**20
+_BLANKS = re.compile(rb"[ \t]*,[ \t]*")
+_BLANKS_OF_LINES = re.compile(rb"[ \t]*(\r?\n|\Z)[ \t]*")
+
+
+def read_columns(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
+    """Read a file with polars; see `tracks2zarr.tracks.formats.ReadTracks`."""
+    return numbered.read_columns(path, rule, take, on_bytes, _columns, first_number=_FIRST_FRAME)
+
+
+def _columns(source: SourceFile) -> Iterator[numbered.Columns]:
+    for number, records in enumerate(whole_records(source.file, b"", _BATCH_BYTES)):
+        text = records.removeprefix(UTF8_MARK) if number == 0 else records
+        if b" " in text or b"\t" in text:
+            text = _BLANKS_OF_LINES.sub(rb"\1", _BLANKS.sub(b",", text))
+        if not text.strip():
+            continue
+        try:
+            yield _of_text(pl.read_csv(text, has_header=False, quote_char=None, infer_schema=False))
+        except pl.exceptions.PolarsError:
+            raise UnrecognisedError from None
+
+
+def _of_text(found: pl.DataFrame) -> numbered.Columns:
+    """Return the numbers in columns of text, whatever follows them."""
+    if found.width < LEAST_VALUES:
+        raise UnrecognisedError
+    numbers = found[:, : len(COLUMNS)].cast(pl.Float64)
+    if any(one.has_nulls() for one in numbers):
+        raise UnrecognisedError
+    ids = found[:, 1].cast(pl.Int64, strict=False)
+    edges = numbers[:, 2:LEAST_VALUES].to_numpy()
+    confidence = np.full(len(numbers), np.nan)
+    if numbers.width > LEAST_VALUES:
+        given = numbers[:, LEAST_VALUES].to_numpy()
+        confidence = np.where(given == _NO_CONFIDENCE, np.nan, given)
+    return numbered.Columns(
+        frame=numbers[:, 0].to_numpy(),
+        track=(numbers[:, 1] if ids.has_nulls() else ids).to_numpy(),
+        corner=edges[:, :2],
+        size=edges[:, 2:],
+        confidence=confidence,
+    )
+
+
+def read_rows(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
+    """Read a file row by row; see `tracks2zarr.tracks.formats.ReadTracks`."""
+    return numbered.read_rows(path, rule, take, on_bytes, _ROWS)
+
+
+def _rows(source: SourceFile) -> Iterator[tuple[int, list[str]]]:
+    text = io.TextIOWrapper(source.file, "utf-8-sig", newline="")
+    reader = csv.reader(text, quoting=csv.QUOTE_NONE)
+    for fields in reader:
+        if any(field.strip() for field in fields):
+            yield reader.line_num, fields
+
+
+def _box(fields: list[str]) -> numbered.Row:
+    if len(fields) < LEAST_VALUES:
+        raise BadRowError(_few_fields(fields))
+    frame = checked.frame_number(fields[0], "frame")
+    track = checked.track_number(fields[1], "id")
+    named = zip(COLUMNS[2:], fields[2:LEAST_VALUES], strict=False)
+    left, top, width, height = (checked.number(field, name, name) for name, field in named)
+    checked.check_size(width, height, "width")
+    confidence = math.nan
+    if len(fields) > LEAST_VALUES:
+        confidence = checked.confidence(fields[LEAST_VALUES], "confidence")
+    confidence = math.nan if confidence == _NO_CONFIDENCE else confidence
+    return numbered.Row(frame, track, (left, top, width, height), confidence)
+
+
+def _few_fields(fields: list[str]) -> Problem:
+    return Problem(
+        kind="row-fields",
+        what="A row has another number of fields.",
+        column="frame",
+        found=count_text(len(fields), "field"),
+        expected=f"{LEAST_VALUES} fields or more: {','.join(COLUMNS)}",
+    )
+
+
+_ROWS = numbered.RowFormat(
+    rows_of=_rows,
+    box_of=_box,
+    frame="frame",
+    track="id",
+    expected=EXPECTED,
+    first_number=_FIRST_FRAME,
+)

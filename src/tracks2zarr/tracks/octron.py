@@ -1,0 +1,116 @@
+"""The format of OCTRON, a folder per clip with one CSV per track: names, and how a file begins.
+
+OCTRON (https://github.com/OCTRON-tracking/OCTRON-GUI, ``octron/tools/export_tracking.py``) writes
+``octron_predictions/<video>_<tracker>/<label>_track_<number>.csv``: six lines ``key: value``, of
+which the first is ``video_name``, an empty line, and a table with a header. Frames count from 0. A
+box is ``bbox_x_min`` to ``bbox_x_max`` and ``bbox_y_min`` to ``bbox_y_max``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tracks2zarr.common.encodings import UTF8_MARK
+from tracks2zarr.common.files import open_file
+from tracks2zarr.common.names import composed
+from tracks2zarr.common.problems import Problem, comma_list, one_line
+from tracks2zarr.tracks.file_start import FileFault, text_problem
+from tracks2zarr.tracks.formats import ReaderName
+from tracks2zarr.tracks.source_file import FileStart
+from tracks2zarr.tracks.source_folder import files_of
+
+NAME = "octron"
+SOURCE_SOFTWARE = "OCTRON"
+PATTERNS = ("*", "octron_predictions/*")
+EXPECTED = "a folder per clip with the CSV files that OCTRON writes, one per track"
+READERS: Mapping[ReaderName, str] = {
+    "columns": "tracks2zarr.tracks.octron_readers:read_columns",
+    "rows": "tracks2zarr.tracks.octron_readers:read_rows",
+}
+#: The first line of a file begins so.
+_FIRST_KEY = "video_name:"
+#: So many lines come before the header of the table.
+N_LINES_BEFORE = 7
+#: The columns that are read, in this order.
+EDGES = ("bbox_x_min", "bbox_y_min", "bbox_x_max", "bbox_y_max")
+COLUMNS = ("frame_idx", "track_id", *EDGES, "confidence")
+#: No line before the table is longer.
+_LINE_BYTES = 1 << 16
+
+
+def is_member(file: Path) -> bool:
+    """Tell whether a CSV file in a folder is that of a track."""
+    return "_track_" in file.name
+
+
+def is_clip_folder(folder: Path) -> bool:
+    """Tell whether a folder holds the files of a clip."""
+    try:
+        return any(map(is_member, files_of(folder)))
+    except OSError:
+        return False
+
+
+def clip_stem_of(path: Path) -> str:
+    """Return the stem of the clip that a folder belongs to, in composed form.
+
+    It is the name of the video in the first file, where the folder has this name and perhaps that
+    of a tracker behind it, as OCTRON calls folders; else the name of the folder.
+    """
+    folder = composed(path.name)
+    for name in _video_names(path):
+        if folder == name or folder.startswith(f"{name}_"):
+            return name
+    return folder.removesuffix("_tracks")
+
+
+def _video_names(folder: Path) -> list[str]:
+    """Return the name of the video in the first file of a folder, without extension and as it is.
+
+    The longer name comes first: only ``Loop05.mp4`` has an extension, and ``04.09.2023`` has none.
+    """
+    try:
+        file = next(filter(is_member, files_of(folder)))
+        with open_file(file) as opened:
+            line = opened.readline(_LINE_BYTES)
+    except (OSError, StopIteration):
+        return []
+    key, _, name = line.removeprefix(UTF8_MARK).decode(errors="replace").partition(" ")
+    name = composed(name.strip().replace("\\", "/").rpartition("/")[2])
+    if key != _FIRST_KEY or not name:
+        return []
+    return [name, name.rpartition(".")[0] or name]
+
+
+def start_problem(path: Path, start: FileStart) -> Problem | None:
+    """Return what is wrong with a file, as far as its start shows; None where nothing is."""
+    if not is_member(path):
+        return None
+    if problem := text_problem(path, start, EXPECTED):
+        return problem
+    text = start.content.decode("utf-8-sig", errors="replace")
+    fault = header_fault(text.splitlines()[: N_LINES_BEFORE + 1])
+    return None if fault is None else fault.problem(path)
+
+
+def header_fault(lines: list[str]) -> FileFault | None:
+    """Return what is wrong with the lines up to the header of the table; None where nothing is."""
+    first, header = lines[:1], lines[N_LINES_BEFORE : N_LINES_BEFORE + 1]
+    if not (first and first[0].startswith(_FIRST_KEY) and header):
+        found, row = one_line(first[0]) if first else "nothing", 1
+        expected = f"{N_LINES_BEFORE} lines, of which the first begins with '{_FIRST_KEY}'"
+    else:
+        missing = sorted({*COLUMNS} - {name.strip() for name in header[0].split(",")})
+        if not missing:
+            return None
+        found, row = f"no column {comma_list(missing)}", N_LINES_BEFORE + 1
+        expected = f"a header with the columns {comma_list(COLUMNS)}"
+    return FileFault(
+        kind="tracks-header",
+        what="A tracks file has another header.",
+        row=row,
+        found=found,
+        expected=expected,
+        remedy="Export the tracks from OCTRON again.",
+    )

@@ -1,0 +1,122 @@
+"""The two readers of a folder of OCTRON: polars, and the csv module row by row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from tracks2zarr.common.problems import Problem
+from tracks2zarr.common.words import count_text
+from tracks2zarr.tracks import checked_values as checked
+from tracks2zarr.tracks import numbered_frames as numbered
+from tracks2zarr.tracks.file_start import no_csv
+from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes, UnrecognisedError
+from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.octron import (
+    COLUMNS,
+    EDGES,
+    EXPECTED,
+    N_LINES_BEFORE,
+    header_fault,
+    is_member,
+)
+from tracks2zarr.tracks.row_problems import BadFileError, BadRowError
+from tracks2zarr.tracks.source_file import SourceFile
+from tracks2zarr.tracks.values import is_nan
+
+
+def read_columns(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
+    """Read a folder with polars; see `tracks2zarr.tracks.formats.ReadTracks`."""
+    return numbered.read_columns(path, rule, take, on_bytes, _columns, is_member=is_member)
+
+
+def _columns(source: SourceFile) -> Iterator[numbered.Columns]:
+    """Yield the boxes of one track, whose file is small."""
+    content = source.file.read()
+    try:
+        found = pl.read_csv(
+            io.BytesIO(content),
+            skip_lines=N_LINES_BEFORE,
+            columns=list(COLUMNS),
+            infer_schema=False,
+        )
+        numbers = found.select(pl.col(COLUMNS).str.strip_chars().cast(pl.Float64))
+    except pl.exceptions.PolarsError:
+        raise UnrecognisedError from None
+    if any(one.has_nulls() for one in numbers):
+        raise UnrecognisedError
+    edges = numbers.select(EDGES).to_numpy()
+    has_box = ~np.isnan(edges).all(axis=1)
+    edges = edges[has_box].astype(np.float32)
+    frame, track, confidence = (
+        numbers[name].to_numpy()[has_box] for name in ("frame_idx", "track_id", "confidence")
+    )
+    size = (edges[:, 2:] - edges[:, :2]).astype(np.float64)
+    yield numbered.Columns(frame, track, edges[:, :2].astype(np.float64), size, confidence)
+
+
+def read_rows(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
+    """Read a folder row by row; see `tracks2zarr.tracks.formats.ReadTracks`."""
+    return numbered.read_rows(path, rule, take, on_bytes, _ROWS)
+
+
+def _rows(source: SourceFile) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield line and cells by column of each row that is not blank."""
+    text = io.TextIOWrapper(source.file, "utf-8-sig", newline="")
+    before = list(itertools.islice(text, N_LINES_BEFORE))
+    reader = csv.reader(text, strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if fault := header_fault([*before, ",".join(header)]):
+            raise BadFileError(fault)
+        for fields in reader:
+            if any(field.strip() for field in fields):
+                cells = dict(zip(header, fields, strict=False))
+                cells["n"] = count_text(len(fields), "field")
+                yield N_LINES_BEFORE + reader.line_num, cells
+    except csv.Error as error:
+        raise BadFileError(no_csv(str(error), N_LINES_BEFORE + reader.line_num, EXPECTED)) from None
+
+
+def _box(cells: dict[str, str]) -> numbered.Row | None:
+    if any(name not in cells for name in COLUMNS):
+        raise BadRowError(_few_fields(cells))
+    frame = checked.frame_number(cells["frame_idx"], "frame_idx")
+    track = checked.track_number(cells["track_id"], "track_id")
+    if all(is_nan(cells[name]) for name in EDGES):
+        return None  # a mask without a box
+    left, top, right, bottom = (
+        np.float32(checked.number(cells[name], name, name)) for name in EDGES
+    )
+    width, height = right - left, bottom - top
+    checked.check_size(float(width), float(height), EDGES[2])
+    confidence = checked.confidence(cells["confidence"], "confidence")
+    return numbered.Row(
+        frame, track, (float(left), float(top), float(width), float(height)), confidence
+    )
+
+
+def _few_fields(cells: dict[str, str]) -> Problem:
+    return Problem(
+        kind="row-fields",
+        what="A row has another number of fields.",
+        column=next(name for name in COLUMNS if name not in cells),
+        found=cells["n"],
+        expected="as many as the header",
+    )
+
+
+_ROWS = numbered.RowFormat(
+    rows_of=_rows,
+    box_of=_box,
+    frame="frame_idx",
+    track="track_id",
+    expected=EXPECTED,
+    is_member=is_member,
+)
