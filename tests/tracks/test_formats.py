@@ -4,7 +4,9 @@ from typing import get_args
 
 import pytest
 
+from support.tracks_writers import WRITERS
 from tracks2zarr.tracks import column_reader, compiled_reader, mot, row_reader, via
+from tracks2zarr.tracks.format_checks import check_format
 from tracks2zarr.tracks.formats import (
     FORMATS,
     PROVED_BY,
@@ -40,3 +42,8 @@ def test_no_reader_proves_what_it_read() -> None:
     assert set(PROVED_BY) == {*get_args(ReaderName), None}
     assert all(reader != proves for reader, proves in PROVED_BY.items())
     assert PROVED_BY["compiled"] == "columns", "the fast proof is for what nearly all clips are"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_format_keeps_what_every_format_promises(name: str) -> None:
+    check_format(format_named(name), WRITERS[name])

@@ -20,7 +20,7 @@ import polars as pl
 from tracks2zarr.dataset.batches import Batch, ImageBatch, Int32s, Int64s
 from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.tracks import values
-from tracks2zarr.tracks.csv_records import whole_records
+from tracks2zarr.tracks.csv_records import is_quoted_strictly, whole_records
 from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes, UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.header import (
@@ -37,10 +37,6 @@ from tracks2zarr.tracks.source_file import open_source
 
 #: Bytes of CSV that are parsed at once; the JSON of more does not fit into a core's cache.
 BATCH_BYTES = 2 * 2**20
-
-_BEFORE_QUOTED, _AFTER_QUOTED = np.zeros((2, 256), np.bool_)
-_BEFORE_QUOTED[[*b',\n"']] = True
-_AFTER_QUOTED[[*b',\r\n"']] = True
 
 _RAW = dict.fromkeys(HEADER, pl.String)
 _SHAPE = pl.Struct(dict.fromkeys(("name", "x", "y", "width", "height"), pl.String))
@@ -144,7 +140,7 @@ def decode(records: bytes, *, rows_are_sound: bool = False) -> Decoded:
 def _cells(records: bytes, *, rows_are_sound: bool) -> tuple[pl.DataFrame, int]:
     """Return the seven cells of each record, as text, and how many other records are blank."""
     try:
-        if not rows_are_sound and not _is_quoted_strictly(records):
+        if not rows_are_sound and not is_quoted_strictly(records):
             raise UnrecognisedError
         if b"\xef" in records and BOM in records:
             raise UnrecognisedError  # polars would drop that
@@ -180,22 +176,6 @@ def _cells_by_csv(records: bytes) -> tuple[pl.DataFrame, int]:
     if any(len(fields) != len(HEADER) for fields in rows):
         raise UnrecognisedError
     return pl.DataFrame(rows, schema=_RAW, orient="row"), len(records_found) - len(rows)
-
-
-def _is_quoted_strictly(records: bytes) -> bool:
-    """Tell whether quotes stand around whole cells, and twice within them, and nowhere else.
-
-    polars takes others, too, and drops some. Counted from the first, each second quote ends
-    what is quoted: where a quote within a cell is twice, one ends it and the next begins it.
-    """
-    text = np.frombuffer(records, np.uint8)
-    quotes = np.flatnonzero(text == ord('"'))
-    if len(quotes) % 2:
-        return False
-    first, last = quotes[::2], quotes[1::2]
-    before = text[first[first > 0] - 1]
-    after = text[last[last + 1 < len(text)] + 1]
-    return bool(_BEFORE_QUOTED[before].all() and _AFTER_QUOTED[after].all())
 
 
 def _images(raw: pl.DataFrame) -> tuple[Int32s, list[tuple[str, str]]]:

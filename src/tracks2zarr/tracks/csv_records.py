@@ -1,4 +1,4 @@
-"""Splits a CSV file into whole records, which may have line breaks within quotes."""
+"""Splits a CSV file into whole records, within whose quotes lines may break, and checks quotes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from tracks2zarr.tracks.formats import UnrecognisedError
 
 #: Records with more bytes than this are not looked for.
 _MOST_BYTES = 32 * 2**20
+
+_BEFORE_QUOTED, _AFTER_QUOTED = np.zeros((2, 256), np.bool_)
+_BEFORE_QUOTED[[*b',\n"']] = True
+_AFTER_QUOTED[[*b',\r\n"']] = True
 
 
 def whole_records(file: BufferedReader[Any], rest: bytes, size: int) -> Iterator[bytes]:
@@ -81,3 +85,19 @@ def _lines_to_next_quote(file: BufferedReader[Any], end: bytes) -> Iterator[byte
 
 def _n_quotes(block: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord('"')))
+
+
+def is_quoted_strictly(records: bytes) -> bool:
+    """Tell whether quotes stand around whole cells, and twice within them, and nowhere else.
+
+    polars takes others, too, and drops some. Counted from the first, each second quote ends
+    what is quoted: where a quote within a cell is twice, one ends it and the next begins it.
+    """
+    text = np.frombuffer(records, np.uint8)
+    quotes = np.flatnonzero(text == ord('"'))
+    if len(quotes) % 2:
+        return False
+    first, last = quotes[::2], quotes[1::2]
+    before = text[first[first > 0] - 1]
+    after = text[last[last + 1 < len(text)] + 1]
+    return bool(_BEFORE_QUOTED[before].all() and _AFTER_QUOTED[after].all())

@@ -6,7 +6,9 @@ Both read some frames at once. The row of a problem is the place along `time`, f
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,14 +66,22 @@ class _Content:
 
 def read_columns(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
     """Read a file with xarray; see `tracks2zarr.tracks.formats.ReadTracks`."""
+    import h5netcdf
+    import h5py
     import xarray as xr
+    from xarray.backends import H5NetCDFStore
 
     with open_source(path, on_bytes) as source:
         while source.file.read(_READ_BYTES):
             pass
         source.check_end()
         try:
-            with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as dataset:
+            with (
+                _without_complaints(),
+                h5py.File(path, "r") as hdf5,
+                h5netcdf.File(hdf5, "r") as netcdf,
+                xr.open_dataset(H5NetCDFStore(netcdf), decode_times=False) as dataset,
+            ):
                 content = _content_of_dataset(dataset)
                 frame = content.frame - rule.offset
                 if len(frame) and not 0 <= frame.min() <= frame.max() < rule.n_frames:
@@ -83,6 +93,17 @@ def read_columns(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes
         except Exception:  # a damaged file makes HDF5 raise anything
             raise UnrecognisedError from None
     return ReadFile("columns", source.digest, source.stamp, frame.astype(np.int32))
+
+
+@contextmanager
+def _without_complaints() -> Iterator[None]:
+    """Do not print what h5netcdf raises when it drops a file that it could not open."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
 
 
 def _content_of_dataset(dataset: Any) -> _Content:

@@ -98,7 +98,7 @@ def header_fault(lines: list[str]) -> FileFault | None:
     """Return what is wrong with the lines up to the header of the table; None where nothing is."""
     first, header = lines[:1], lines[N_LINES_BEFORE : N_LINES_BEFORE + 1]
     if not (first and first[0].startswith(_FIRST_KEY) and header):
-        found, row = one_line(first[0]) if first else "nothing", 1
+        found, row = one_line(first[0].strip()) if first else "nothing", 1
         expected = f"{N_LINES_BEFORE} lines, of which the first begins with '{_FIRST_KEY}'"
     else:
         missing = sorted({*COLUMNS} - {name.strip() for name in header[0].split(",")})

@@ -15,6 +15,7 @@ from tracks2zarr.common.problems import Problem
 from tracks2zarr.common.words import count_text
 from tracks2zarr.tracks import checked_values as checked
 from tracks2zarr.tracks import numbered_frames as numbered
+from tracks2zarr.tracks.csv_records import is_quoted_strictly
 from tracks2zarr.tracks.file_start import no_csv
 from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes, UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule
@@ -39,7 +40,12 @@ def read_columns(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes
 def _columns(source: SourceFile) -> Iterator[numbered.Columns]:
     """Yield the boxes of one track, whose file is small."""
     content = source.file.read()
+    if not is_quoted_strictly(content):
+        raise UnrecognisedError
     try:
+        before = content.decode("utf-8-sig").split("\n", N_LINES_BEFORE + 1)[: N_LINES_BEFORE + 1]
+        if header_fault(before) is not None:
+            raise UnrecognisedError
         found = pl.read_csv(
             io.BytesIO(content),
             skip_lines=N_LINES_BEFORE,
@@ -47,7 +53,7 @@ def _columns(source: SourceFile) -> Iterator[numbered.Columns]:
             infer_schema=False,
         )
         numbers = found.select(pl.col(COLUMNS).str.strip_chars().cast(pl.Float64))
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, UnicodeDecodeError):
         raise UnrecognisedError from None
     if any(one.has_nulls() for one in numbers):
         raise UnrecognisedError
