@@ -5,6 +5,7 @@ Both read some frames at once. The row of a problem is the place along `time`, f
 
 from __future__ import annotations
 
+import gc
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -66,33 +67,41 @@ class _Content:
 
 def read_columns(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
     """Read a file with xarray; see `tracks2zarr.tracks.formats.ReadTracks`."""
+    with open_source(path, on_bytes) as source:
+        while source.file.read(_READ_BYTES):
+            pass
+        source.check_end()
+        with _without_complaints():
+            frame = _read_dataset(path, rule, take)
+            if frame is None:
+                gc.collect()  # while nothing is printed
+    if frame is None:
+        raise UnrecognisedError
+    return ReadFile("columns", source.digest, source.stamp, frame.astype(np.int32))
+
+
+def _read_dataset(path: Path, rule: FrameRule, take: TakeBoxes) -> Int64s | None:
+    """Hand the boxes on, and return the frame within the clip of each time; None if unsure."""
     import h5netcdf
     import h5py
     import xarray as xr
     from xarray.backends import H5NetCDFStore
 
-    with open_source(path, on_bytes) as source:
-        while source.file.read(_READ_BYTES):
-            pass
-        source.check_end()
-        try:
-            with (
-                _without_complaints(),
-                h5py.File(path, "r") as hdf5,
-                h5netcdf.File(hdf5, "r") as netcdf,
-                xr.open_dataset(H5NetCDFStore(netcdf), decode_times=False) as dataset,
-            ):
-                content = _content_of_dataset(dataset)
-                frame = content.frame - rule.offset
-                if len(frame) and not 0 <= frame.min() <= frame.max() < rule.n_frames:
-                    raise UnrecognisedError
-                for block in _blocks_of_dataset(dataset):
-                    take(_sound_batch(block, content))
-        except UnrecognisedError:
-            raise
-        except Exception:  # a damaged file makes HDF5 raise anything
-            raise UnrecognisedError from None
-    return ReadFile("columns", source.digest, source.stamp, frame.astype(np.int32))
+    try:
+        with (
+            h5py.File(path, "r") as hdf5,
+            h5netcdf.File(hdf5, "r") as netcdf,
+            xr.open_dataset(H5NetCDFStore(netcdf), decode_times=False) as dataset,
+        ):
+            content = _content_of_dataset(dataset)
+            frame = content.frame - rule.offset
+            if len(frame) and not 0 <= frame.min() <= frame.max() < rule.n_frames:
+                return None
+            for block in _blocks_of_dataset(dataset):
+                take(_sound_batch(block, content))
+            return frame
+    except Exception:  # a damaged file makes HDF5 raise anything
+        return None
 
 
 @contextmanager
