@@ -9,7 +9,6 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option, interrupted_status
 from tracks2zarr.cli.options import (
-    FOLDER,
     Option,
     Size,
     confirm_replacing,
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command("create", cls=Command)
-@plan_options
-@click.argument("store", type=FOLDER)
+@plan_options(store="required")
 @mode_options()
 @click.option(
     "--workers",
@@ -56,7 +54,7 @@ if TYPE_CHECKING:
 @debug_option
 def command(
     tracks_dir: Path,
-    metadata_csv: Path,
+    metadata_csv: Path | None,
     store: Path,
     *,
     store_mode: Mode,
@@ -165,7 +163,8 @@ def summary_lines(summary: Summary) -> list[str]:
         size = sum(receipt.content.size for receipt in receipts)
         lines.append(f"{count_text(clips, 'clip')}, {count_text(boxes, 'box', 'boxes')}")
         lines.append(
-            f"{size_text(source)} of CSV in {size_text(size)} ({source / size:.1f} times smaller)"
+            f"{size_text(source)} of tracks files in {size_text(size)}"
+            f" ({source / size:.1f} times smaller)"
         )
     converted = sum(outcome.receipt.plan.size for outcome in done if outcome.receipt)
     rate = size_text(converted / max(summary.seconds, 1e-3))

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.shell_completion import CompletionItem
@@ -225,22 +225,80 @@ def frames_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return add_options(options, command)
 
 
-def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the arguments and options that make a plan."""
+def metadata_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what is taken from the metadata CSV, or in its place."""
     options = (
-        click.argument("tracks_dir", type=FOLDER),
-        click.argument("metadata_csv", type=PATH),
-        pattern_option(),
-        format_option,
-        videos_options,
-        frames_options,
         click.option(
-            "--require-all",
-            is_flag=True,
-            help="Fail, instead of warning, if a clip in METADATA_CSV has no tracks file.",
+            "--columns",
+            metavar="A,B,...",
+            callback=lambda _context, _option, given: None if given is None else _listed(given),
+            help="Further columns of METADATA_CSV that become coordinates of the clips. By default"
+            " all of a CSV without escapes, and none of one with the columns of the guide.",
+        ),
+        click.option(
+            "--fps",
+            type=float,
+            metavar="F",
+            help="Frames per second, in the place of METADATA_CSV: then each tracks file is of a"
+            " whole video.",
         ),
     )
     return add_options(options, command)
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(name for name in map(str.strip, names.split(",")) if name)
+
+
+def plan_options(*, store: Literal["required", "optional"] | None = None) -> Decorator:
+    """Return what adds the arguments and options that make a plan.
+
+    Parameters
+    ----------
+    store
+        Whether STORE is an argument behind these, and must be given.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_places(**given: Any) -> Any:
+            return command(**_placed(given, needs_store=store == "required"))
+
+        places = [
+            click.argument("tracks_dir", type=FOLDER),
+            click.argument("metadata_csv", type=PATH, required=False, metavar="METADATA_CSV"),
+        ]
+        if store is not None:
+            metavar = "STORE" if store == "required" else "[STORE]"
+            places.append(click.argument("store", type=FOLDER, required=False, metavar=metavar))
+        return add_options((*places, *_PLAN_OPTIONS), with_places)
+
+    return decorate
+
+
+def _placed(given: dict[str, Any], *, needs_store: bool) -> dict[str, Any]:
+    """Return the arguments, of which METADATA_CSV is left out where there is --fps."""
+    if given["fps"] is not None and "store" in given and given["store"] is None:
+        given |= {"metadata_csv": None, "store": given["metadata_csv"]}
+    elif given["fps"] is None and given["metadata_csv"] is None:
+        raise click.UsageError("Missing argument 'METADATA_CSV'.")
+    if needs_store and given["store"] is None:
+        raise click.UsageError("Missing argument 'STORE'.")
+    return given
+
+
+_PLAN_OPTIONS = (
+    pattern_option(),
+    format_option,
+    videos_options,
+    frames_options,
+    metadata_options,
+    click.option(
+        "--require-all",
+        is_flag=True,
+        help="Fail, instead of warning, if a clip in METADATA_CSV has no tracks file.",
+    ),
+)
 
 
 def mode_options(

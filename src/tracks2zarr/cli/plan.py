@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import FOLDER, individual_dim_option, json_option, plan_options
 from tracks2zarr.common.words import count_text, size_text
+from tracks2zarr.tracks.formats import DEFAULT_FORMAT
+
+if TYPE_CHECKING:
+    from tracks2zarr.planning.plan import Plan
 
 
 @click.command("plan", cls=Command)
-@plan_options
+@plan_options()
 @individual_dim_option
 @click.option(
     "--into",
@@ -27,7 +32,7 @@ from tracks2zarr.common.words import count_text, size_text
 @debug_option
 def command(
     tracks_dir: Path,
-    metadata_csv: Path,
+    metadata_csv: Path | None,
     *,
     into: Path | None,
     as_json: bool,
@@ -66,7 +71,7 @@ def command(
     return 1 if errors else 0
 
 
-def _document(plan: Any) -> dict[str, Any]:
+def _document(plan: Plan) -> dict[str, Any]:
     """Return the plan for JSON, with the state of each video, and those with errors."""
     from tracks2zarr.common.problems import errors_of
     from tracks2zarr.planning.escape_types import escape_types
@@ -81,10 +86,8 @@ def _document(plan: Any) -> dict[str, Any]:
     return document
 
 
-def _print_table(plan: Any) -> None:
+def _print_table(plan: Plan) -> None:
     from tracks2zarr.cli import show
-    from tracks2zarr.common.problems import one_line
-    from tracks2zarr.planning.escape_types import escape_types
 
     if not plan.videos:
         return
@@ -104,5 +107,22 @@ def _print_table(plan: Any) -> None:
             bold=True,
         )
     show.stdout().print(table)
-    counts = ", ".join(f"{one_line(name)} {n:,}" for name, n in escape_types(plan).items())
-    show.stdout().print(f"escape types, in clips: {counts}", markup=False)
+    for line in _lines_below(plan):
+        show.stdout().print(line, markup=False, soft_wrap=True)
+
+
+def _lines_below(plan: Plan) -> Iterator[str]:
+    """Yield what the table does not show: format, escapes, and further columns."""
+    from tracks2zarr.common.problems import one_line
+    from tracks2zarr.planning.escape_types import escape_types
+
+    names = sorted({video.format for video in plan.videos} - {DEFAULT_FORMAT})
+    if names:
+        yield f"format of the tracks files: {', '.join(names)}"
+    if any(video.has_escapes for video in plan.videos):
+        counts = (f"{one_line(name)} {n:,}" for name, n in escape_types(plan).items())
+        yield f"escape types, in clips: {', '.join(counts)}"
+    columns = {column: None for video in plan.videos for column in video.columns}
+    if columns:
+        listed = (f"{one_line(column.name)} ({column.type})" for column in columns)
+        yield f"further columns: {', '.join(listed)}"

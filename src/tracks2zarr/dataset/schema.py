@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -59,7 +60,7 @@ class Variable:
 
     name: str
     dims: tuple[str, ...]
-    dtype: Literal["float32", "int64", "fixed_length_utf32"]
+    dtype: Literal["float32", "int64", "fixed_length_utf32", "float64", "bool"]
     long_name: str
     is_coordinate: bool = True
     units: str | None = None
@@ -155,9 +156,67 @@ VARIABLES = (
 BOX_VARIABLES = (POSITION, SHAPE, CONFIDENCE)
 
 
-def variables_of(schema: int) -> tuple[Variable, ...]:
-    """Return the variables of a group of a schema, this one or an older one."""
-    return tuple(variable for variable in VARIABLES if variable.since <= schema)
+#: Those that only a dataset with escapes has.
+ESCAPE_VARIABLES = frozenset({ESCAPE_STATE, "clip_escape_first_frame_0idx", "clip_escape_type"})
+
+#: What a column of the metadata CSV holds. A date, with a time or without, has no time zone.
+ColumnType = Literal["int64", "float64", "bool", "str", "date"]
+_DTYPES: dict[ColumnType, Literal["int64", "float64", "bool", "fixed_length_utf32"]] = {
+    "int64": "int64",
+    "float64": "float64",
+    "bool": "bool",
+    "str": "fixed_length_utf32",
+    "date": "float64",
+}
+#: Dates are stored as so many seconds, NaN for none, from which xarray makes datetime64 (CF
+#: conventions, section 4.4).
+DATE_UNITS, DATE_CALENDAR = "seconds since 1970-01-01", "proleptic_gregorian"
+
+
+@dataclass(frozen=True, slots=True)
+class ClipColumn:
+    """A further column of the metadata CSV, which becomes a coordinate along `clip_id`.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    type
+        What it holds.
+    """
+
+    name: str
+    type: ColumnType
+
+    def variable(self) -> Variable:
+        """Return the variable of the dataset."""
+        return Variable(
+            self.name,
+            (CLIP_ID,),
+            _DTYPES[self.type],
+            f"{self.name}, from the metadata CSV",
+            units=DATE_UNITS if self.type == "date" else None,
+        )
+
+
+def variables_of(
+    schema: int, columns: Sequence[ClipColumn] = (), *, has_escapes: bool = True
+) -> tuple[Variable, ...]:
+    """Return the variables of a group.
+
+    Parameters
+    ----------
+    schema
+        Its schema, this one or an older one.
+    columns
+        The further columns of the metadata CSV that it holds.
+    has_escapes
+        Whether it has the variables of escapes.
+    """
+    own = (variable for variable in VARIABLES if variable.since <= schema)
+    left_out = frozenset() if has_escapes else ESCAPE_VARIABLES
+    further = (column.variable() for column in columns)
+    return (*(variable for variable in own if variable.name not in left_out), *further)
 
 
 def renamed(name: str, individual_dim: IndividualDim) -> str:
@@ -165,10 +224,17 @@ def renamed(name: str, individual_dim: IndividualDim) -> str:
     return individual_dim if name == INDIVIDUAL else name
 
 
-def own_variables() -> frozenset[str]:
-    """Return the names of all variables of a video, whatever its dimension of individuals."""
+def own_variables(columns: Sequence[ClipColumn] = ()) -> frozenset[str]:
+    """Return the names of all variables of a video, whatever its dimension of individuals.
+
+    Parameters
+    ----------
+    columns
+        The further columns of the metadata CSV that it holds.
+    """
     dims = get_args(IndividualDim)
-    return frozenset(renamed(variable.name, dim) for variable in VARIABLES for dim in dims)
+    names = {renamed(variable.name, dim) for variable in VARIABLES for dim in dims}
+    return frozenset(names | {column.name for column in columns})
 
 
 def individual_names(n_individuals: int) -> list[str]:

@@ -15,6 +15,7 @@ from tracks2zarr.exporting.corners import corners
 from tracks2zarr.exporting.stored_clip import StoredClip
 from tracks2zarr.exporting.texts import as_text, write_rows
 from tracks2zarr.group.reader import StoredBoxes
+from tracks2zarr.tracks.mot import NAME
 
 SUFFIX = ".txt"
 #: What the benchmark writes for what is not known: a confidence, and a place in the world.
@@ -27,20 +28,25 @@ def name_of(clip: StoredClip) -> str:
 
 
 def write(clip: StoredClip, path: Path, images: str) -> None:
-    """Write a clip; frame and id are the frame within the clip and the track number, plus 1."""
+    """Write a clip; frame and id are the frame within the clip and the track number, plus 1.
+
+    Track numbers that were read from MOTChallenge text are ids as they are.
+    """
+    first_id = 0 if clip.video_plan.format == NAME else 1
     with path.open("wb") as file:
         for boxes in clip.boxes():
-            write_rows(_rows(boxes), file)
+            write_rows(_rows(boxes, first_id), file)
 
 
-def _rows(boxes: StoredBoxes) -> pl.DataFrame:
+def _rows(boxes: StoredBoxes, first_id: int) -> pl.DataFrame:
     corner = corners(boxes.position, boxes.shape)
     confidence = as_text(boxes.confidence)
     unknown = pl.repeat(_UNKNOWN, len(confidence), eager=True)
     return pl.DataFrame(
         {
             "frame": boxes.frame + 1,
-            "id": boxes.track.astype(np.uint64) + np.uint64(1),  # of the largest track number, too
+            "id": boxes.track.astype(np.uint64)
+            + np.uint64(first_id),  # of the largest track number, too
             "left": as_text(corner[:, 0]),
             "top": as_text(corner[:, 1]),
             "width": as_text(boxes.shape[:, 0]),

@@ -8,15 +8,12 @@ from typing import Any
 import xarray as xr
 
 from tracks2zarr.common.extras import require_extra
-from tracks2zarr.dataset.schema import own_variables
 from tracks2zarr.exporting.stored_clip import StoredClip
 from tracks2zarr.loading.load_clip import load_clip
 
 require_extra("netcdf", "Export to netCDF", "dask", "h5netcdf")
 
 SUFFIX = ".nc"
-#: Not what others added to the group.
-_OWN = own_variables()
 _COMPRESSION = {"zlib": True, "complevel": 1, "shuffle": True}
 
 
@@ -29,8 +26,8 @@ def write(clip: StoredClip, path: Path, images: str) -> None:
     """Write a clip, chunk by chunk, with `time` in frames."""
     frames = slice(clip.frames.start, clip.frames.stop)
     loaded = load_clip(clip.store, clip.video, clip.clip, chunks={}, frames=frames)
-    foreign = loaded.variables.keys() - {*_OWN, "video"}
-    loaded = loaded.drop_vars(foreign)
+    foreign = loaded.variables.keys() - {*clip.video_plan.own_variables, "video"}
+    loaded = loaded.drop_vars(foreign)  # what others added to the group
     loaded.to_netcdf(path, engine="h5netcdf", encoding=_encoding(loaded))
 
 

@@ -7,17 +7,19 @@ take that for a column, and an id such as ``007`` for a number.
 from __future__ import annotations
 
 import io
-from collections.abc import Buffer, Iterator
+from collections.abc import Buffer, Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from tracks2zarr.dataset.schema import individual_names
+from tracks2zarr.dataset.schema import ColumnType, individual_names
 from tracks2zarr.exporting.stored_clip import StoredClip
 from tracks2zarr.group.reader import StoredBoxes
+from tracks2zarr.planning.metadata_cells import is_empty
 
 SUFFIX = ".parquet"
 #: The columns of the table.
@@ -39,6 +41,15 @@ SCHEMA = {
     "fps": pl.Float64,
 }
 
+#: The type of a further column of the metadata CSV, and what makes its values of a cell.
+_FURTHER: Mapping[ColumnType, tuple[Any, Callable[[str], object]]] = {
+    "int64": (pl.Int64, int),
+    "float64": (pl.Float64, float),
+    "bool": (pl.Boolean, "true".__eq__),
+    "str": (pl.String, str),
+    "date": (pl.Datetime("us"), datetime.fromisoformat),
+}
+
 
 def name_of(clip: StoredClip) -> str:
     """Return the path of a clip's file below the folder of the export."""
@@ -49,7 +60,8 @@ def write(clip: StoredClip, path: Path, images: str) -> None:
     """Write a clip; an absent confidence is null.
 
     ``frame`` counts within the clip and ``video_frame`` in the video, both from 0; ``seconds`` is
-    the time within the clip; ``x`` and ``y`` are the centroid, in pixels.
+    the time within the clip; ``x`` and ``y`` are the centroid, in pixels. Further columns of the
+    metadata CSV come last. Without columns for escapes, the state and the type are null.
     """
 
     def tables(
@@ -59,7 +71,7 @@ def write(clip: StoredClip, path: Path, images: str) -> None:
         for boxes in clip.boxes():
             yield _table(clip, boxes, names)
 
-    lazy = register_io_source(tables, schema=SCHEMA, is_pure=True)
+    lazy = register_io_source(tables, schema=_schema(clip), is_pure=True)
     with path.open("wb") as file:
         remembering = _Remembering(file)
         try:
@@ -91,23 +103,42 @@ def _table(clip: StoredClip, boxes: StoredBoxes, names: pl.Series) -> pl.DataFra
     """Return the boxes of some frames as rows."""
     plan, frame = clip.plan, boxes.frame
     escape = np.zeros(len(frame)) if plan.escape is None else frame >= plan.escape
-    return pl.DataFrame(
-        {
-            "video": pl.repeat(clip.video, len(frame), eager=True),
-            "clip_id": pl.repeat(clip.clip, len(frame), eager=True),
-            "frame": frame,
-            "video_frame": frame + plan.first_frame,
-            "seconds": frame / clip.fps,
-            "escape_state": escape.astype(np.uint8),
-            "escape_type": pl.repeat(plan.escape_type, len(frame), eager=True),
-            "track": boxes.track,
-            "individual": names.gather(boxes.individual),
-            "x": boxes.position[:, 0],
-            "y": boxes.position[:, 1],
-            "width": boxes.shape[:, 0],
-            "height": boxes.shape[:, 1],
-            "confidence": pl.Series(boxes.confidence).fill_nan(None),
-            "fps": pl.repeat(clip.fps, len(frame), dtype=pl.Float64, eager=True),
-        },
-        schema=SCHEMA,
-    )
+    has_escapes = clip.video_plan.has_escapes
+
+    def each(value: Any, dtype: Any) -> pl.Series:
+        return pl.repeat(value, len(frame), dtype=dtype, eager=True)
+
+    further = {
+        column.name: (each(_value(column.type, cell), _FURTHER[column.type][0]))
+        for column, cell in zip(clip.video_plan.columns, plan.values, strict=True)
+    }
+    columns = {
+        "video": each(clip.video, pl.String),
+        "clip_id": each(clip.clip, pl.String),
+        "frame": frame,
+        "video_frame": frame + plan.first_frame,
+        "seconds": frame / clip.fps,
+        "escape_state": escape.astype(np.uint8) if has_escapes else each(None, pl.UInt8),
+        "escape_type": each(plan.escape_type if has_escapes else None, pl.String),
+        "track": boxes.track,
+        "individual": names.gather(boxes.individual),
+        "x": boxes.position[:, 0],
+        "y": boxes.position[:, 1],
+        "width": boxes.shape[:, 0],
+        "height": boxes.shape[:, 1],
+        "confidence": pl.Series(boxes.confidence).fill_nan(None),
+        "fps": each(clip.fps, pl.Float64),
+    }
+    return pl.DataFrame(columns | further, schema=_schema(clip))
+
+
+def _schema(clip: StoredClip) -> dict[str, Any]:
+    """Return the columns of the table of a clip."""
+    return SCHEMA | {one.name: _FURTHER[one.type][0] for one in clip.video_plan.columns}
+
+
+def _value(kind: ColumnType, cell: str) -> Any:
+    """Return the value of a cell of the metadata CSV; None where it is empty."""
+    if kind == "str":
+        return cell
+    return None if is_empty(cell) else _FURTHER[kind][1](cell.lower())

@@ -10,7 +10,7 @@ import numpy as np
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.group.reader import StoredBoxes, stored_boxes
-from tracks2zarr.planning.plan import ClipPlan
+from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
 
 
@@ -28,10 +28,8 @@ class StoredClip:
         The clip's place among the clips of the video.
     video, clip
         Their ids.
-    plan
-        The clip's plan: its frames in the video, its escape, its source.
-    fps
-        Frames per second.
+    plan, video_plan
+        The plan of the clip (its frames in the video, its escape, its source), and of the video.
     content
         The digest of the video's group.
     n_individuals
@@ -46,10 +44,15 @@ class StoredClip:
     video: str
     clip: str
     plan: ClipPlan
-    fps: float
+    video_plan: VideoPlan
     content: str
     n_individuals: int
     frames: range
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        return self.video_plan.fps
 
     @property
     def stem(self) -> str:
@@ -96,7 +99,7 @@ def clips_of(store: Path, group: Path, receipt: Receipt) -> Iterator[StoredClip]
             video=receipt.video,
             clip=clip.clip,
             plan=clip,
-            fps=receipt.plan.fps,
+            video_plan=receipt.plan,
             content=receipt.content.digest,
             n_individuals=done.n_individuals,
             frames=range(clip.n_frames),

@@ -36,13 +36,14 @@ def clip_differences(written: WrittenGroup, number: int, boxes: ClipBoxes) -> It
     boxes
         Its boxes, from its source.
     """
-    variables = [variable for variable in schema.VARIABLES if not variable.is_coordinate]
+    variables = [one for one in written.arrays.plan.variables if not one.is_coordinate]
     arrays = {variable.name: written.nodes.get(variable.name) for variable in variables}
     for variable in variables:
         array = arrays[variable.name]
         if not isinstance(array, zarr.Array) or array.shape != written.arrays.shape(variable):
             return  # `metadata_differences` says so
-    yield from _escape_differences(written, number, arrays[schema.ESCAPE_STATE])
+    if written.arrays.plan.has_escapes:
+        yield from _escape_differences(written, number, arrays[schema.ESCAPE_STATE])
     shards = {
         name: ShardReader(shard_path(written.path, name, number), *cut)
         for name, cut in box_chunks(written.arrays).items()

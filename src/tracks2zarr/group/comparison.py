@@ -76,8 +76,9 @@ class WrittenGroup:
 def metadata_differences(written: WrittenGroup) -> Iterator[Problem]:
     """Yield what differs in names, attributes, shapes, dtypes and coordinates."""
     yield from _attribute_differences(written)
-    dim = written.arrays.plan.settings.individual_dim
-    names = {schema.renamed(variable.name, dim): variable for variable in schema.VARIABLES}
+    plan = written.arrays.plan
+    dim = plan.settings.individual_dim
+    names = {schema.renamed(variable.name, dim): variable for variable in plan.variables}
     for name in sorted(names.keys() ^ written.nodes.keys()):
         found, wanted = ("there", "not there") if name in written.nodes else ("not there", "there")
         yield written.difference(f"The array '{one_line(name)}'.", found, wanted)
@@ -139,7 +140,8 @@ def _value_differences(
     written: WrittenGroup, name: str, array: zarr.Array[Any], expected: NDArray[Any]
 ) -> Iterator[Problem]:
     found = np.asarray(array[...])
-    differs = np.argwhere(found != expected)
+    is_same = (found == expected) | ((found != found) & (expected != expected))  # noqa: PLR0124 - NaN
+    differs = np.argwhere(~is_same)
     for place in differs[:ROWS_NAMED]:
         where = tuple(int(index) for index in place)
         what = f"The coordinate '{one_line(name)}' at {list(where)}."

@@ -34,7 +34,7 @@ def chunk_shapes(
 def box_chunks(arrays: VideoArrays) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
     """Return the grid and the shape of the inner chunks of one clip, by array of boxes."""
     cut = {}
-    for variable in schema.VARIABLES:
+    for variable in arrays.plan.variables:
         inner, shard = chunk_shapes(variable, arrays)
         if shard is not None:
             grid = tuple(whole // part for whole, part in zip(shard, inner, strict=True))

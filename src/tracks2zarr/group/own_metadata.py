@@ -51,7 +51,7 @@ def group_document(plan: VideoPlan, arrays: dict[str, Any]) -> dict[str, Any]:
 
 def array_names(plan: VideoPlan) -> list[str]:
     """Return the names of the arrays of a video's group."""
-    names = (variable.name for variable in schema.variables_of(plan.schema))
+    names = (variable.name for variable in plan.variables)
     return [schema.renamed(name, plan.settings.individual_dim) for name in names]
 
 

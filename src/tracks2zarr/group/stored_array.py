@@ -28,6 +28,8 @@ type OnAbsent = Callable[[Path], None]
 _DTYPES: dict[str, np.dtype[Any]] = {
     "float32": np.dtype("<f4"),
     "int64": np.dtype("<i8"),
+    "float64": np.dtype("<f8"),
+    "bool": np.dtype("?"),
     "string": np.dtypes.StringDType(),  # in groups of schema 1
 }
 _UTF32_BYTES = 4

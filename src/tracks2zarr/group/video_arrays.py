@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tracks2zarr.dataset import schema
 from tracks2zarr.dataset.batches import Float32s, Int64s
 from tracks2zarr.dataset.clip_boxes import ClipTracks
+from tracks2zarr.planning.metadata_cells import is_empty
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 
 
@@ -53,9 +54,9 @@ class VideoArrays:
 
     def coordinates(self) -> dict[str, NDArray[Any]]:
         """Return the values of every coordinate, by name; texts as numpy's ``<U``."""
-        clips = self.plan.clips
+        clips, plan = self.plan.clips, self.plan
         individuals = schema.individual_names(self.n_individuals)
-        return {
+        values = {
             schema.CLIP_ID: _strings([clip.clip for clip in clips]),
             schema.TIME: np.arange(self.plan.longest_clip_frames, dtype=np.int64),
             schema.SPACE: _strings(schema.SPACE_NAMES),
@@ -71,6 +72,9 @@ class VideoArrays:
             schema.TRACK_LAST_FRAME: self._table([of.last_frame for of in self.tracks]),
             schema.TRACK_N_BOXES: self._table([of.n_boxes for of in self.tracks], absent=0),
         }
+        for place, column in enumerate(plan.columns):
+            values[column.name] = _column([clip.values[place] for clip in clips], column.type)
+        return {one.name: values[one.name] for one in plan.variables if one.is_coordinate}
 
     def _table(self, values: Sequence[Int64s], absent: int = schema.ABSENT) -> Int64s:
         """Return (n_clips, n_individuals) int64, made of the values of each clip."""
@@ -92,10 +96,12 @@ class VideoArrays:
         attributes = {"long_name": variable.long_name}
         if variable.units:
             attributes["units"] = variable.units
+        if variable.units == schema.DATE_UNITS:
+            attributes["calendar"] = schema.DATE_CALENDAR
         if not variable.is_coordinate:
             attributes["coordinates"] = " ".join(
                 other.name
-                for other in schema.VARIABLES
+                for other in self.plan.variables
                 if other.is_coordinate
                 and other.dims != (other.name,)
                 and set(other.dims) <= set(variable.dims)
@@ -126,3 +132,22 @@ def _strings(values: Sequence[str]) -> NDArray[np.str_]:
 
 def _int64(values: Sequence[int]) -> Int64s:
     return np.array(values, dtype=np.int64)
+
+
+def _column(cells: Sequence[str], kind: schema.ColumnType) -> NDArray[Any]:
+    """Return (n_clips,) the values of a further column of the metadata CSV."""
+    match kind:
+        case "str":
+            return _strings(cells)
+        case "int64":
+            return np.array(list(map(int, cells)), np.int64)
+        case "bool":
+            return np.array([cell.lower() == "true" for cell in cells], np.bool_)
+        case "float64":
+            return np.array([np.nan if is_empty(cell) else float(cell) for cell in cells])
+        case "date":
+            return np.array([np.nan if is_empty(cell) else _seconds(cell) for cell in cells])
+
+
+def _seconds(date: str) -> float:
+    return float(np.datetime64(date, "s").astype(np.int64))

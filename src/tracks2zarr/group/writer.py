@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracks2zarr.dataset import schema
+from tracks2zarr.dataset.batches import Float32s
 from tracks2zarr.dataset.clip_boxes import ClipBoxes
 from tracks2zarr.group.geometry import box_chunks, chunk_shapes, shard_path
 from tracks2zarr.group.own_metadata import group_document
@@ -19,9 +20,19 @@ from tracks2zarr.group.video_arrays import VideoArrays, escape_state
 from tracks2zarr.group.zarr_metadata import metadata_bytes
 from tracks2zarr.native.chunks import ChunkRow
 from tracks2zarr.parallel.threads import map_in_threads
+from tracks2zarr.planning.plan import VideoPlan
 
 #: What readers take where no chunk is stored, by dtype.
-_FILL: dict[str, Any] = {"float32": np.nan, "int64": 0, "fixed_length_utf32": ""}
+_FILL: dict[str, Any] = {
+    "float32": np.nan,
+    "float64": np.nan,
+    "int64": 0,
+    "bool": False,
+    "fixed_length_utf32": "",
+}
+
+
+_FLOATS = frozenset({"float32", "float64"})
 
 
 def create_group(path: Path, arrays: VideoArrays) -> None:
@@ -39,12 +50,10 @@ def create_group(path: Path, arrays: VideoArrays) -> None:
     """
     path.mkdir()
     values = arrays.coordinates()
-    states = np.empty((len(arrays.plan.clips), arrays.plan.longest_clip_frames), np.float32)
-    for row, clip in zip(states, arrays.plan.clips, strict=True):
-        row[:] = escape_state(clip, arrays.plan.longest_clip_frames)
-    values[schema.ESCAPE_STATE] = states
+    if arrays.plan.has_escapes:
+        values[schema.ESCAPE_STATE] = _escape_states(arrays.plan)
     documents = {}
-    for variable in schema.VARIABLES:
+    for variable in arrays.plan.variables:
         name = schema.renamed(variable.name, arrays.plan.settings.individual_dim)
         folder = path / name
         folder.mkdir()
@@ -56,6 +65,14 @@ def create_group(path: Path, arrays: VideoArrays) -> None:
             _write_chunks(folder, variable, written, arrays)
     document = group_document(arrays.plan, documents)
     (path / "zarr.json").write_bytes(metadata_bytes(document))
+
+
+def _escape_states(plan: VideoPlan) -> Float32s:
+    """Return (n_clips, n_frames) float32, the escape state of all clips."""
+    states = np.empty((len(plan.clips), plan.longest_clip_frames), np.float32)
+    for row, clip in zip(states, plan.clips, strict=True):
+        row[:] = escape_state(clip, plan.longest_clip_frames)
+    return states
 
 
 def _array_document(
@@ -81,7 +98,7 @@ def _array_document(
         "data_type": _data_type(dtype),
         "chunk_grid": regular,
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": "NaN" if variable.dtype == "float32" else _FILL[variable.dtype],
+        "fill_value": "NaN" if variable.dtype in _FLOATS else _FILL[variable.dtype],
         "codecs": codecs,
         "attributes": dict(arrays.variable_attributes(variable)),
         "dimension_names": arrays.dims(variable),

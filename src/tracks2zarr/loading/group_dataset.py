@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from xarray.conventions import decode_cf_variable
 from xarray.core import indexing
 
 from tracks2zarr.common.files import file_names, read_file, read_json
@@ -25,13 +26,15 @@ from tracks2zarr.group.shard import DamagedFileError
 from tracks2zarr.group.stored_array import StoredArray, UnknownFormatError
 from tracks2zarr.loading.group_files import GroupFiles
 from tracks2zarr.loading.lazy_array import CheckedArray, LazyArray, LoadedVariable, Reading
-from tracks2zarr.store.additions import additions
+from tracks2zarr.store.additions import additions, arrays_of
 from tracks2zarr.store.receipt import Receipt
 
 #: The arrays that are read as they are used; the others are small.
 _LAZY = frozenset(variable.name for variable in schema.VARIABLES if not variable.is_coordinate)
-#: The attributes of our arrays, none of which xarray decodes but the last.
-_ATTRIBUTES = {"long_name", "units", "coordinates"}
+#: The attributes of our arrays; xarray decodes the last, and the units of dates.
+_ATTRIBUTES = {"long_name", "units", "calendar", "coordinates"}
+_UNITS = {"pixels", schema.DATE_UNITS}
+_OF_DATES = {"units", "calendar"}
 #: How often a group is opened that others replace at the same moment.
 _TRIES = 3
 
@@ -105,7 +108,9 @@ def _with_additions(
     except Exception:  # arrays that do not fit make xarray raise anything
         receipt = _receipt_of(files)
         written = None if receipt is None else written_metadata(files.folder, receipt.plan)
-        added = additions(file_names(files.folder))
+        added = additions(
+            file_names(files.folder), arrays_of(None if receipt is None else receipt.plan)
+        )
         if written is None or not added:
             raise
         dataset = _by_own_reader(files, read_json(written), decoding)
@@ -155,13 +160,16 @@ def _variable(
     array = StoredArray.from_metadata(files.folder / name, document)
     dims = document["dimension_names"]
     attributes = dict(document.get("attributes", {}))
-    if attributes.keys() - _ATTRIBUTES or attributes.get("units", "pixels") != "pixels":
+    if attributes.keys() - _ATTRIBUTES or attributes.get("units", "pixels") not in _UNITS:
         raise UnknownFormatError("other attributes")
     if decoding.coordinates:
         attributes.pop("coordinates", None)
     if name not in _LAZY:
         values = _as_unicode(array.read_all(files.check_absent))
-        return LoadedVariable(dims, values, attributes or None, fastpath=True)
+        loaded = LoadedVariable(dims, values, attributes or None, fastpath=True)
+        is_date = attributes.get("units") == schema.DATE_UNITS
+        is_date &= bool(decoding.options.get("decode_times", True))
+        return _loaded(decode_cf_variable(name, loaded)) if is_date else loaded
     data = indexing.LazilyIndexedArray(LazyArray(array, files.array(name)))
     encoding = {
         "preferred_chunks": dict(zip(dims, array.chunk, strict=True)),
@@ -248,7 +256,8 @@ def _without_chunks(variable: xr.Variable, data: Any) -> xr.Variable:
 
 def _loaded(variable: xr.Variable) -> xr.Variable:
     values = _as_unicode(variable.to_numpy())
-    return LoadedVariable(variable.dims, values, variable.attrs, fastpath=True)
+    encoding = {name: variable.encoding[name] for name in _OF_DATES & variable.encoding.keys()}
+    return LoadedVariable(variable.dims, values, variable.attrs, encoding, fastpath=True)
 
 
 def _dataset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,8 +20,6 @@ from tracks2zarr.store.unreadable import unreadable_problem
 #: What tells a file from the one that replaces it.
 type FileId = tuple[int, int]
 
-#: The folders of the arrays that a receipt counts the files of.
-_OWN_ARRAYS = own_variables()
 #: What zarr-python raises although no file is at fault: the index is wrong or of a kind that it
 #: does not take, or there is too little memory.
 NO_FAULT_OF_FILES = (IndexError, MemoryError, NotImplementedError)
@@ -88,14 +86,15 @@ class GroupFiles:
         written = self.store and _written_files(self.store, self.video)
         if not written:
             return None
-        found = _count_files(self.folder)
-        if found >= written:
+        expected, further = written
+        found = _count_files(self.folder, own_variables().union(further))
+        if found >= expected:
             return None
         return self._problem(
             "A file of a video is missing.",
             file,
             f"{found} files of the video",
-            f"{written}, as many as were written",
+            f"{expected}, as many as were written",
         )
 
     @contextmanager
@@ -232,20 +231,25 @@ def _file_id(path: Path) -> FileId:
     return found.st_ino, found.st_mtime_ns
 
 
-def _written_files(store: Store, video: str) -> int | None:
-    """Return how many files a group had when it was written; None where that is not known."""
+def _written_files(store: Store, video: str) -> tuple[int, list[str]] | None:
+    """Return how many files a group had when it was written, and the names of further arrays.
+
+    They are those of further columns of the metadata CSV. None where that is not known.
+    """
     for file in (store.receipt_file(video), store.note_file(video)):
         try:
-            return int(read_json(read_file(file))["content"]["files"])
-        except (*ABSENT, KeyError, TypeError, ValueError):
+            document = read_json(read_file(file))
+            columns = document.get("plan", {}).get("columns", [])
+            return int(document["content"]["files"]), [str(one["name"]) for one in columns]
+        except (*ABSENT, KeyError, TypeError, ValueError, AttributeError):
             continue
     return None
 
 
-def _count_files(group: Path) -> int:
-    """Return how many files a group has, without arrays that tracks2zarr does not write."""
+def _count_files(group: Path, arrays: Iterable[str]) -> int:
+    """Return how many files a group has in some arrays, which are those of tracks2zarr."""
     found = int(is_file(group / "zarr.json"))
-    folders = [f"{group}/{name}" for name in _OWN_ARRAYS]
+    folders = [f"{group}/{name}" for name in arrays]
     while folders:
         try:
             entries = os.scandir(folders.pop())

@@ -187,7 +187,7 @@ def _as_slice(places: NDArray[np.intp]) -> slice | NDArray[np.intp]:
 
 def _escape_frame(store: Store, clip: xr.Dataset) -> int:
     """Return the first frame of the escape within the clip."""
-    first_in_video = int(clip["clip_escape_first_frame_0idx"])
+    first_in_video = int(clip.get("clip_escape_first_frame_0idx", ABSENT))
     if first_in_video == ABSENT:
         video, one = clip.attrs["video_id"], str(clip[CLIP_ID].values)
         raise Tracks2ZarrError(no_escape(store, [(video, one)]))

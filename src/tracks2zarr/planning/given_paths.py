@@ -38,7 +38,7 @@ def swapped(tracks_dir: Path, metadata_csv: Path) -> Problem:
 
 
 def check_order(
-    tracks_dir: Path, metadata_csv: Path, store: Path, patterns: Sequence[str] | None
+    tracks_dir: Path, metadata_csv: Path | None, store: Path, patterns: Sequence[str] | None
 ) -> None:
     """Check that three paths are given in their order, where it can be told what each is.
 
@@ -47,6 +47,8 @@ def check_order(
     Tracks2ZarrError
         If they are in another order; it has the command with the right one.
     """
+    if metadata_csv is None:
+        return
     given = [path.absolute() for path in (tracks_dir, metadata_csv, store)]
     files = [path for path in given if path.is_file()]
     folders = [path for path in given if _is_folder_of_tracks(path, patterns)]

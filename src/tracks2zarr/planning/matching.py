@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from tracks2zarr.planning.odd_rows import overlapping_clips, video_names_alike
 from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, VideoPlan
 from tracks2zarr.planning.selection import Selection, without_file
 from tracks2zarr.planning.settings_problems import regexp_without_frames, settings_problems
+from tracks2zarr.planning.whole_videos import whole_videos
 from tracks2zarr.tracks.files import TracksFile, check_tracks, list_tracks
 from tracks2zarr.tracks.formats import (
     DEFAULT_FORMAT,
@@ -41,27 +43,29 @@ from tracks2zarr.tracks.recognise import recognised_format
 
 def plan(
     tracks_dir: str | Path,
-    metadata_csv: str | Path,
+    metadata_csv: str | Path | None = None,
     *,
     pattern: str | Sequence[str] | None = None,
     format: str | None = None,
     videos: str | Iterable[str] | None = None,
     frames: CountsFrom = "clip",
     frame_regexp: str | None = None,
+    columns: str | Iterable[str] | None = None,
+    fps: float | None = None,
     require_all: bool = False,
     individual_dim: IndividualDim = "individual",
     keep_going: bool = False,
 ) -> Plan:
     """Match the tracks files of an experiment with its metadata, and check both.
 
-    No tracks file is read further than its first 64 KiB.
+    No tracks file is read further than its first 64 KiB, unless `fps` is given.
 
     Parameters
     ----------
     tracks_dir
         Folder with one tracks file per clip.
     metadata_csv
-        CSV with one row per clip.
+        CSV with one row per clip; None where `fps` is given.
     pattern
         Glob pattern of the tracks files, relative to `tracks_dir`; or several patterns, of
         which a file matches any. By default those of the format: for VIA ``*.csv``, ``*.csv.gz``
@@ -76,6 +80,12 @@ def plan(
         count from the video's.
     frame_regexp
         Regular expression, searched in an image's file name; its group 1 is the frame.
+    columns
+        Names of further columns of the metadata CSV that become coordinates along `clip_id`. By
+        default all of a CSV without escapes, and none of a CSV with the columns of the guide.
+    fps
+        Frames per second, where there is no metadata CSV: then each tracks file is of a whole
+        video, whose frames are those up to the last one in the file. All files are read for that.
     require_all
         Whether a clip in the metadata without a tracks file is an error.
     individual_dim
@@ -96,16 +106,24 @@ def plan(
         video is left.
     """
     check_path("tracks_dir", tracks_dir)
-    check_path("metadata_csv", metadata_csv)
+    if metadata_csv is not None:
+        check_path("metadata_csv", metadata_csv)
     check_texts("pattern", () if pattern is None else pattern)
     check_texts("videos", () if videos is None else videos)
+    check_texts("columns", () if columns is None else columns)
     drafted = draft(
         tracks_dir,
         metadata_csv,
         pattern=pattern,
         format=format,
         videos=videos,
-        settings=Settings(frames=frames, frame_regexp=frame_regexp, individual_dim=individual_dim),
+        settings=Settings(
+            frames=frames,
+            frame_regexp=frame_regexp,
+            individual_dim=individual_dim,
+            columns=None if columns is None else _each(columns),
+            fps=fps,
+        ),
         require_all=require_all,
     )
     problems = list(drafted.problems)
@@ -129,7 +147,7 @@ def _no_video_left(tracks_dir: str | Path) -> Problem:
 
 def draft(
     tracks_dir: str | Path,
-    metadata_csv: str | Path,
+    metadata_csv: str | Path | None,
     *,
     pattern: str | Sequence[str] | None,
     format: str | None = None,
@@ -141,20 +159,20 @@ def draft(
 
     The parameters are those of `plan`. Nothing is raised for bad input.
     """
-    problems = list(settings_problems(settings))
+    problems = [*settings_problems(settings), *_one_of_both(metadata_csv, settings)]
     if format is not None and format not in format_names():
         problems.append(unknown_format(format))
     if problems:
         return Plan((), tuple(problems))
-    folder, metadata_path = Path(tracks_dir).absolute(), Path(metadata_csv).absolute()
-    if folder.is_file() and metadata_path.is_dir():
+    folder = Path(tracks_dir).absolute()
+    metadata_path = None if metadata_csv is None else Path(metadata_csv).absolute()
+    if metadata_path is not None and folder.is_file() and metadata_path.is_dir():
         return Plan((), (swapped(folder, metadata_path),))
-    metadata = read_metadata(metadata_path)
-    metadata.problems[:] = [with_near_path(problem) for problem in metadata.problems]
-    selection = None if videos is None else Selection(_each(videos), metadata)
     asked = None if pattern is None else _each(pattern)
     name = format or recognised_format(folder, asked, metadata_path)
     tracks_format = format_named(name)
+    metadata = _metadata(metadata_path, folder, asked, tracks_format, settings)
+    selection = None if videos is None else Selection(_each(videos), metadata)
     patterns = asked or tracks_format.PATTERNS
     is_tracks = _is_tracks(tracks_format, metadata, metadata_path, selection)
     files, problems = list_tracks(
@@ -167,7 +185,8 @@ def draft(
     problems = [with_near_path(problem, patterns, is_tracks) for problem in problems]
     names = [file.path for file in files]
     is_listed = not any(problem.kind in _NONE_LISTED for problem in problems)
-    if is_listed and metadata.names and not any(is_tracks(folder / one) for one in names):
+    is_of_none = metadata.names and not any(is_tracks(folder / one) for one in names)
+    if is_listed and is_of_none and metadata_path is not None:
         below = tracks_below(folder, metadata_path, names, patterns, is_tracks)
         if below:
             files, problems = [], [below]
@@ -178,7 +197,7 @@ def draft(
     if files or not problems:  # else it is said already why there is no file
         problems += match.videos_without_file(selection, require_all=require_all)
     if selection:
-        problems += selection.unknown(metadata_path)
+        problems += selection.unknown(metadata_path or folder)
     drafted = _drafted(match, problems, require_all=require_all)
     no_frames = regexp_without_frames(settings.frame_regexp, files)
     return Plan((), (no_frames, *drafted.problems)) if no_frames else drafted
@@ -188,10 +207,43 @@ def draft(
 _NONE_LISTED = frozenset({"no-tracks", "tracks-dir", "pattern"})
 
 
+def _one_of_both(metadata_csv: str | Path | None, settings: Settings) -> Iterable[Problem]:
+    """Yield the problem of a metadata CSV and a frame rate, or of neither."""
+    if (metadata_csv is None) == (settings.fps is None):
+        yield Problem(
+            kind="metadata-or-fps",
+            what="The metadata CSV is missing."
+            if metadata_csv is None
+            else "A frame rate is given beside a metadata CSV, which has its own.",
+            found="no metadata CSV, and no --fps"
+            if metadata_csv is None
+            else f"{one_line(metadata_csv)} and --fps {settings.fps:g}",
+            expected="a metadata CSV; or, for tracks files of whole videos, --fps",
+            remedy="Pass the metadata CSV. 'tracks2zarr metadata draft' makes one to fill in."
+            if metadata_csv is None
+            else "Leave out one of them.",
+        )
+
+
+def _metadata(
+    path: Path | None,
+    folder: Path,
+    patterns: Sequence[str] | None,
+    tracks_format: TracksFormat,
+    settings: Settings,
+) -> Metadata:
+    """Return what the metadata CSV says, or else the tracks files of whole videos."""
+    if path is None:
+        return whole_videos(folder, patterns, tracks_format, settings)
+    metadata = read_metadata(path, settings.columns)
+    metadata.problems[:] = [with_near_path(problem) for problem in metadata.problems]
+    return metadata
+
+
 def _is_tracks(
     tracks_format: TracksFormat,
     metadata: Metadata,
-    metadata_csv: Path,
+    metadata_csv: Path | None,
     selection: Selection | None,
 ) -> IsTracks:
     """Return what tells whether a path is that of the tracks file of a clip that is asked for.
@@ -201,7 +253,7 @@ def _is_tracks(
     known = {name.clip_stem for name in metadata.names.values()}
     wanted = {stem for stem in known if selection is None or selection.has_clip(stem)}
     if not known:
-        return lambda path: path.name != metadata_csv.name
+        return lambda path: metadata_csv is None or path.name != metadata_csv.name
     return lambda path: tracks_format.clip_stem_of(path) in wanted
 
 
@@ -238,13 +290,14 @@ def drafted_again(videos: Iterable[VideoPlan]) -> Plan:
             inputs[*place, video.settings, video.format].append(clip.source)
     plans = []
     for (tracks_dir, metadata_csv, settings, name), sources in inputs.items():
-        files, problems = check_tracks(Path(tracks_dir), sources, format_named(name))
-        path = Path(metadata_csv)
+        tracks_format = format_named(name)
+        files, problems = check_tracks(Path(tracks_dir), sources, tracks_format)
+        path = Path(metadata_csv) if metadata_csv else None
         match = _Match(
             Path(tracks_dir),
             path,
             settings,
-            read_metadata(path),
+            _metadata(path, Path(tracks_dir), _as_patterns(sources), tracks_format, settings),
             files,
             no_files=_no_files(problems),
             format=name,
@@ -260,6 +313,11 @@ def drafted_again(videos: Iterable[VideoPlan]) -> Plan:
     )
 
 
+def _as_patterns(names: Iterable[str]) -> list[str]:
+    """Return glob patterns, each of which matches one name."""
+    return [glob.escape(name) for name in names]
+
+
 def _drafted(match: _Match, of_files: list[Problem], *, require_all: bool) -> Plan:
     problems = match.problems(of_files, require_all=require_all)
     bad_videos = match.videos_with(errors_of(problems))
@@ -272,7 +330,7 @@ class _Match:
     """The metadata and the files of an experiment, before they are known to fit."""
 
     folder: Path
-    metadata_csv: Path
+    metadata_csv: Path | None
     settings: Settings
     metadata: Metadata
     files: list[TracksFile]
@@ -295,6 +353,8 @@ class _Match:
             for problem in self.metadata.problems
         ]
         tracked = [row for row in self.metadata.rows if row.clip_stem in stems]
+        if self.metadata_csv is None:
+            return [*of_rows, *of_files]
         return [
             *of_rows,
             *of_files,
@@ -319,6 +379,8 @@ class _Match:
         stems = {file.clip_stem for file in self.files}
         if selection:
             return selection.without_file(stems, self.folder)
+        if self.metadata_csv is None:
+            return ()
         named = set() if require_all else self._renamed.keys()
         rows = (row for row in self.metadata.rows if row.row not in named)
         missing = {row.video for row in rows} - self.metadata.videos_of(stems)
@@ -381,7 +443,8 @@ class _Match:
             else "A tracks file has no row in the metadata CSV.",
             file=str(self.folder / files[0].path if one else self.folder),
             found=f"no row with the clip {names}" if one else f"no rows with the clips {names}",
-            expected=f"a row with this loop_clip_name and an extension, in {self.metadata_csv}",
+            expected=f"a row with this {self.metadata.layout.clip} and an extension, in"
+            f" {self.metadata_csv}",
             remedy=remedy,
             video=min(videos) if len(videos) == 1 else None,
         )
@@ -401,7 +464,7 @@ class _Match:
                 else "One of the video's clips has no tracks file.",
                 file=str(self.metadata_csv),
                 row=rows[0].row,
-                column="loop_clip_name",
+                column=self.metadata.layout.clip,
                 found=f"no file for {comma_list([row.clip_stem for row in rows])}",
                 expected=f"<clip>_tracks.csv in {self.folder}",
                 remedy="Fetch or make the missing files; or, to convert the others, run"
@@ -428,9 +491,11 @@ class _Match:
                 clips=tuple(clips),
                 settings=self.settings,
                 layout=Layout(),
-                metadata_csv=str(self.metadata_csv),
+                metadata_csv=str(self.metadata_csv or ""),
                 format=self.format,
                 schema=SCHEMA_VERSION,
+                columns=self.metadata.columns,
+                has_escapes=self.metadata.layout.has_escapes,
             )
 
     def _clip(self, row: ClipRow, file: TracksFile) -> ClipPlan:
@@ -445,4 +510,5 @@ class _Match:
             escape_type=row.escape_type,
             tracks_dir=str(self.folder),
             expanded_size=None if file.content_size == file.size else file.content_size,
+            values=row.values,
         )

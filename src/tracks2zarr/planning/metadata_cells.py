@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 
-from tracks2zarr.common.names import RESERVED_NAMES, clip_id_of, why_unsafe
+from tracks2zarr.common.names import RESERVED_NAMES, why_unsafe
 from tracks2zarr.common.problems import Problem, one_line
+from tracks2zarr.tracks.frames import ExtentColumns
 
 VIDEO = "video_name"
 CLIP = "loop_clip_name"
@@ -15,7 +16,6 @@ START = "loop_START_frame_ffmpeg"
 END = "loop_END_frame_ffmpeg"
 ESCAPE = "escape_START_frame_0_based_idx"
 ESCAPE_TYPE = "escape_type"
-COLUMNS = (VIDEO, CLIP, FPS, START, END, ESCAPE, ESCAPE_TYPE)
 
 #: The frame of an escape that there is not.
 NO_ESCAPE = -1
@@ -83,17 +83,16 @@ def video_of(cell: str, video: str) -> str:
     return video
 
 
-def clip_of(clip_stem: str, video: str) -> str:
-    """Return the id of a clip: what follows its video's id and a hyphen."""
-    clip = clip_id_of(clip_stem, video)
+def clip_of(clip: str, video: str, column: str) -> str:
+    """Return the id of a clip: what follows its video's id and a hyphen; empty for none."""
     if not clip:
         raise BadCellError(
             Problem(
                 kind="clip-not-of-video",
-                column=CLIP,
+                column=column,
                 what="The clip's name does not begin with its video's name.",
                 expected=f"'{one_line(video)}-<clip id>' and an extension",
-                remedy=f"Correct {CLIP} or {VIDEO} in this row.",
+                remedy=f"Correct {column} or {VIDEO} in this row.",
             )
         )
     reason = why_unsafe(clip, is_group=False)
@@ -101,7 +100,7 @@ def clip_of(clip_stem: str, video: str) -> str:
         raise BadCellError(
             Problem(
                 kind="unsafe-name",
-                column=CLIP,
+                column=column,
                 what=f"The clip's id cannot be used as a name: {reason}.",
                 expected=f"'{one_line(video)}-<clip id>' and an extension",
                 remedy="Rename the clip.",
@@ -169,15 +168,15 @@ def escape_type_of(cell: str, *, has_escape: bool) -> str:
     return "unknown" if is_empty(cell) else cell.strip().lower()
 
 
-def check_extent(first: int, last: int) -> int:
-    """Return the number of frames from `first` to `last`, both 1-based and included."""
+def check_extent(first: int, last: int, columns: ExtentColumns) -> int:
+    """Return the number of frames from `first` to `last`, both included."""
     if last < first:
         raise BadCellError(
             Problem(
                 kind="end-before-start",
-                column=END,
+                column=columns.last,
                 what="The clip ends before it starts.",
-                expected=f"{first} or more, {START} of this row",
+                expected=f"{first} or more, {columns.first} of this row",
                 remedy="Correct the clip's first or last frame.",
             )
         )
@@ -185,7 +184,7 @@ def check_extent(first: int, last: int) -> int:
         raise BadCellError(
             Problem(
                 kind="clip-too-long",
-                column=END,
+                column=columns.last,
                 what=f"The clip has more than {MAX_FRAMES:,} frames.",
                 expected=f"less than {first + MAX_FRAMES}",
                 remedy="Correct the clip's first or last frame.",

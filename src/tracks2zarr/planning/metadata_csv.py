@@ -6,7 +6,7 @@ import csv
 import difflib
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Collection, Iterator, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,15 +28,13 @@ from tracks2zarr.common.problems import Problem, comma_list, one_line
 from tracks2zarr.common.system_problems import found_instead
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.common.words import count_text
+from tracks2zarr.dataset.schema import ClipColumn
+from tracks2zarr.planning.clip_columns import column_problems, columns_of, typed_column
 from tracks2zarr.planning.metadata_cells import (
-    CLIP,
-    COLUMNS,
-    END,
     ESCAPE,
     ESCAPE_TYPE,
     FPS,
     NO_ESCAPE,
-    START,
     VIDEO,
     BadCellError,
     check_escape,
@@ -48,13 +46,15 @@ from tracks2zarr.planning.metadata_cells import (
     frame_of,
     video_of,
 )
+from tracks2zarr.planning.metadata_layouts import GUIDE, MetadataLayout, layout_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipRow:
     """One row of the metadata CSV. Frames are 0-based frames of the video.
 
-    `escape_frame` is -1 and `escape_type` is ``none`` for a clip without an escape.
+    `escape_frame` is -1 and `escape_type` is ``none`` for a clip without an escape. `values` are
+    the cells of the further columns that were asked for.
     """
 
     row: int
@@ -66,6 +66,7 @@ class ClipRow:
     last_frame: int
     escape_frame: int
     escape_type: str
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,13 @@ class Named:
 
 @dataclass(slots=True)
 class Metadata:
-    """What a metadata CSV says: its sound rows, the names of all rows, and its problems."""
+    """What a metadata CSV says: its sound rows, the names of all rows, and its problems.
 
+    `layout` tells which columns it has, and `columns` are further ones that were asked for.
+    """
+
+    layout: MetadataLayout = GUIDE
+    columns: tuple[ClipColumn, ...] = ()
     rows: list[ClipRow] = field(default_factory=list)
     names: dict[int, Named] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -99,13 +105,15 @@ def concerns(problem: Problem, videos: Set[str], clip_stems: Set[str]) -> bool:
     return problem.video in videos or problem.clip in clip_stems
 
 
-def read_metadata(path: Path) -> Metadata:
+def read_metadata(path: Path, columns: Collection[str] | None = None) -> Metadata:
     """Read and check a metadata CSV; every problem is collected, none is raised.
 
     Parameters
     ----------
     path
         The metadata CSV (UTF-8, with or without a byte-order mark).
+    columns
+        The further columns to read; None for all of the plain layout, and none of the guide's.
 
     Returns
     -------
@@ -120,8 +128,15 @@ def read_metadata(path: Path) -> Metadata:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = _without_empty([name.strip() for name in next(reader, [])])
-        if _check_header(path, header, metadata.problems):
-            for row, cells in _cells(path, reader, header, metadata.problems):
+        metadata.layout = layout_of(header)
+        if _check_header(path, header, metadata):
+            metadata.problems += column_problems(path, header, metadata.layout, columns)
+            further = columns_of(header, metadata.layout, columns)
+            rows = list(_cells(path, reader, header, metadata))
+            metadata.columns = tuple(
+                typed_column(name, [cells[name] for _, cells in rows]) for name in further
+            )
+            for row, cells in rows:
                 _read_row(path, row, cells, metadata)
     except csv.Error as error:
         metadata.problems.append(
@@ -148,6 +163,7 @@ def read_metadata(path: Path) -> Metadata:
             )
         )
     _check_duplicates(path, metadata)
+    _check_clip_ids(path, metadata)
     _check_fps(path, metadata)
     return metadata
 
@@ -216,8 +232,9 @@ def _read_text(path: Path, problems: list[Problem]) -> str | None:
         return None
 
 
-def _check_header(path: Path, header: list[str], problems: list[Problem]) -> bool:
+def _check_header(path: Path, header: list[str], metadata: Metadata) -> bool:
     """Add a problem for each column that is missing or twice; return whether all are sound."""
+    problems, needed = metadata.problems, metadata.layout.columns
     if separator := other_separator(header):
         problems.append(
             Problem(
@@ -231,8 +248,8 @@ def _check_header(path: Path, header: list[str], problems: list[Problem]) -> boo
             )
         )
         return False
-    others = {name.strip().casefold(): one_line(name) for name in header if name not in COLUMNS}
-    for column in COLUMNS:
+    others = {name.strip().casefold(): one_line(name) for name in header if name not in needed}
+    for column in needed:
         count = header.count(column)
         if count == 1:
             continue
@@ -260,13 +277,13 @@ def _check_header(path: Path, header: list[str], problems: list[Problem]) -> boo
                 remedy=remedy,
             )
         )
-    return all(header.count(column) == 1 for column in COLUMNS)
+    return all(header.count(column) == 1 for column in needed)
 
 
 def _cells(
-    path: Path, reader: CsvReader, header: list[str], problems: list[Problem]
+    path: Path, reader: CsvReader, header: list[str], metadata: Metadata
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the row number and the needed cells of each row that has as many as the header."""
+    """Yield the row number and the cells of each row that has as many as the header."""
     row = reader.line_num + 1
     for all_fields in reader:
         this_row, row = row, reader.line_num + 1
@@ -275,7 +292,7 @@ def _cells(
             continue
         if len(fields) != len(header):
             named = dict(zip(header, fields, strict=False))
-            problems.append(
+            metadata.problems.append(
                 Problem(
                     kind="metadata-row",
                     what="A row of the metadata CSV has another number of cells than the header.",
@@ -285,12 +302,11 @@ def _cells(
                     expected=count_text(len(header), "cell"),
                     remedy="Look for a missing comma, or one too many, in this row.",
                     video=stem(named.get(VIDEO, "")) or None,
-                    clip=stem(named.get(CLIP, "")) or None,
+                    clip=stem(named.get(metadata.layout.clip, "")) or None,
                 )
             )
             continue
-        cells = dict(zip(header, fields, strict=True))
-        yield this_row, {column: cells[column] for column in COLUMNS}
+        yield this_row, dict(zip(header, fields, strict=True))
 
 
 def _without_empty(cells: list[str], least: int = 0) -> list[str]:
@@ -306,7 +322,8 @@ def _without_empty(cells: list[str], least: int = 0) -> list[str]:
 
 def _read_row(path: Path, row: int, cells: dict[str, str], metadata: Metadata) -> None:
     """Add a row to `metadata`, or the problems that it has."""
-    name = Named(stem(cells[VIDEO]), stem(cells[CLIP]))
+    layout = metadata.layout
+    name = Named(stem(cells[VIDEO]), stem(cells[layout.clip]))
     metadata.names[row] = name
     problems: list[Problem] = []
 
@@ -318,12 +335,18 @@ def _read_row(path: Path, row: int, cells: dict[str, str], metadata: Metadata) -
             return None
 
     video = read(video_of, cells[VIDEO], name.video)
-    clip = read(clip_of, name.clip_stem, name.video)
+    clip_id = layout.clip_id_of(name.clip_stem, name.video)
+    clip = read(clip_of, clip_id, name.video, layout.clip)
     fps = read(fps_of, cells[FPS])
-    first, last = read(frame_of, cells[START], START), read(frame_of, cells[END], END)
-    escape = read(escape_frame_of, cells[ESCAPE])
-    if first is not None and last is not None and read(check_extent, first, last) is not None:
-        read(check_escape, escape, first, last)
+    start, end, number = layout.extent
+    first, last = (read(frame_of, cells[column], column, number) for column in (start, end))
+    escape: int | None = NO_ESCAPE
+    if layout.has_escapes:
+        escape = read(escape_frame_of, cells[ESCAPE])
+    if first is not None and last is not None:
+        extent = read(check_extent, first, last, layout.extent)
+        if extent is not None and layout.has_escapes:
+            read(check_escape, escape, first, last)
     metadata.problems += problems
     if problems or video is None or clip is None or fps is None:
         return
@@ -336,10 +359,11 @@ def _read_row(path: Path, row: int, cells: dict[str, str], metadata: Metadata) -
             clip=clip,
             clip_stem=name.clip_stem,
             fps=fps,
-            first_frame=first - 1,
-            last_frame=last - 1,
+            first_frame=first - number,
+            last_frame=last - number,
             escape_frame=escape,
-            escape_type=escape_type_of(cells[ESCAPE_TYPE], has_escape=escape != NO_ESCAPE),
+            escape_type=escape_type_of(cells.get(ESCAPE_TYPE, ""), has_escape=escape != NO_ESCAPE),
+            values=tuple(cells[column.name].strip() for column in metadata.columns),
         )
     )
 
@@ -369,12 +393,35 @@ def _check_duplicates(path: Path, metadata: Metadata) -> None:
                     what="A clip has two rows in the metadata CSV.",
                     file=str(path),
                     row=row,
-                    column=CLIP,
+                    column=metadata.layout.clip,
                     found=f"'{one_line(clip_stem)}', as in row {rows[0]}",
                     expected="one row per clip",
                     remedy="Remove one of the two rows.",
                     video=metadata.names[row].video,
                     clip=clip_stem,
+                )
+            )
+
+
+def _check_clip_ids(path: Path, metadata: Metadata) -> None:
+    """Add a problem for each clip whose id another clip of the video has, with another name."""
+    first_of: dict[tuple[str, str], ClipRow] = {}
+    for row in metadata.rows:
+        first = first_of.setdefault((row.video, row.clip), row)
+        if row.clip_stem != first.clip_stem:
+            metadata.problems.append(
+                Problem(
+                    kind="duplicate-clip-row",
+                    what="Two clips of a video have one id.",
+                    file=str(path),
+                    row=row.row,
+                    column=metadata.layout.clip,
+                    found=f"'{one_line(row.clip_stem)}' and '{one_line(first.clip_stem)}' of row"
+                    f" {first.row}, both with the id '{one_line(row.clip)}'",
+                    expected="one id for each clip of a video",
+                    remedy="Rename one of the clips, and its tracks file.",
+                    video=row.video,
+                    clip=row.clip_stem,
                 )
             )
 

@@ -15,10 +15,17 @@ from tracks2zarr.common.names import composed
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.dataset.layout import Layout
-from tracks2zarr.dataset.schema import ABSENT, IndividualDim
+from tracks2zarr.dataset.schema import (
+    ABSENT,
+    ClipColumn,
+    IndividualDim,
+    Variable,
+    own_variables,
+    variables_of,
+)
 from tracks2zarr.planning import cost
 from tracks2zarr.tracks.formats import DEFAULT_FORMAT
-from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.frames import GUIDE_EXTENT, PLAIN_EXTENT, FrameRule
 
 CountsFrom = Literal["clip", "video"]
 
@@ -35,11 +42,18 @@ class Settings:
         Group 1 of it is the frame in an image's file name; None for the format's own rule.
     individual_dim
         The name of the dimension of individuals.
+    columns
+        The further columns of the metadata CSV that become coordinates; None for all of the plain
+        layout, and none of the guide's.
+    fps
+        Frames per second where there is no metadata CSV, and each tracks file is of a whole video.
     """
 
     frames: CountsFrom = "clip"
     frame_regexp: str | None = None
     individual_dim: IndividualDim = "individual"
+    columns: tuple[str, ...] | None = None
+    fps: float | None = None
 
     def options(self) -> list[str]:
         """Return the options of `create` that ask for them."""
@@ -48,9 +62,20 @@ class Settings:
             ("--frames", self.frames, default.frames),
             ("--frame-regexp", self.frame_regexp, default.frame_regexp),
             ("--individual-dim", self.individual_dim, default.individual_dim),
+            ("--columns", ",".join(self.columns or ()), ""),
+            ("--fps", None if self.fps is None else f"{self.fps!r}", None),
         )
         words = [(option, value) for option, value, usual in asked if value and value != usual]
         return [word for pair in words for word in pair]
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """What of them decides how every clip is converted."""
+        return _without(fields_of(self), columns=..., fps=...)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings for JSON, without those that are seldom asked for."""
+        return _without(fields_of(self), columns=None, fps=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -77,6 +102,9 @@ class ClipPlan(OneLine):
         The metadata CSV of the clip, absolute; None for that of the video.
     expanded_size
         About how many bytes the file has when it is expanded; None for one that is not compressed.
+    values
+        The cells of the further columns, as they stand in the metadata CSV; in the order of
+        `VideoPlan.columns`.
     """
 
     clip: str
@@ -90,6 +118,7 @@ class ClipPlan(OneLine):
     tracks_dir: str
     metadata_csv: str | None = None
     expanded_size: int | None = None
+    values: tuple[str, ...] = ()
 
     @property
     def content_size(self) -> int:
@@ -114,15 +143,12 @@ class ClipPlan(OneLine):
     def content(self) -> dict[str, Any]:
         """Return what of the clip's plan shows in the dataset, without paths and times."""
         shows = ("clip", "first_frame", "last_frame", "escape_frame", "escape_type")
-        return {name: getattr(self, name) for name in shows}
+        values = {"values": list(self.values)} if self.values else {}
+        return {name: getattr(self, name) for name in shows} | values
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan for JSON, without what most clips have not."""
-        fields = fields_of(self)
-        for name in ("metadata_csv", "expanded_size"):
-            if fields[name] is None:
-                del fields[name]
-        return fields
+        return _without(fields_of(self), metadata_csv=None, expanded_size=None, values=[])
 
     def __str__(self) -> str:
         escape = "" if self.escape_frame == ABSENT else f", {self.escape_type} at {self.escape}"
@@ -144,11 +170,15 @@ class VideoPlan(Shown):
     settings, layout
         What was asked for, and how arrays are cut up.
     metadata_csv
-        The metadata CSV, absolute.
+        The metadata CSV, absolute; empty where there is none.
     format
         The name of the format of its tracks files.
     schema
         The schema of its group; plans of version 0.1 do not name it.
+    columns
+        The further columns of the metadata CSV that become coordinates.
+    has_escapes
+        Whether the metadata CSV has columns for escapes.
     """
 
     video: str
@@ -159,6 +189,23 @@ class VideoPlan(Shown):
     metadata_csv: str
     format: str = DEFAULT_FORMAT
     schema: int = 1
+    columns: tuple[ClipColumn, ...] = ()
+    has_escapes: bool = True
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The variables of its group."""
+        return variables_of(self.schema, self.columns, has_escapes=self.has_escapes)
+
+    @property
+    def own_variables(self) -> frozenset[str]:
+        """The names of the arrays that may be in its group without being added by others."""
+        return own_variables(self.columns)
+
+    @property
+    def common(self) -> tuple[object, ...]:
+        """What all clips of a video share, so that clips can be added that share it, too."""
+        return self.fps, self.settings.common, self.format, self.columns, self.has_escapes
 
     @property
     def by_clip(self) -> dict[str, ClipPlan]:
@@ -209,7 +256,11 @@ class VideoPlan(Shown):
     def frame_rule(self, clip: ClipPlan) -> FrameRule:
         """Return how the frames of a clip's file are found."""
         return FrameRule(
-            clip.n_frames, clip.first_frame, self.settings.frames, self.settings.frame_regexp
+            clip.n_frames,
+            clip.first_frame,
+            self.settings.frames,
+            self.settings.frame_regexp,
+            GUIDE_EXTENT if self.has_escapes else PLAIN_EXTENT,
         )
 
     def fingerprint(self) -> str:
@@ -222,12 +273,17 @@ class VideoPlan(Shown):
             "schema": self.schema,
             "video": self.video,
             "fps": self.fps,
-            "settings": fields_of(self.settings),
+            "settings": self.settings.common,
             "layout": fields_of(self.layout),
             "clips": [clip.content() for clip in self.clips],
         }
-        if self.format != DEFAULT_FORMAT:  # older fingerprints have none
+        # older fingerprints do not have what follows
+        if self.format != DEFAULT_FORMAT:
             decides["format"] = self.format
+        if self.columns:
+            decides["columns"] = [fields_of(column) for column in self.columns]
+        if not self.has_escapes:
+            decides["has_escapes"] = False
         return digest_of_json(decides)
 
     def metadata_of(self, clip: ClipPlan) -> str:
@@ -262,7 +318,7 @@ class VideoPlan(Shown):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan for JSON, with its fingerprint and its predicted memory."""
-        return fields_of(self) | {
+        return _without(fields_of(self), columns=[], has_escapes=True) | {
             "fingerprint": self.fingerprint(),
             "predicted_memory": self.predicted_memory,
         }
@@ -373,6 +429,15 @@ def _not_a_plan(file: str | None, found: str) -> Problem:
         expected=f"a plan of format {' or '.join(map(str, Plan.formats))}",
         remedy="Use the version of tracks2zarr that wrote it, or make the store again.",
     )
+
+
+def _without(fields: dict[str, Any], **usual: object) -> dict[str, Any]:
+    """Return fields without some that have their usual value; ``...`` stands for any."""
+    return {
+        name: value
+        for name, value in fields.items()
+        if name not in usual or usual[name] not in (value, ...)
+    }
 
 
 def digest_of_json(document: object) -> str:

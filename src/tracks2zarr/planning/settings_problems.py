@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import get_args
@@ -32,6 +33,14 @@ def settings_problems(settings: Settings) -> Iterator[Problem]:
             found=repr(settings.individual_dim),
             expected="'individual' or 'individuals'",
             remedy="Correct the setting.",
+        )
+    if settings.fps is not None and not (math.isfinite(settings.fps) and settings.fps > 0):
+        yield Problem(
+            kind="fps",
+            what="The frame rate is not usable.",
+            found=f"{settings.fps!r}",
+            expected="frames per second, above 0, e.g. 59.94",
+            remedy="Correct --fps.",
         )
     if settings.frame_regexp is None:
         return

@@ -6,39 +6,47 @@ Files are ours if they have the names of our arrays and their chunks.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
 from tracks2zarr.common.files import file_names, read_content
 from tracks2zarr.dataset.schema import own_variables
+from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.receipt import Receipt
 
-_ARRAYS = own_variables()
 #: What our arrays have: metadata, and chunks or shards.
 _IN_ARRAY = re.compile(r"zarr\.json|c(/[0-9]+)*")
 
 
-def has_our_name(name: str) -> bool:
-    """Tell whether a file of a group has a name that our groups have."""
+def arrays_of(plan: VideoPlan | None) -> Collection[str]:
+    """Return the names of the arrays of a group; without a plan, those that every group has."""
+    return own_variables() if plan is None else plan.own_variables
+
+
+def has_our_name(name: str, arrays: Collection[str]) -> bool:
+    """Tell whether a file of a group has a name that the group has, with these arrays."""
     array, _, rest = name.partition("/")
-    return name == "zarr.json" or (array in _ARRAYS and _IN_ARRAY.fullmatch(rest) is not None)
+    return name == "zarr.json" or (array in arrays and _IN_ARRAY.fullmatch(rest) is not None)
 
 
-def additions(names: Iterable[str]) -> tuple[str, ...]:
+def additions(names: Iterable[str], arrays: Collection[str]) -> tuple[str, ...]:
     """Return what of a group's files is not ours: the outermost folders and files, sorted.
 
     Parameters
     ----------
     names
         The files of the group, by their paths in it.
+    arrays
+        The names of our arrays.
     """
-    return tuple(sorted({_outermost(name) for name in names if not has_our_name(name)}))
+    foreign = (name for name in names if not has_our_name(name, arrays))
+    return tuple(sorted({_outermost(name, arrays) for name in foreign}))
 
 
-def _outermost(name: str) -> str:
+def _outermost(name: str, arrays: Collection[str]) -> str:
     """Return the outermost folder that holds a file which is not ours, and nothing of ours."""
     parts = PurePosixPath(name).parts
-    if parts[0] not in _ARRAYS:
+    if parts[0] not in arrays:
         return parts[0]
     return "/".join(parts[:2]) if parts[1:2] != ("c",) else name
 
@@ -64,11 +72,12 @@ def additions_beside(group: Path, receipt: Receipt, *, read: bool) -> tuple[str,
     from tracks2zarr.group.own_metadata import written_metadata
 
     names = file_names(group)
-    added = additions(names)
+    arrays = arrays_of(receipt.plan)
+    added = additions(names, arrays)
     metadata = written_metadata(group, receipt.plan)
     if metadata is None:
         return None
-    ours = [name for name in names if has_our_name(name)]
+    ours = [name for name in names if has_our_name(name, arrays)]
     if not read:
         sizes = (Path(group, name).stat().st_size for name in ours if name != "zarr.json")
         is_same = (len(ours), sum(sizes) + len(metadata)) == (

@@ -48,7 +48,8 @@ def create_command(
     options += [] if plan.format == DEFAULT_FORMAT else ["--format", plan.format]
     options += ["--video", plan.video, *plan.settings.options()]
     options += ["--store-mode", "a", *(["--group-mode", "w"] if replace else [])]
-    words = [str(tracks_dir or plan.clips[0].tracks_dir), str(metadata_csv or plan.metadata_csv)]
+    words = [str(tracks_dir or plan.clips[0].tracks_dir)]
+    words += [str(metadata_csv or plan.metadata_csv)] if plan.metadata_csv else []
     return shlex.join(["tracks2zarr", "create", *words, str(store), *options])
 
 

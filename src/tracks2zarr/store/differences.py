@@ -63,7 +63,7 @@ def joining_options(then: Plan, now: Plan) -> list[str]:
 def _is_changed(then: VideoPlan, now: VideoPlan) -> bool:
     """Tell whether clips that both plans have would be converted otherwise."""
     both = then.by_clip.keys() & now.by_clip.keys()
-    return (then.fps, then.settings, then.layout) != (now.fps, now.settings, now.layout) or any(
+    return (then.common, then.layout) != (now.common, now.layout) or any(
         then.by_clip[clip].content() != now.by_clip[clip].content() for clip in both
     )
 
@@ -88,5 +88,9 @@ def video_differences(then: VideoPlan, now: VideoPlan) -> Iterator[str]:
         yield f"other metadata for {comma_list(changed)}"
     if then.fps != now.fps:
         yield f"{then.fps:g} fps, and not {now.fps:g}"
-    if (then.settings, then.layout) != (now.settings, now.layout):
+    if then.format != now.format:
+        yield f"tracks files of the format {then.format}, and not {now.format}"
+    if (then.columns, then.has_escapes) != (now.columns, now.has_escapes):
+        yield "other columns of the metadata CSV"
+    if (then.settings.common, then.layout) != (now.settings.common, now.layout):
         yield "other settings"

@@ -206,7 +206,7 @@ def _damaged(
         return _replace(store, plan, receipt)
     if not lacking:
         return Decision(Action.WRITE, plan)
-    if (receipt.plan.fps, receipt.plan.settings) != (plan.fps, plan.settings):
+    if receipt.plan.common != plan.common:
         unchanged = unchanged_clips(receipt, plan, rehash=rehash)
         return Decision.refused(plan, problems.video_exists(store, plan, receipt, unchanged))
     return Decision(Action.WRITE, plan.with_clips_of(receipt.plan, lacking))
@@ -223,7 +223,7 @@ def _replace(store: Store, plan: VideoPlan, receipt: Receipt) -> Decision:
 def _add(store: Store, plan: VideoPlan, receipt: Receipt, unchanged: Set[str]) -> Decision:
     """Decide for a complete group that clips may be added to; what is there is kept."""
     then = receipt.plan
-    if (then.fps, then.settings) != (plan.fps, plan.settings):
+    if then.common != plan.common:
         return Decision.refused(plan, problems.video_exists(store, plan, receipt, unchanged))
     have = then.by_clip
     added = [clip for clip in plan.clips if clip.clip not in have]

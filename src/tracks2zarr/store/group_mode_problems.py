@@ -77,7 +77,7 @@ def _remedy(store: Store, plan: VideoPlan, receipt: Receipt, unchanged: Set[str]
     have = receipt.plan.by_clip
     kept = [clip for clip in plan.clips if clip.clip in have]
     gone = sorted(have.keys() - plan.by_clip.keys())
-    is_same = (plan.fps, plan.settings) == (receipt.plan.fps, receipt.plan.settings) and all(
+    is_same = plan.common == receipt.plan.common and all(
         is_same_clip(clip, have[clip.clip], unchanged) for clip in kept
     )
     only = "--video", plan.video

@@ -23,7 +23,7 @@ from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.dataset.schema import ABSENT
 from tracks2zarr.planning.plan import VideoPlan
-from tracks2zarr.store.additions import additions
+from tracks2zarr.store.additions import additions, arrays_of
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
@@ -233,7 +233,7 @@ def _remark(found: VideoInStore) -> str | None:
     remarks = ["listed as it was, until it is replaced"] if found.is_kept else []
     added = found.added
     if found.state is State.MISSING and found.has_group:
-        added = additions(file_names(found.group))
+        added = additions(file_names(found.group), arrays_of(found.plan))
     if added:
         remarks.append(f"contains data that tracks2zarr did not write: {comma_list(added)}")
     return "; ".join(remarks) or None

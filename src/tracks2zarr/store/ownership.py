@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
 from tracks2zarr.common.files import file_names, read_content, read_file, read_json
 from tracks2zarr.common.names import RESERVED_NAMES
-from tracks2zarr.common.problems import Problem, comma_list
-from tracks2zarr.store.additions import additions, has_our_name
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
+from tracks2zarr.planning.plan import VideoPlan
+from tracks2zarr.store.additions import additions, arrays_of, has_our_name
 from tracks2zarr.store.store import Store
 
 
@@ -120,22 +121,32 @@ def _foreign_at(store: Store, video: str) -> Iterator[Path]:
     if place.is_symlink() or not place.is_dir():
         yield place
         return
-    names = file_names(place)
+    names, arrays = file_names(place), arrays_of(_plan_of(store, video))
     note = store.unverified(video)
     if not names or (note is not None and read_content(place) == note.content):
         return
-    if _is_ours(store, video, names):
-        yield from (place / name for name in additions(names))
+    if _is_ours(store, video, names, arrays):
+        yield from (place / name for name in additions(names, arrays))
     else:
         yield place
 
 
-def _is_ours(store: Store, video: str, names: list[str]) -> bool:
+def _plan_of(store: Store, video: str) -> VideoPlan | None:
+    """Return the plan of a video, as its receipt has it, or else the store."""
+    try:
+        receipt = store.read_receipt(video)
+        return store.read_plan().by_id.get(video) if receipt is None else receipt.plan
+    except (OSError, Tracks2ZarrError):
+        return None
+
+
+def _is_ours(store: Store, video: str, names: list[str], arrays: Collection[str]) -> bool:
     """Tell whether a group is ours, whole or damaged, whatever was added to it."""
     try:
         read_json(read_file(store.group(video) / "zarr.json"))["attributes"]
     except (OSError, ValueError, KeyError, TypeError):
-        return store.receipt_file(video).exists() and any(map(has_our_name, names))
+        has_our_files = any(has_our_name(name, arrays) for name in names)
+        return store.receipt_file(video).exists() and has_our_files
     return store.is_from_tracks2zarr(video)
 
 

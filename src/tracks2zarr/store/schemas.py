@@ -108,6 +108,6 @@ def converting_again(
     commands: list[str] = []
     for folder, csv, settings in inputs:
         mode = "a" if commands else "w"
-        words = ["tracks2zarr", "create", folder, csv, str(store.path)]
+        words = ["tracks2zarr", "create", folder, *([csv] if csv else []), str(store.path)]
         commands.append(shlex.join([*words, *settings.options(), "--store-mode", mode]))
     return " && ".join(commands)

@@ -41,6 +41,8 @@ class ExtentColumns(NamedTuple):
 
 #: Those of the guide, in which frames count as ffmpeg counts them.
 GUIDE_EXTENT = ExtentColumns("loop_START_frame_ffmpeg", "loop_END_frame_ffmpeg", 1)
+#: Those of a metadata CSV without escapes.
+PLAIN_EXTENT = ExtentColumns("first_frame", "last_frame", 0)
 
 
 @dataclass(frozen=True, slots=True)

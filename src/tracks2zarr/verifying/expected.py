@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracks2zarr.dataset.batches import Int64s
-from tracks2zarr.dataset.schema import Variable, variables_of
+from tracks2zarr.dataset.schema import Variable
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.tracks.formats import format_named
 
@@ -109,6 +110,8 @@ class ExpectedGroup:
         attributes = {"long_name": variable.long_name}
         if variable.units:
             attributes["units"] = variable.units
+            if "since" in variable.units:
+                attributes["calendar"] = "proleptic_gregorian"
         if not variable.is_coordinate:
             attributes["coordinates"] = " ".join(
                 other.name
@@ -139,7 +142,23 @@ class ExpectedGroup:
             "track_last_frame": self._by_track([of.last_frame for of in self.tracks], -1),
             "track_n_boxes": self._by_track([of.n_boxes for of in self.tracks], 0),
         }
+        for place, column in enumerate(self.plan.columns):
+            values[column.name] = self._further([clip.values[place] for clip in clips], column.type)
         return {one.name: values[one.name] for one in self.variables() if one.is_coordinate}
+
+    def _further(self, cells: Sequence[str], kind: str) -> NDArray[Any]:
+        """Return the values of a further column of the metadata CSV."""
+        if kind == "str":
+            return self._texts(cells)
+        read: dict[str, Callable[[str], Any]] = {
+            "int64": int,
+            "bool": "TRUE".__eq__,
+            "float64": float,
+            "date": _since_1970,
+        }
+        texts = [cell.upper() for cell in cells]
+        dtype = {"int64": np.int64, "bool": np.bool_}.get(kind, np.float64)
+        return np.array([np.nan if t in _EMPTY else read[kind](t) for t in texts], dtype)
 
     def _texts(self, texts: Sequence[str]) -> NDArray[Any]:
         """Return texts as zarr-python reads them; of schema 1, those are of variable length."""
@@ -154,13 +173,22 @@ class ExpectedGroup:
 
     def variables(self) -> tuple[Variable, ...]:
         """Return the variables of the group, by its schema."""
-        return variables_of(self.plan.schema)
+        return self.plan.variables
 
     def compressor(self) -> dict[str, Any]:
         """Return what compresses every chunk, as zarr-python names it."""
         level = self.plan.layout.zstd_level
         # a chunk with a checksum cannot be read as other numbers than were written
         return {"name": "zstd", "configuration": {"level": level, "checksum": self.plan.schema > 1}}
+
+
+#: Cells without a value, in capitals.
+_EMPTY = ("", "NAN", "NA")
+
+
+def _since_1970(date: str) -> float:
+    """Return the seconds up to a date without a time zone."""
+    return (datetime.fromisoformat(date) - datetime(1970, 1, 1)).total_seconds()
 
 
 def stored_name(plan: VideoPlan, name: str) -> str:

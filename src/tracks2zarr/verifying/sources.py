@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from tracks2zarr.common.names import found_in
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.unfetched import annex_problem
+from tracks2zarr.dataset.schema import ClipColumn
 from tracks2zarr.parallel.processes import report_bytes
 from tracks2zarr.planning.metadata_csv import ClipRow, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
@@ -56,9 +57,10 @@ class VideoSources:
         """The plan by which the video was converted."""
         return self.receipt.plan
 
-    def metadata(self, clip: ClipPlan) -> Path:
-        """Return the metadata CSV of a clip."""
-        return self.metadata_csv or Path(self.plan.metadata_of(clip))
+    def metadata(self, clip: ClipPlan) -> Path | None:
+        """Return the metadata CSV of a clip; None where there is none."""
+        planned = self.plan.metadata_of(clip)
+        return (self.metadata_csv or Path(planned)) if planned else None
 
     def path(self, clip: ClipPlan) -> Path:
         """Return the tracks file of a clip."""
@@ -181,7 +183,8 @@ class VideoSources:
         """Yield what the metadata of each clip say otherwise than the plan."""
         clips_of: dict[Path, list[ClipPlan]] = defaultdict(list)
         for clip in self.plan.clips:
-            clips_of[self.metadata(clip)].append(clip)
+            if (path := self.metadata(clip)) is not None:
+                clips_of[path].append(clip)
         for path, clips in clips_of.items():
             if _is_there(path):
                 yield from self._differing_rows(path, clips)
@@ -190,7 +193,8 @@ class VideoSources:
 
     def _differing_rows(self, path: Path, clips: list[ClipPlan]) -> Iterator[Problem]:
         """Yield what is wrong with the rows of some clips, as `create` would find it, too."""
-        video, metadata = self.plan.video, read_metadata(path)
+        video = self.plan.video
+        metadata = read_metadata(path, self.plan.settings.columns)
         stem_of = format_named(self.plan.format).clip_stem_of
         stems = {stem_of(self.path(clip)) for clip in clips}
         for problem in metadata.problems:
@@ -199,8 +203,10 @@ class VideoSources:
         row_of = {row.clip: row for row in metadata.rows if row.video == video}
         for clip in clips:
             row = row_of.get(clip.clip)
-            found = "no sound row for the clip" if row is None else _extent_text(row, row.fps)
-            expected = _extent_text(clip, self.plan.fps)
+            found = "no sound row for the clip"
+            if row is not None:
+                found = _row_text(row, row.fps, metadata.columns)
+            expected = _row_text(clip, self.plan.fps, self.plan.columns)
             if found != expected:
                 yield Problem(
                     kind="metadata-changed",
@@ -277,8 +283,12 @@ def _count_text(n_boxes: int, n_individuals: int) -> str:
     return f"boxes: {n_boxes}, individuals: {n_individuals}"
 
 
-def _extent_text(clip: ClipPlan | ClipRow, fps: float) -> str:
+def _row_text(clip: ClipPlan | ClipRow, fps: float, columns: Sequence[ClipColumn]) -> str:
+    further = [
+        f", {one_line(column.name)} {one_line(value)!r} ({column.type})"
+        for column, value in zip(columns, clip.values, strict=True)
+    ]
     return (
         f"frames {clip.first_frame} to {clip.last_frame}, escape {clip.escape_frame}"
-        f" {clip.escape_type}, {fps!r} fps"
+        f" {clip.escape_type}, {fps!r} fps{''.join(further)}"
     )

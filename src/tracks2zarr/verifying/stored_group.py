@@ -14,7 +14,7 @@ from zarr.storage import LocalStore
 
 from tracks2zarr.common.files import read_file, read_json
 from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line
-from tracks2zarr.dataset.schema import Variable, variables_of
+from tracks2zarr.dataset.schema import Variable
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.verifying.expected import (
     ExpectedGroup,
@@ -133,9 +133,7 @@ class StoredGroup:
         )
 
     def _differing_names(self) -> Iterator[Problem]:
-        expected = {
-            stored_name(self._plan, variable.name) for variable in variables_of(self._plan.schema)
-        }
+        expected = {stored_name(self._plan, variable.name) for variable in self._plan.variables}
         for name in sorted(expected ^ self._arrays.keys()):
             is_there = name in self._arrays
             found, wanted = ("there", "not there") if is_there else ("not there", "there")
@@ -173,7 +171,10 @@ class StoredGroup:
 
     def _differing_coordinate(self, array: Any, expected: NDArray[Any]) -> Iterator[Problem]:
         found = np.asarray(array[...])
-        places = np.argwhere(found != expected)
+        is_other = found != expected
+        if expected.dtype.kind == "f":
+            is_other &= ~(np.isnan(found) & np.isnan(expected))
+        places = np.argwhere(is_other)
         for place in map(tuple, places[:ROWS_NAMED].tolist()):
             what = f"The coordinate '{one_line(array.basename)}' at {list(place)}."
             clip = self._clip_at(array, place)
@@ -200,13 +201,16 @@ class StoredGroup:
             Its boxes, from its source.
         """
         arrays = {name: self._array(name) for name in ("position", "shape", "confidence")}
-        escape, clip = self._array("escape_state"), self._plan.clips[number]
+        clip = self._plan.clips[number]
         extent = len(self._plan.clips), max(map(n_frames_of, self._plan.clips))
-        if any(array is None or array.shape[:2] != extent for array in (escape, *arrays.values())):
+        escape = {"escape_state": self._array("escape_state")} if self._plan.has_escapes else {}
+        together = {**arrays, **escape}.values()
+        if any(array is None or array.shape[:2] != extent for array in together):
             return  # `differences` says so
         if any(array.shape[-1] < len(boxes.track_ids) for array in arrays.values()):
             return
-        yield from self._differing_escape(clip, np.asarray(escape[number]))
+        for array in escape.values():
+            yield from self._differing_escape(clip, np.asarray(array[number]))
         count = 0
         for one in self._differing_boxes(number, arrays, boxes):
             count += 1

@@ -9,7 +9,6 @@ import click
 
 from tracks2zarr.cli.app import debug_option
 from tracks2zarr.cli.options import (
-    FOLDER,
     confirm_replacing,
     individual_dim_option,
     keep_going_option,
@@ -27,8 +26,7 @@ from tracks2zarr.cli.slurm.options import (
 
 
 @click.command("submit", cls=SbatchCommand)
-@plan_options
-@click.argument("store", type=FOLDER, required=False)
+@plan_options(store="optional")
 @sbatch_options()
 @finalising_options()
 @mode_options()
@@ -45,7 +43,7 @@ from tracks2zarr.cli.slurm.options import (
 @debug_option
 def command(
     tracks_dir: Path,
-    metadata_csv: Path,
+    metadata_csv: Path | None,
     store: Path | None,
     *,
     store_mode: Any,

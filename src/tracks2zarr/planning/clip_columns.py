@@ -1,0 +1,144 @@
+"""Further columns of a metadata CSV, which become coordinates of clips: their names and types."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from tracks2zarr.common.names import why_unsafe
+from tracks2zarr.common.problems import Problem, comma_list, did_you_mean, one_line
+from tracks2zarr.dataset.schema import ClipColumn, ColumnType, own_variables
+from tracks2zarr.planning.metadata_cells import is_empty
+from tracks2zarr.planning.metadata_layouts import MetadataLayout
+
+_INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
+_NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)?(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?")
+_TRUTH = frozenset({"true", "false"})
+#: A float64 holds all integers that are smaller.
+_EXACT = 2**53
+#: Of an int64.
+_LARGEST, _MOST_DIGITS = 2**63, 20
+#: Names that `load_clip`, the tables of clips and of boxes, and movement give to something else.
+_TAKEN = frozenset(
+    {
+        *("video", "clip", "fps", "n_frames", "seconds", "n_individuals", "n_boxes"),
+        *("first_frame", "last_frame", "escape_frame", "escape_type", "escape_seconds"),
+        *("frame", "video_frame", "track", "x", "y", "width", "height"),
+        *("keypoint", "keypoints"),
+    }
+)
+
+
+def columns_of(
+    header: Sequence[str], layout: MetadataLayout, asked: Collection[str] | None
+) -> list[str]:
+    """Return the names of the further columns that become coordinates, in the order of the file.
+
+    Parameters
+    ----------
+    header
+        The names of all columns.
+    layout
+        The layout of the file.
+    asked
+        The names that are asked for; None for all of the plain layout, and none of the guide's.
+    """
+    further = [name for name in header if name and name not in layout.columns]
+    if asked is None:
+        return [] if layout.has_escapes else further
+    return [name for name in further if name in asked]
+
+
+def column_problems(
+    path: Path, header: Sequence[str], layout: MetadataLayout, asked: Collection[str] | None
+) -> Iterator[Problem]:
+    """Yield what is wrong with the names of further columns.
+
+    The parameters are those of `columns_of`, and the metadata CSV.
+    """
+    further = [name for name in header if name and name not in layout.columns]
+    for name in sorted({*(asked or ())} - {*further}):
+        yield _problem(
+            path,
+            name,
+            what="A column that was named is not among the further columns of the metadata CSV.",
+            found=f"the further columns {comma_list(further)}" if further else "no further column",
+            expected=f"a column '{one_line(name)}'",
+            remedy=did_you_mean(name, further) or "Correct --columns, or add the column.",
+        )
+    taken = {name.casefold() for name in own_variables() | _TAKEN}
+    for name in columns_of(header, layout, asked):
+        reason = why_unsafe(name)
+        if name.casefold() in taken:
+            reason = "the dataset, or a table made from it, has it for something else"
+        elif further.count(name) > 1:
+            reason = f"{further.count(name)} columns have it"
+        if reason:
+            yield _problem(
+                path,
+                name,
+                what=f"The name of a further column cannot be that of a coordinate: {reason}.",
+                found=f"'{one_line(name)}'",
+                expected="a name that no other variable has",
+                remedy="Rename the column, or name the columns to take with --columns.",
+            )
+
+
+def _problem(
+    path: Path, column: str, *, what: str, found: str, expected: str, remedy: str
+) -> Problem:
+    return Problem(
+        kind="metadata-column",
+        what=what,
+        file=str(path),
+        row=1,
+        column=column,
+        found=found,
+        expected=expected,
+        remedy=remedy,
+    )
+
+
+def typed_column(name: str, cells: Sequence[str]) -> ClipColumn:
+    """Return a further column with the type that all of its cells have.
+
+    A number with zeros in front, as in ``007``, is a text: it is a name. So is an integer with
+    more digits than a number can hold.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    cells
+        Those of all rows. Empty ones make integers floats, and truth values texts.
+    """
+    filled = [cell.strip() for cell in cells if not is_empty(cell)]
+    return ClipColumn(name, _type_of(filled, is_complete=len(filled) == len(cells)))
+
+
+def _type_of(filled: Sequence[str], *, is_complete: bool) -> ColumnType:
+    if not filled:
+        return "str"
+    if all(map(_INTEGER.fullmatch, filled)):
+        most = _LARGEST if is_complete else _EXACT
+        if any(len(cell) > _MOST_DIGITS or abs(int(cell)) >= most for cell in filled):
+            return "str"
+        return "int64" if is_complete else "float64"
+    if all(_NUMBER.fullmatch(cell) and any(map(str.isdigit, cell)) for cell in filled):
+        return "float64"
+    if is_complete and all(cell.lower() in _TRUTH for cell in filled):
+        return "bool"
+    return "date" if all(map(_is_date, filled)) else "str"
+
+
+def _is_date(text: str) -> bool:
+    if not _DATE.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

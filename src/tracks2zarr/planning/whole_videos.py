@@ -1,0 +1,117 @@
+"""The metadata of tracks files of whole videos, for which there is no metadata CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tracks2zarr.common.names import why_unsafe
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
+from tracks2zarr.common.system_problems import os_problem
+from tracks2zarr.planning.metadata_cells import MAX_FRAMES, NO_ESCAPE
+from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, Named
+from tracks2zarr.planning.metadata_layouts import PLAIN, WHOLE_VIDEO
+from tracks2zarr.planning.plan import Settings
+from tracks2zarr.tracks.files import TracksFile, list_tracks
+from tracks2zarr.tracks.formats import TracksFormat
+from tracks2zarr.tracks.frames import FrameRule
+
+
+def whole_videos(
+    folder: Path,
+    patterns: Sequence[str] | None,
+    tracks_format: TracksFormat,
+    settings: Settings,
+) -> Metadata:
+    """Return the metadata of videos, each of one clip, whose frames its tracks file tells.
+
+    The clip has the frames up to the last one that the file names. Each file is read for that;
+    nothing is raised for a bad one.
+
+    Parameters
+    ----------
+    folder
+        The folder of tracks files.
+    patterns
+        The glob patterns of the files; None for those of the format.
+    tracks_format
+        Their format.
+    settings
+        What was asked for, with the frames per second.
+    """
+    metadata = Metadata(layout=PLAIN)
+    # what is wrong with the start of a file, the caller finds too
+    files, problems = list_tracks(folder, patterns, None, tracks_format)
+    bad = {problem.clip for problem in problems if problem.is_error}
+    for number, file in enumerate(files, start=1):
+        name = Named(file.clip_stem, file.clip_stem)
+        metadata.names[number] = name
+        if file.clip_stem in bad:
+            continue
+        if reason := why_unsafe(file.clip_stem):
+            metadata.problems.append(_unsafe(folder / file.path, name, reason))
+            continue
+        found = _n_frames(folder / file.path, tracks_format, settings)
+        if isinstance(found, int):
+            metadata.rows.append(_row(number, file, found, settings))
+        else:
+            metadata.problems += [replace(p, video=name.video, clip=name.video) for p in found]
+    return metadata
+
+
+def _row(number: int, file: TracksFile, n_frames: int, settings: Settings) -> ClipRow:
+    assert settings.fps is not None
+    return ClipRow(
+        row=number,
+        video=file.clip_stem,
+        clip=WHOLE_VIDEO,
+        clip_stem=file.clip_stem,
+        fps=float(settings.fps),
+        first_frame=0,
+        last_frame=n_frames - 1,
+        escape_frame=NO_ESCAPE,
+        escape_type="none",
+    )
+
+
+def _n_frames(
+    path: Path, tracks_format: TracksFormat, settings: Settings
+) -> int | tuple[Problem, ...]:
+    """Return how many frames a video has, as its tracks file shows it, or why nobody knows."""
+    from tracks2zarr.tracks.reading import read_frames  # numpy takes a while to import
+
+    rule = FrameRule(MAX_FRAMES, 0, "clip", settings.frame_regexp)
+    try:
+        frames = read_frames(tracks_format, path, rule).frame_of_image
+    except Tracks2ZarrError as error:
+        return error.problems
+    except OSError as error:
+        return (os_problem(error, path),)
+    if not len(frames):
+        return (_no_frames(path),)
+    return int(frames.max()) + 1
+
+
+def _no_frames(path: Path) -> Problem:
+    return Problem(
+        kind="no-frames",
+        what="A tracks file names no frame, so the number of frames of its video is unknown.",
+        file=str(path),
+        found="no rows",
+        expected="at least one frame",
+        remedy="Leave the file out with --pattern, or pass a metadata CSV that has its frames.",
+    )
+
+
+def _unsafe(path: Path, name: Named, reason: str) -> Problem:
+    return Problem(
+        kind="unsafe-name",
+        what=f"The video's name cannot be the name of a group: {reason}.",
+        file=str(path),
+        found=f"'{one_line(name.video)}'",
+        expected="a file with the name of its video",
+        remedy="Rename the file.",
+        video=name.video,
+        clip=name.video,
+    )

@@ -1,0 +1,165 @@
+"""Each format of tracks files goes the whole way: recognised, converted, verified, resumed."""
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tracks2zarr as tz
+from support.tracks_writers import WRITERS
+from tracks2zarr.tracks.format_checks import TrackBox
+
+VIDEO = "04.09.2023-01-Right"
+CLIPS = {"Loop00": 12, "Loop01": 30}
+METADATA = f"""video_name,clip_name,fps,first_frame,last_frame,site,depth
+{VIDEO}.mov,{VIDEO}-Loop00.mp4,59.94,100,111,dune,1.5
+{VIDEO}.mov,{VIDEO}-Loop01.mp4,59.94,200,229,beach,
+"""
+OTHERS = [name for name in WRITERS if name != "via"]
+each_format = pytest.mark.parametrize("name", WRITERS)
+
+
+def boxes_of(clip: str) -> list[TrackBox]:
+    draw = random.Random(clip)
+    places = draw.sample(range(CLIPS[clip] * 9), CLIPS[clip] * 4)
+    return [
+        TrackBox(
+            frame=place // 9,
+            track=place % 9 + 3,
+            x=draw.randrange(4_000_000) / 1024,
+            y=draw.randrange(2_000_000) / 1024,
+            width=draw.randrange(90_000) / 1024,
+            height=draw.randrange(90_000) / 1024,
+            confidence=float(np.float32(draw.random())),
+        )
+        for place in sorted(places)
+    ]
+
+
+def write(name: str, folder: Path, clips: Sequence[str] = tuple(CLIPS)) -> tuple[Path, Path]:
+    tracks, metadata = folder / "tracks", folder / "metadata.csv"
+    tracks.mkdir(exist_ok=True)
+    for clip in clips:
+        WRITERS[name](tracks, f"{VIDEO}-{clip}", boxes_of(clip))
+    metadata.write_text(METADATA)
+    return tracks, metadata
+
+
+def assert_holds(store: Path, clip: str) -> None:
+    """Check every number of a clip against what was written, by plain numpy."""
+    with tz.load_clip(store, VIDEO, clip) as found:
+        tracks = found["track_id"].to_numpy()
+        position = np.full(found["position"].shape, np.nan, np.float32)
+        shape, sure = position.copy(), np.full(found["confidence"].shape, np.nan, np.float32)
+        for box in boxes_of(clip):
+            one = int(np.flatnonzero(tracks == box.track)[0])
+            size = np.array((box.width, box.height), np.float32)
+            corner = np.array((box.x, box.y), np.float32)
+            position[box.frame, :, one] = corner + size / np.float32(2)
+            shape[box.frame, :, one] = size
+            sure[box.frame, one] = box.confidence
+        np.testing.assert_array_equal(found["position"], position)
+        np.testing.assert_array_equal(found["shape"], shape)
+        np.testing.assert_array_equal(found["confidence"], sure)
+
+
+@each_format
+def test_a_format_is_recognised_converted_and_verified(name: str, tmp_path: Path) -> None:
+    tracks, metadata = write(name, tmp_path)
+    plan = tz.plan(tracks, metadata)
+    assert [video.format for video in plan.videos] == [name]
+    assert not plan.problems
+    store = tmp_path / "a.zarr"
+    assert tz.create(plan, store, workers=1).ok
+    assert tz.verify(store, workers=1).ok
+    for clip in CLIPS:
+        assert_holds(store, clip)
+
+
+@each_format
+def test_a_change_of_a_file_is_found(name: str, tmp_path: Path) -> None:
+    tracks, metadata = write(name, tmp_path)
+    store = tmp_path / "a.zarr"
+    assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
+    again = tz.create(tz.plan(tracks, metadata), store, workers=1)
+    assert [str(one.result) for one in again.outcomes] == ["skipped"]
+    source = tracks / tz.plan(tracks, metadata).videos[0].clips[1].source
+    changed = next(source.glob("*.csv")) if source.is_dir() else source
+    content = bytearray(changed.read_bytes())
+    content += b"\n" if name != "movement" else b"\0"
+    changed.write_bytes(content)
+    kinds = {problem.kind for one in tz.verify(store, workers=1).videos for problem in one.problems}
+    assert "source-changed" in kinds
+
+
+@each_format
+def test_another_reader_proves_what_one_read(name: str, tmp_path: Path) -> None:
+    tracks, metadata = write(name, tmp_path)
+    store = tmp_path / "a.zarr"
+    assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
+    (receipt,) = (store / ".tracks2zarr/receipts").iterdir()
+    readers = {clip["reader"] for clip in json.loads(receipt.read_text())["clips"]}
+    assert readers <= {"compiled", "columns"}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_format_has_a_fingerprint_of_its_own(name: str, tmp_path: Path) -> None:
+    tracks, metadata = write(name, tmp_path)
+    assert tz.create(tz.plan(tracks, metadata), tmp_path / "a.zarr", workers=1).ok
+    (tmp_path / "via").mkdir()
+    others, metadata = write("via", tmp_path / "via")
+    with pytest.raises(tz.Tracks2ZarrError, match=f"of the format {name}, and not via"):
+        tz.create(tz.plan(others, metadata), tmp_path / "a.zarr", workers=1)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_clip_is_added_to_a_video(name: str, tmp_path: Path) -> None:
+    tracks, metadata = write(name, tmp_path, ["Loop00"])
+    store = tmp_path / "a.zarr"
+    assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
+    write(name, tmp_path, ["Loop01"])
+    plan = tz.plan(tracks, metadata)
+    assert tz.create(plan, store, store_mode="a", group_mode="a", workers=1).ok
+    assert_holds(store, "Loop00")
+    assert_holds(store, "Loop01")
+    assert tz.verify(store, workers=1).ok
+
+
+def test_the_format_can_be_named(tmp_path: Path) -> None:
+    tracks, metadata = write("mot", tmp_path)
+    (tracks / "notes.csv").write_text("a,b\n")
+    for file in tracks.glob("*.txt"):
+        file.rename(file.with_suffix(".csv"))
+    plan = tz.plan(tracks, metadata, format="mot", pattern=f"{VIDEO}*.csv")
+    assert plan.videos[0].format == "mot"
+    with pytest.raises(tz.Tracks2ZarrError, match="There is no such format of tracks files"):
+        tz.plan(tracks, metadata, format="sleap")
+
+
+def test_ids_of_mot_stay_ids(tmp_path: Path) -> None:
+    tracks, metadata = write("mot", tmp_path)
+    store = tmp_path / "a.zarr"
+    assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
+    tz.export(store, tmp_path / "out", format="mot")
+    assert tz.create(tz.plan(tmp_path / "out", metadata), tmp_path / "b.zarr", workers=1).ok
+    for one, other in zip(tz.load_clips(store), tz.load_clips(tmp_path / "b.zarr"), strict=True):
+        assert one.drop_attrs().identical(other.drop_attrs())
+
+
+def test_the_benchmark_layout_of_mot(tmp_path: Path) -> None:
+    tracks, metadata = write("mot", tmp_path)
+    for file in list(tracks.glob("*.txt")):
+        folder = tracks / file.stem / "gt"
+        folder.mkdir(parents=True)
+        rows = file.read_text().splitlines()
+        # ground truth has the class and the visibility behind the flag
+        flagged = [",".join([*row.split(",")[:6], "1", "1", "0.5"]) for row in rows]
+        (folder / "gt.txt").write_text("\n".join(flagged))
+        file.unlink()
+    store = tmp_path / "a.zarr"
+    assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
+    assert tz.verify(store, workers=1).ok
+    assert float(tz.load_clip(store, VIDEO, "Loop00")["confidence"].max()) == 1
