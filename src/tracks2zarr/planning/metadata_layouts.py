@@ -57,7 +57,7 @@ PLAIN = MetadataLayout("clip_name", PLAIN_EXTENT, has_escapes=False)
 
 
 def layout_of(header: Collection[str]) -> MetadataLayout:
-    """Return the layout of a metadata CSV by its header; the guide's where neither fits better."""
-    missing = {layout: len({*layout.columns} - {*header}) for layout in (GUIDE, PLAIN)}
-    is_plain = missing[PLAIN] < missing[GUIDE] and GUIDE.clip not in header
+    """Return the layout of a metadata CSV by its header; the guide's where it is neither."""
+    own = {*PLAIN.columns} - {*GUIDE.columns}
+    is_plain = own & {*header} and not ({*GUIDE.columns} - {*PLAIN.columns}) & {*header}
     return PLAIN if is_plain else GUIDE

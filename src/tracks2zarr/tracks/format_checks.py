@@ -35,6 +35,8 @@ _N_FRAMES = 20
 _VIDEO_FRAME = 1239
 #: Edges are multiples of a pixel's parts such that float32 holds each sum and half of them.
 _PARTS = 1024
+#: So many boxes have a confidence.
+_SURE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,12 @@ type WriteBoxes = Callable[[Path, str, Sequence[TrackBox]], Path]
 
 
 def check_format(
-    tracks_format: TracksFormat, write: WriteBoxes, *, seed: int = 0, n_mutations: int = 200
+    tracks_format: TracksFormat,
+    write: WriteBoxes,
+    *,
+    has_confidence: bool = True,
+    seed: int = 0,
+    n_mutations: int = 200,
 ) -> None:
     """Check a format.
 
@@ -78,6 +85,8 @@ def check_format(
         The format.
     write
         Writes boxes in the format.
+    has_confidence
+        Whether boxes of the format have a confidence.
     seed
         Of the random boxes and mutations.
     n_mutations
@@ -89,7 +98,8 @@ def check_format(
         If the format does not keep a promise; it says which.
     """
     with tempfile.TemporaryDirectory() as folder:
-        checks = _Checks(tracks_format, write, Path(folder), random.Random(seed))
+        draw = random.Random(seed)
+        checks = _Checks(tracks_format, write, Path(folder), draw, has_confidence)
         checks.names()
         checks.numbers()
         checks.digests()
@@ -107,6 +117,7 @@ class _Checks:
     write: WriteBoxes
     folder: Path
     random: random.Random
+    has_confidence: bool
     n_written: int = 0
 
     def _written(self, boxes: Sequence[TrackBox]) -> Path:
@@ -124,7 +135,8 @@ class _Checks:
     def _box(self, frame: int, track: int) -> TrackBox:
         x, y = (self.random.randrange(4000 * _PARTS) / _PARTS for _ in "xy")
         width, height = (self.random.randrange(90 * _PARTS) / _PARTS for _ in "wh")
-        sure = _float32(self.random.random()) if self.random.random() < 0.9 else None
+        is_sure = self.has_confidence and self.random.random() < _SURE
+        sure = _float32(self.random.random()) if is_sure else None
         return TrackBox(frame, track + 1, x, y, width, height, sure)
 
     def names(self) -> None:
