@@ -401,7 +401,9 @@ def test_what_create_prints(tmp_path: Path) -> None:
     n_boxes = sum(video.n_boxes or 0 for video in info.videos)
     assert "2 videos converted" in ended.stdout
     assert f"5 clips, {n_boxes:,} boxes" in ended.stdout
-    assert re.search(r"2\.2 MB of tracks files in [\d.]+ [kM]B \([\d.]+ times smaller\)", ended.stdout)
+    assert re.search(
+        r"2\.2 MB of tracks files in [\d.]+ [kM]B \([\d.]+ times smaller\)", ended.stdout
+    )
     assert re.search(r"^[\d.]+ s, [\d.]+ [kMG]B/s$", ended.stdout, re.MULTILINE)
 
     lines = ended.stdout.partition("To open it:\n")[2].splitlines()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tracks2zarr.parallel.cores import MOST_THREADS
+from tracks2zarr.tracks.formats import DEFAULT_FORMAT
 
 # All that follows was measured, in bytes; tests/planning/test_cost.py measures whole processes.
 # What the C library keeps of freed memory differs by up to a half between systems: each figure lies
@@ -24,17 +25,25 @@ class Reader:
         While it reads batches: that of the first thread, and of each further one.
     small_byte
         That for each byte of a clip that is smaller than its batches.
+    whole_byte
+        That for each byte of a clip that is read as a whole.
     """
 
     base: int
     first: int
     thread: int
     small_byte: float
+    whole_byte: float = 0
 
 
 #: With the compiled reader, and with the column reader.
 COMPILED = Reader(65 * 10**6, 28 * 10**6, 22 * 10**6, 0.75)
 POLARS = Reader(135 * 10**6, 48 * 10**6, 36 * 10**6, 6.4)
+#: Of formats that are read otherwise: COCO as a whole, netCDF some frames at once.
+_READERS = {
+    "coco": Reader(150 * 10**6, 0, 0, 0, whole_byte=9),
+    "movement": Reader(350 * 10**6, 0, 0, 0),
+}
 #: The columns that are held of a clip, for a byte of its tracks file.
 _COLUMN_BYTE = 0.04
 #: What a process that verifies holds of the arrays while it compares, and that for a byte of less.
@@ -61,7 +70,7 @@ def predicted_memory(
     n_frames
         The frames of the longest clip.
     reader
-        What reads them; None for what this installation has.
+        What reads them; None for what this installation has for VIA.
 
     Returns
     -------
@@ -73,6 +82,21 @@ def predicted_memory(
     return _to_read(reader, largest, threads) + _of_frames(largest, n_frames, _IMAGE)
 
 
+def reader_of(format_name: str, *, is_compiled: bool = True) -> Reader:
+    """Return what reads the tracks files of a format.
+
+    Parameters
+    ----------
+    format_name
+        The format.
+    is_compiled
+        Whether the compiled reader counts, where this installation has it and the format is VIA.
+    """
+    if format_name == DEFAULT_FORMAT and is_compiled:
+        return _installed_reader()
+    return _READERS.get(format_name, POLARS)
+
+
 def _installed_reader() -> Reader:
     from tracks2zarr.tracks import compiled_reader  # numpy takes a while to import
 
@@ -82,7 +106,8 @@ def _installed_reader() -> Reader:
 def _to_read(reader: Reader, size: int, threads: int) -> int:
     """Return the memory of a process that reads a tracks file, batch by batch."""
     batches = reader.first + reader.thread * (min(threads, MOST_THREADS) - 1)
-    return reader.base + min(batches, int(reader.small_byte * size)) + int(_COLUMN_BYTE * size)
+    of_byte = _COLUMN_BYTE + reader.whole_byte
+    return reader.base + min(batches, int(reader.small_byte * size)) + int(of_byte * size)
 
 
 def _of_frames(size: int, n_frames: int, image: int) -> int:
@@ -91,7 +116,7 @@ def _of_frames(size: int, n_frames: int, image: int) -> int:
 
 
 def predicted_verify_memory(
-    clip_sizes: Sequence[int], threads: int = 2, *, n_frames: int = 0
+    clip_sizes: Sequence[int], threads: int = 2, *, n_frames: int = 0, reader: Reader = POLARS
 ) -> int:
     """Return the memory that a process needs at its peak to verify a video.
 
@@ -103,16 +128,18 @@ def predicted_verify_memory(
         The threads of the process.
     n_frames
         The frames of the longest clip.
+    reader
+        What reads them: another one than converted them.
 
     Returns
     -------
     int
-        Bytes. Clips are compared one after the other, each as it is read by the column reader.
+        Bytes. Clips are compared one after the other.
     """
     largest = max(clip_sizes, default=0)
     compared = min(_COMPARED, int(_COMPARED_BYTE * largest))
     return (
-        _to_read(POLARS, largest, threads)
+        _to_read(reader, largest, threads)
         + compared
         + _of_frames(largest, n_frames, _VERIFIED_IMAGE)
     )

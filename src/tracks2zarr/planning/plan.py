@@ -235,6 +235,7 @@ class VideoPlan(Shown):
     def memory_with(self, threads: int, reader: cost.Reader | None = None) -> int:
         """Return the memory that a process of so many threads needs at its peak, in bytes."""
         sizes = [clip.content_size for clip in self.clips]
+        reader = reader or cost.reader_of(self.format)
         return cost.predicted_memory(
             sizes, threads, n_frames=self.longest_clip_frames, reader=reader
         )
@@ -245,13 +246,15 @@ class VideoPlan(Shown):
         It is enough for polars: nodes may be without the compiled scanner, and rows of
         another style than the tracker's go through polars in any case.
         """
-        return cost.requested_memory(self.memory_with(threads, cost.POLARS))
+        reader = cost.reader_of(self.format, is_compiled=False)
+        return cost.requested_memory(self.memory_with(threads, reader))
 
     @property
     def predicted_verify_memory(self) -> int:
         """The memory that a process needs at its peak to verify this video, in bytes."""
         sizes = [clip.content_size for clip in self.clips]
-        return cost.predicted_verify_memory(sizes, n_frames=self.longest_clip_frames)
+        reader = cost.reader_of(self.format, is_compiled=False)
+        return cost.predicted_verify_memory(sizes, n_frames=self.longest_clip_frames, reader=reader)
 
     def frame_rule(self, clip: ClipPlan) -> FrameRule:
         """Return how the frames of a clip's file are found."""
