@@ -29,7 +29,7 @@ def other_store(location: Location, found: str) -> Problem:
     return Problem(
         kind="published-otherwise",
         what="There is a Zarr store at the URL that tracks2zarr did not publish.",
-        file=location.url,
+        file=location.place,
         found=found,
         expected="nothing, or what an earlier 'tracks2zarr publish' put there",
         remedy="Publish to another URL.",
@@ -41,7 +41,7 @@ def not_ours(location: Location, paths: Sequence[str]) -> Problem:
     return Problem(
         kind="published-otherwise",
         what="Files at the URL would be overwritten that tracks2zarr did not put there.",
-        file=location.url,
+        file=location.place,
         found=comma_list(paths),
         expected="nothing, or what an earlier 'tracks2zarr publish' put there",
         remedy="Publish to another URL, or move these files away.",
@@ -53,7 +53,7 @@ def other_videos(location: Location, store: Store, videos: Sequence[str]) -> Pro
     return Problem(
         kind="published-otherwise",
         what="Videos are published at the URL that the store does not list.",
-        file=location.url,
+        file=location.place,
         found=comma_list(videos),
         expected=f"only videos that {store.path} lists",
         remedy="Publish to another URL. If the videos were removed from this store on purpose,"

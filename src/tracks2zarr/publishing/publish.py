@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,19 +11,24 @@ from hashlib import file_digest
 
 from tracks2zarr.common.documents import DocumentError
 from tracks2zarr.common.files import content_digest, open_file
-from tracks2zarr.common.object_store import Location, StoredObject
+from tracks2zarr.common.object_store import Location
+from tracks2zarr.common.objects import AT_ONCE, StoredObject
 from tracks2zarr.common.problems import Tracks2ZarrError, one_line
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.common.words import count_text, size_text
+from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.publishing.problems import content_changed, not_ours, other_store, other_videos
-from tracks2zarr.publishing.snapshot import ROOT, Snapshot
+from tracks2zarr.publishing.snapshot import Snapshot
 from tracks2zarr.store.existing import existing_store
-from tracks2zarr.store.publication import RECORD, Published, PublishedObject, PublishedVideo
+from tracks2zarr.store.publication import (
+    RECORD,
+    ROOT,
+    Published,
+    PublishedObject,
+    PublishedVideo,
+)
 from tracks2zarr.store.store import Store
-
-#: Requests take time without taking cores.
-_THREADS = 16
 
 
 class PublishResult(StrEnum):
@@ -231,9 +235,8 @@ class _Publication:
     def _send_all(
         self, names: Sequence[str], before: dict[str, PublishedObject]
     ) -> dict[str, tuple[PublishedObject, bool]]:
-        with ThreadPoolExecutor(_THREADS) as threads:
-            sent = threads.map(lambda name: self._send(name, before[name]), names)
-            return dict(zip(names, sent, strict=True))
+        sent = map_in_threads(lambda name: self._send(name, before[name]), names, count=AT_ONCE)
+        return dict(zip(names, sent, strict=True))
 
     def _send(self, name: str, before: PublishedObject) -> tuple[PublishedObject, bool]:
         """Send a file unless it is there; return it, and whether it was sent."""
