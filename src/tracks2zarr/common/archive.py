@@ -54,7 +54,7 @@ def archive_path(place: str | os.PathLike[str]) -> Path:
     if "://" not in name:
         return Path(name).expanduser().absolute()
     parts = urlsplit(name)
-    if parts.scheme != "file" or parts.netloc:
+    if parts.scheme != "file" or parts.netloc or set(name) & {"?", "#"}:
         raise Tracks2ZarrError(_not_here(name))
     return Path(unquote(parts.path))
 
@@ -64,7 +64,7 @@ def _not_here(url: str) -> Problem:
         kind="url",
         what="An archive is written to, and read from, this machine only.",
         found=f"'{one_line(url)}'",
-        expected="a path that ends in .zip, or a URL that does not",
+        expected="the path of an archive, or a file URL with three slashes, without ? and #",
         remedy="To publish, leave out .zip, or write the archive to this machine and upload it."
         " To read it, download it.",
     )

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.dataset.schema import ABSENT
-from tracks2zarr.loading.load_clip import ClipAsked, check_arguments, clip_of, no_escape
+from tracks2zarr.loading.load_clip import (
+    ClipAsked,
+    check_arguments,
+    clip_in,
+    finished_video,
+    no_escape,
+)
 from tracks2zarr.store.overview import ClipInfo, StoreInfo, VideoInfo, info, info_of
 from tracks2zarr.store.published import AnyStore, opened_store
 from tracks2zarr.store.video_state import State
@@ -131,7 +138,7 @@ def load_clips(
     import pandas as pd
 
     check_arguments(0, zero, frames)
-    asked = ClipAsked(seconds=seconds, zero=zero, frames=frames, chunks=chunks)
+    asked = ClipAsked(seconds=seconds, zero=zero, frames=frames)
     there = opened_store(store)
     chosen = _chosen(there, where)
     names = list(zip(chosen["video"], chosen["clip_id"], strict=True))
@@ -140,7 +147,9 @@ def load_clips(
         table = clip_table(info_of(there)) if isinstance(where, pd.DataFrame) else chosen
         if lacking := _without_escape(table, names):
             raise Tracks2ZarrError(no_escape(there, lacking))
-    return (clip_of(there, *name, asked) for name in names)
+    # clips of a video follow each other, and to open it by a URL takes dozens of requests
+    video_of = lru_cache(maxsize=1)(partial(finished_video, there, chunks=chunks))
+    return (clip_in(there, video_of(video), clip, asked) for video, clip in names)
 
 
 def _without_escape(table: pd.DataFrame, names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -93,36 +93,41 @@ def load_clip(
     """
     check_text("video", video)
     check_arguments(clip, zero, frames)
-    asked = ClipAsked(seconds=seconds, zero=zero, frames=frames, chunks=chunks)
-    return clip_of(opened_store(store), video, clip, asked)
+    asked = ClipAsked(seconds=seconds, zero=zero, frames=frames)
+    there, video = opened_store(store), composed(video)
+    return clip_in(there, finished_video(there, video, chunks), clip, asked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipAsked:
-    """How a clip is to be loaded: the options of `load_clip`."""
+    """What of a clip is to be loaded: options of `load_clip`."""
 
     seconds: bool
     zero: Literal["escape"] | None
     frames: slice | None
-    chunks: dict[Any, Any] | None
 
 
-def clip_of(there: AnyStore, video: str, clip: str | int, asked: ClipAsked) -> xr.Dataset:
-    """Return one clip of a store that is open, as `load_clip` does."""
-    video, clip = composed(video), composed(clip) if isinstance(clip, str) else clip
-    frames, zero, seconds = asked.frames, asked.zero, asked.seconds
+def finished_video(there: AnyStore, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
+    """Return the dataset of a finished video of a store that is open."""
     if isinstance(there, Store):
         _warn_of_additions(there, video)
-    dataset = open_video(there, video, asked.chunks)
+    return open_video(there, video, chunks)
+
+
+def clip_in(there: AnyStore, dataset: xr.Dataset, clip: str | int, asked: ClipAsked) -> xr.Dataset:
+    """Return one clip of the dataset of a video, as `load_clip` does."""
+    video, frames, zero = dataset.attrs["video_id"], asked.frames, asked.zero
+    clip = composed(clip) if isinstance(clip, str) else clip
     number = clip_number(there, video, clip, dataset[CLIP_ID].values.tolist())
     loaded = _own_extent(dataset.isel({CLIP_ID: number}))
-    loaded.attrs["source_file"] = dataset.attrs["source_file"][number]
+    # the attributes are those of the dataset, which may be used again
+    loaded.attrs = dataset.attrs | {"source_file": dataset.attrs["source_file"][number]}
     if frames is not None:
         loaded = _window(there, loaded, frames)
     start = _escape_frame(there, loaded) if zero == "escape" else 0
-    if seconds or zero is not None:
+    if asked.seconds or zero is not None:
         name = "time within the clip" if zero is None else "time from the escape's first frame"
-        loaded = _with_time(loaded, start, name, seconds=seconds)
+        loaded = _with_time(loaded, start, name, seconds=asked.seconds)
     return loaded.assign_coords(video=((), video, {"long_name": "video"}))
 
 

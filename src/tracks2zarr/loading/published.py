@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tracks2zarr.common.objects import StoredObject
+from tracks2zarr.common.objects import Objects, StoredObject
 from tracks2zarr.common.problems import Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.loading.group_dataset import Decoding, open_with_zarr
 from tracks2zarr.loading.group_files import NO_FAULT_OF_FILES
@@ -31,7 +31,7 @@ def open_published(store: PublishedStore, video: str, decoding: Decoding) -> xr.
     if video not in store.videos:
         raise Tracks2ZarrError(no_such_video(store.path, video, list(store.videos)))
     _check_objects(store, video)
-    reading = partial(_reading, store, video)
+    reading = partial(_reading, store.objects, video)
     with reading():
         zarr_store = store.objects.zarr_store()
         dataset = open_with_zarr(zarr_store, decoding, lambda _name: reading, group=video)
@@ -47,7 +47,7 @@ def _check_objects(store: PublishedStore, video: str) -> None:
         wrong = _wrong(store.read_record_again(), video, found)
     if wrong:
         text = f"missing or of another size: {comma_list(wrong)}"
-        raise Tracks2ZarrError(objects_changed(store, video, text))
+        raise Tracks2ZarrError(objects_changed(store.path, video, text))
 
 
 def _wrong(record: Published | None, video: str, found: Mapping[str, StoredObject]) -> list[str]:
@@ -60,7 +60,7 @@ def _wrong(record: Published | None, video: str, found: Mapping[str, StoredObjec
 
 
 @contextmanager
-def _reading(store: PublishedStore, video: str) -> Iterator[None]:
+def _reading(objects: Objects, video: str) -> Iterator[None]:
     """Raise what goes wrong while the block reads as an error that names the video."""
     try:
         yield
@@ -68,5 +68,5 @@ def _reading(store: PublishedStore, video: str) -> Iterator[None]:
         raise
     except Exception as error:  # damaged objects make zarr-python raise anything
         text = one_line(f"{type(error).__name__}: {error}")
-        of_holder = store.objects.problem(video, error)
-        raise Tracks2ZarrError(of_holder or objects_changed(store, video, text)) from error
+        of_holder = objects.problem(video, error)
+        raise Tracks2ZarrError(of_holder or objects_changed(objects.place, video, text)) from error

@@ -127,7 +127,7 @@ class PublishedStore:
         try:
             return None if written is None else Published.from_json(written)
         except DocumentError as error:
-            problem = objects_changed(self, RECORD, one_line(error))
+            problem = objects_changed(self.path, RECORD, one_line(error))
             raise Tracks2ZarrError(problem) from None
 
     def read_record_again(self) -> Published | None:
@@ -193,15 +193,13 @@ def _is_video(name: str, node: Mapping[str, Any]) -> bool:
     return "/" not in name and node.get("node_type") == "group"
 
 
-def objects_changed(
-    store: PublishedStore, path: str, found: str, *, remedy: str = PUBLISH_AGAIN
-) -> Problem:
+def objects_changed(place: str, path: str, found: str, *, remedy: str = PUBLISH_AGAIN) -> Problem:
     """Return the problem of objects that are not what was published.
 
     Parameters
     ----------
-    store
-        The store.
+    place
+        The URL or path of the store.
     path
         The video, or one object.
     found
@@ -212,7 +210,7 @@ def objects_changed(
     return Problem(
         kind="content-changed",
         what="Objects of a published video are missing or damaged.",
-        file=f"{store.path}/{path}",
+        file=f"{place}/{path}",
         found=found,
         expected="the objects that 'tracks2zarr publish' put there",
         remedy=remedy,

@@ -180,7 +180,7 @@ class _Video:
         named = [f"{kind}: {comma_list(paths)}" for kind, paths in kinds.items() if paths]
         found = "; ".join(named) or f"{len(digests)} objects that are not those of the receipt"
         left_over = "Remove what is left over. " if kinds["left over"] else ""
-        return objects_changed(self.store, self.video, found, remedy=left_over + PUBLISH_AGAIN)
+        return objects_changed(self.store.path, self.video, found, remedy=left_over + PUBLISH_AGAIN)
 
     def _additions(self) -> Iterator[Problem]:
         start = len(self.video) + 1
