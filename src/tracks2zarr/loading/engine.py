@@ -153,6 +153,7 @@ def _of_published(
     """Return the videos of a published store, or one."""
     if group:
         return {"/": open_published(store, group.strip("/"), decoding)}
+    _ = store.record  # once, and not in each thread
     open_one = partial(open_published, store, decoding=decoding)
     datasets = map_in_threads(open_one, store.videos, count=AT_ONCE)
     paths = (f"/{video}" for video in store.videos)

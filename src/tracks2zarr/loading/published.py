@@ -33,8 +33,11 @@ def open_published(store: PublishedStore, video: str, decoding: Decoding) -> xr.
     _check_objects(store, video)
     reading = partial(_reading, store.objects, video)
     with reading():
-        zarr_store = store.objects.zarr_store()
-        dataset = open_with_zarr(zarr_store, decoding, lambda _name: reading, group=video)
+        from zarr.storage import StorePath
+
+        # not ``group=video``: xarray would read the root each time
+        group = StorePath(store.objects.zarr_store(), video)
+        dataset = open_with_zarr(group, decoding, lambda _name: reading)
     dataset.encoding["source"] = store.path
     return dataset
 
