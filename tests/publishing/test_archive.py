@@ -145,14 +145,17 @@ def test_info_and_verify(store: Path, archive: Path) -> None:
     assert f"Run: tracks2zarr verify --quick {archive}" in without_quick.stderr
 
 
-def test_it_needs_no_obstore(store: Path, tmp_path: Path) -> None:
+def test_it_needs_no_obstore_nor_does_a_folder(store: Path, tmp_path: Path) -> None:
+    folder, path = (tmp_path / "b.zarr").as_uri(), tmp_path / "b.zip"
+    tz.publish(store, folder)
     program = (
         "import sys; sys.modules['obstore'] = None; import tracks2zarr as tz;"
-        "tz.publish(*sys.argv[1:]); assert tz.verify(sys.argv[2], quick=True).ok;"
-        "tz.load_clip(sys.argv[2], 'A', 0).load()"
+        "tz.publish(*sys.argv[1:3])\n"
+        "for place in sys.argv[2:]:\n"
+        " assert tz.verify(place, quick=True).ok; tz.load_clip(place, 'A', 0).load()"
     )
-    path = tmp_path / "b.zip"
-    subprocess.run([sys.executable, "-c", program, store, path], env=cli_environment(), check=True)
+    arguments = [sys.executable, "-c", program, store, path, folder]
+    subprocess.run(arguments, env=cli_environment(), check=True)
 
 
 @pytest.mark.parametrize("command", [("report",), ("finalise",), ("slurm", "status")])

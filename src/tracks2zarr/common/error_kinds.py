@@ -18,7 +18,8 @@ _KINDS: dict[type[Exception], str] = {
     " stdout worker-killed workers source-changed store-differs group-metadata unexpected"
     " slurm-unanswered memory-low slurm-refused input-unchanged jobs-left store-queued archive-busy"
     " archive-damaged store-replaced not-finished other-plan content-changed metadata-changed"
-    " receipt-differs one-reader-only extra-group extra-file stale-metadata extra-missing video-replaced",
+    " receipt-differs one-reader-only extra-group extra-file stale-metadata extra-missing"
+    " video-replaced",
     ValueError: "inside-store input-in-store plan-format store-root receipt-broken receipt-format"
     " schema-mixed output merge-twice merge-nested merge-damaged merge-unknown-group index-past-end"
     " log-folder prelude unverified url quick-only no-escape no-such-frames clip-query"

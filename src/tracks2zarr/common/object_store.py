@@ -31,6 +31,22 @@ def is_object_store(place: object) -> bool:
     return isinstance(place, str) and urlsplit(place).scheme in SCHEMES and "://" in place
 
 
+def check_url(url: str) -> None:
+    """Check that a URL names a place in an object store, or a folder.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If it does not.
+    """
+    parts = urlsplit(url)
+    is_place = bool(parts.netloc or parts.path.strip("/"))
+    if parts.scheme == "file":
+        is_place = not parts.netloc and bool(parts.path.strip("/"))
+    if not is_object_store(url) or not is_place or set(url) & {"?", "#"}:
+        raise Tracks2ZarrError(_not_an_url(url))
+
+
 class Location:
     """All objects below a URL such as ``s3://bucket/folder/CrabTracks.zarr``.
 
@@ -40,9 +56,8 @@ class Location:
     Parameters
     ----------
     url
-        The URL, with one of the schemes ``s3``, ``gs``, ``az`` and ``file``.
-    may_be_new
-        Whether to make the folder of a ``file`` URL where it is missing.
+        The URL, with one of the schemes ``s3``, ``gs``, ``az`` and ``file``. The folder of a
+        ``file`` URL is made where it is missing.
 
     Raises
     ------
@@ -50,17 +65,12 @@ class Location:
         If the URL is of another kind, or obstore is not installed.
     """
 
-    def __init__(self, url: str, *, may_be_new: bool = False) -> None:
-        parts = urlsplit(url)
-        is_place = bool(parts.netloc or parts.path.strip("/"))
-        if parts.scheme == "file":
-            is_place = not parts.netloc and bool(parts.path.strip("/"))
-        if not is_object_store(url) or not is_place or set(url) & {"?", "#"}:
-            raise Tracks2ZarrError(_not_an_url(url))
+    def __init__(self, url: str) -> None:
+        check_url(url)
         require_extra("cloud", "An object store", "obstore")
         self.place = url.rstrip("/")
         with self._asking():
-            self.store: Any = _opened(self.place, parts.scheme, may_be_new=may_be_new)
+            self.store: Any = _opened(self.place)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the URL: another process connects by itself."""
@@ -194,16 +204,15 @@ def _answer(error: Exception) -> str:
     return text.rpartition(" - ")[2].rstrip(": ") or text
 
 
-def _opened(url: str, scheme: str, *, may_be_new: bool) -> Any:
+def _opened(url: str) -> Any:
     from datetime import timedelta
 
     import obstore.store
 
     from_url: Any = obstore.store.from_url  # typed by scheme
+    scheme = urlsplit(url).scheme
     if scheme == "file":
-        if not may_be_new and not Path(unquote(urlsplit(url).path)).is_dir():
-            raise FileNotFoundError("no such folder")
-        return from_url(url, mkdir=may_be_new)
+        return from_url(url, mkdir=True)
     patience = {"max_retries": 5, "retry_timeout": timedelta(seconds=_PATIENCE)}
     if scheme != "s3":
         return from_url(url, retry_config=patience)

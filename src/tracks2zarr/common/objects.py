@@ -1,4 +1,4 @@
-"""Named objects, whatever holds them: an object store, or an archive."""
+"""Named objects, whatever holds them: an object store, a folder, or an archive."""
 
 from __future__ import annotations
 

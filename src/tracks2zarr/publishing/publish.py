@@ -71,7 +71,7 @@ def publish(
         if is_archive(url):
             return publish_archive(there, archive_path(url), told)
         snapshot = Snapshot.of(there)
-        publication = _Publication.begun(there, Location(str(url), may_be_new=True), snapshot)
+        publication = _Publication.begun(there, Location(str(url)), snapshot)
         videos = list(snapshot.videos)
         told.begin(videos, None)
         done = []

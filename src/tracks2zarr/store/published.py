@@ -1,4 +1,4 @@
-"""A store that was published, in an object store or as an archive: what it says of its videos."""
+"""A store that was published, by its URL or as an archive: what it says of its videos."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Self
 from tracks2zarr.common.archive import Archive, archive_path, is_archive
 from tracks2zarr.common.documents import DocumentError
 from tracks2zarr.common.files import read_json
+from tracks2zarr.common.folder import Folder, is_folder
 from tracks2zarr.common.object_store import Location, is_object_store
 from tracks2zarr.common.objects import AT_ONCE, Objects, StoredObject
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, did_you_mean, one_line
@@ -172,7 +173,7 @@ def by_video(objects: Mapping[str, StoredObject]) -> dict[str, dict[str, StoredO
 
 def _objects_at(place: str | os.PathLike[str]) -> Objects:
     if not is_archive(place):
-        return Location(str(place))
+        return Folder(str(place)) if is_folder(place) else Location(str(place))
     path = archive_path(place)
     try:
         return Archive(path)
