@@ -378,6 +378,19 @@ def test_a_damaged_chunk_is_named_and_mended_by_publishing(
     assert tz.verify(archive, quick=True).ok
 
 
+@pytest.mark.parametrize("name", ["A/zarr.json", ".tracks2zarr/receipts/A.json"])
+def test_what_is_damaged_of_a_video_hides_no_other(store: Path, archive: Path, name: str) -> None:
+    content = bytearray(archive.read_bytes())
+    content[offset_of(archive, name) + 30] ^= 4
+    archive.write_bytes(content)
+    states = [str(one.state) for one in tz.verify(archive, quick=True).videos]
+    assert states == ["failed", "done"]
+    assert tz.info(archive).videos[1].n_boxes == tz.info(store).videos[1].n_boxes
+    xr.testing.assert_identical(
+        tz.load_clip(archive, "B", 0).load(), tz.load_clip(store, "B", 0).load()
+    )
+
+
 def test_a_chunk_that_is_missing_is_no_nan(store: Path, archive: Path) -> None:
     found = content_of(archive)
     del found["A/position/c/0/0/0/0"]

@@ -296,12 +296,14 @@ def test_what_is_left_over(server: S3Server, published: Path) -> None:
     put(server, "B/position/c/9/0/0/0", b"old")
     put(server, "Z/zarr.json", b"{}")
     put(server, "A/own notes.txt", b"keep me")
+    put(server, "notes.txt", b"keep me")
     ended = verified("--json")
     assert ended.status == 1
     assert problems_of(ended) == [
         ("foreign-arrays", "own notes.txt"),
         ("content-changed", "left over: B/position/c/9/0/0/0"),
         ("extra-group", "Z/zarr.json"),
+        ("extra-file", "notes.txt"),
     ]
     states = [one["state"] for one in json.loads(ended.stdout)["videos"]]
     assert states == ["done", "failed", "unknown"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("url")
 @debug_option
 def command(store: Path, url: str) -> None:
-    """Copy the finished videos in STORE to a URL, or into a ZIP.
+    """Copy the finished videos in STORE to a URL, or to a ZIP file.
 
     URL is e.g. s3://bucket/CrabTracks.zarr, gs://..., az://... or file:///...; or the path of an
     archive, e.g. CrabTracks.zarr.zip. Run again, it sends only what changed, and replaces an

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from zipfile import BadZipFile, ZipFile
 
 from tracks2zarr.common.files import is_file
-from tracks2zarr.common.objects import StoredObject
+from tracks2zarr.common.objects import DamagedObjectError, StoredObject
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.system_problems import os_problem
 
@@ -82,8 +82,10 @@ class Archive:
     ------
     FileNotFoundError
         If there is none.
+    DamagedObjectError
+        If it is no whole ZIP file.
     Tracks2ZarrError
-        If it is no whole ZIP file, or the disk does not let us read it.
+        If the disk does not let us read it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -102,7 +104,7 @@ class Archive:
 
         Raises
         ------
-        Tracks2ZarrError
+        DamagedObjectError
             If it is damaged.
         """
         with self._reading(path):
@@ -155,7 +157,7 @@ class Archive:
         except (FileNotFoundError, Tracks2ZarrError):
             raise
         except _DAMAGED as error:
-            raise Tracks2ZarrError(self._damaged(path, error)) from error
+            raise DamagedObjectError(self._damaged(path, error)) from error
         except OSError as error:
             raise Tracks2ZarrError(os_problem(error, Path(self.place))) from error
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tracks2zarr.common.extras import require_extra
-from tracks2zarr.common.objects import StoredObject
+from tracks2zarr.common.objects import PIECE, StoredObject
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 
 SCHEMES = ("s3", "gs", "az", "file")
@@ -93,7 +93,7 @@ class Location:
         digest = sha256()
         with self._asking(path):
             try:
-                for piece in self.store.get(path).stream():
+                for piece in self.store.get(path).stream(min_chunk_size=PIECE):
                     digest.update(piece)
             except (NotFoundError, FileNotFoundError):
                 return None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tracks2zarr.common.problems import Problem
+from tracks2zarr.common.problems import Problem, StateError
 
+#: How many bytes are read at once of an object that may be large.
+PIECE = 1 << 20
 #: How many objects are read or written at the same time: requests take time without taking cores.
 AT_ONCE = 16
 
@@ -27,6 +29,10 @@ class StoredObject:
     tag: str
 
 
+class DamagedObjectError(StateError):
+    """An object, or what holds it, is damaged."""
+
+
 class Objects(Protocol):
     """What holds named objects. All that reads a published store reads it through this."""
 
@@ -36,7 +42,15 @@ class Objects(Protocol):
         ...
 
     def read(self, path: str) -> bytes | None:
-        """Return the content of an object; None if there is none."""
+        """Return the content of an object; None if there is none.
+
+        Raises
+        ------
+        DamagedObjectError
+            If the holder knows that it is damaged.
+        Tracks2ZarrError
+            If the holder does not do what it is asked, as any method may.
+        """
         ...
 
     def digest(self, path: str) -> str | None:

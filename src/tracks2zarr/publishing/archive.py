@@ -16,6 +16,7 @@ from tracks2zarr.common.documents import DocumentError
 from tracks2zarr.common.durable import sync, sync_file
 from tracks2zarr.common.files import content_digest, open_file
 from tracks2zarr.common.locks import LockedError, locked
+from tracks2zarr.common.objects import PIECE, DamagedObjectError
 from tracks2zarr.common.problems import Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.common.progress import Progress
 from tracks2zarr.common.system_problems import os_problem
@@ -43,7 +44,6 @@ from tracks2zarr.store.store import Store
 #: The same store gives the same bytes: the first time that a ZIP file can say, on Unix.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX, _MODE = 3, (stat.S_IFREG | 0o644) << 16
-_PIECE = 1 << 20
 
 
 def publish_archive(store: Store, path: Path, told: Progress) -> tuple[VideoPublished, ...]:
@@ -131,7 +131,7 @@ def _is_same(store: Store, target: Path, snapshot: Snapshot) -> bool:
         archive = Archive(target)
     except FileNotFoundError:
         return False
-    except Tracks2ZarrError as error:
+    except DamagedObjectError as error:
         found = one_line(error.problems[0].found)
         raise Tracks2ZarrError(not_our_archive(str(target), found)) from None
     record = _checked_record(store, archive, snapshot)
@@ -164,7 +164,7 @@ def _record_of(archive: Archive) -> Published:
         found = f"no {RECORD}"
     except DocumentError as error:
         found = f"{RECORD}: {error}"
-    except Tracks2ZarrError as error:
+    except DamagedObjectError as error:
         found = f"{RECORD}: {error.problems[0].found}"
     raise Tracks2ZarrError(not_our_archive(archive.place, one_line(found)))
 
@@ -173,7 +173,7 @@ def _has_documents(archive: Archive, snapshot: Snapshot) -> bool:
     documents = {ROOT: snapshot.root_of(snapshot.videos), **snapshot.documents()}
     try:
         return all(archive.read(path) == content for path, content in documents.items())
-    except Tracks2ZarrError:  # damaged
+    except DamagedObjectError:
         return False
 
 
@@ -243,7 +243,7 @@ def _add_file(archive: ZipFile, name: str, path: Path) -> PublishedObject:
 def _copy(source: BinaryIO, target: BinaryIO) -> str:
     """Copy a file piece by piece, and return its SHA-256."""
     digest = sha256()
-    while piece := source.read(_PIECE):
+    while piece := source.read(PIECE):
         digest.update(piece)
         target.write(piece)
     return digest.hexdigest()

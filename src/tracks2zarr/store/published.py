@@ -14,7 +14,7 @@ from tracks2zarr.common.documents import DocumentError
 from tracks2zarr.common.files import read_json
 from tracks2zarr.common.folder import Folder, is_folder
 from tracks2zarr.common.object_store import Location, is_object_store
-from tracks2zarr.common.objects import AT_ONCE, Objects, StoredObject
+from tracks2zarr.common.objects import AT_ONCE, DamagedObjectError, Objects, StoredObject
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, did_you_mean, one_line
 from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.planning.plan import Plan
@@ -154,11 +154,13 @@ class PublishedStore:
         return dict(zip(named, receipts, strict=True))
 
     def _receipt(self, video: str) -> Receipt | DocumentError | None:
-        text = self.objects.read(f"{OWN_FOLDER}/receipts/{video}.json")
         try:
+            text = self.objects.read(f"{OWN_FOLDER}/receipts/{video}.json")
             return None if text is None else Receipt.from_json(text)
         except DocumentError as error:
             return error
+        except DamagedObjectError as error:
+            return DocumentError(error.problems[0].found)
 
 
 def by_video(objects: Mapping[str, StoredObject]) -> dict[str, dict[str, StoredObject]]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tracks2zarr.common.documents import DocumentError
 from tracks2zarr.common.files import content_digest, read_json
 from tracks2zarr.common.names import RESERVED_NAMES
-from tracks2zarr.common.objects import AT_ONCE, StoredObject
+from tracks2zarr.common.objects import AT_ONCE, DamagedObjectError, StoredObject
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.common.progress import Progress
 from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.store.additions import additions, has_our_name
 from tracks2zarr.store.overview import no_such_video
-from tracks2zarr.store.publication import PublishedVideo
+from tracks2zarr.store.publication import ROOT, PublishedVideo
 from tracks2zarr.store.published import PUBLISH_AGAIN, PublishedStore, by_video, objects_changed
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.root import nodes_of, root_document
@@ -47,13 +47,17 @@ def verify_published(
     Tracks2ZarrError
         If there is no such video, or the object store does not do what it is asked.
     """
-    videos = _videos(store, wanted)
+    objects = store.objects.list()
+    videos = _videos(store, by_video(objects), wanted)
     progress.begin(list(videos), None)
     verdicts = []
     for name, video in videos.items():
         verdicts.append(video.verdict())
         progress.ended(name, verdicts[-1])
-    return verdicts, [] if wanted is not None else list(_root_problems(store))
+    return verdicts, [] if wanted is not None else [
+        *_root_problems(store),
+        *_strays(store, objects),
+    ]
 
 
 def quick_only(place: str) -> Problem:
@@ -68,9 +72,13 @@ def quick_only(place: str) -> Problem:
     )
 
 
-def _videos(store: PublishedStore, wanted: Collection[str] | None) -> dict[str, _Video]:
+def _videos(
+    store: PublishedStore,
+    objects: Mapping[str, Mapping[str, StoredObject]],
+    wanted: Collection[str] | None,
+) -> dict[str, _Video]:
     """Return what lies in the place of each video, by its id, sorted."""
-    record, objects = store.record, by_video(store.objects.list())
+    record = store.record
     recorded = {} if record is None else record.videos
     found = {*store.videos, *recorded, *objects} - RESERVED_NAMES
     names = sorted(found if wanted is None else wanted)
@@ -232,8 +240,26 @@ def _is_root_right(store: PublishedStore) -> bool:
         for video, document in zip(store.videos, documents, strict=True):
             nodes.update(nodes_of(video, read_json(document or b"")))
         return bool(read_json(store.root) == root_document(nodes))
-    except (ValueError, KeyError, TypeError):  # then the group is damaged, which is said elsewhere
+    except (
+        DamagedObjectError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ):  # then the group is damaged, which is said elsewhere
         return True
+
+
+def _strays(store: PublishedStore, objects: Iterable[str]) -> Iterator[Problem]:
+    """Yield what lies beside the root and does not belong there."""
+    for path in sorted(one for one in objects if "/" not in one and one != ROOT):
+        yield Problem(
+            kind="extra-file",
+            what="Something lies in the published store that does not belong there.",
+            file=f"{store.path}/{path}",
+            found=one_line(path),
+            expected="groups, zarr.json and what tracks2zarr keeps",
+            remedy="Move it away, or remove it.",
+        )
 
 
 def _stale(store: PublishedStore, found: str) -> Problem:
