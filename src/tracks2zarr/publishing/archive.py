@@ -194,17 +194,18 @@ def _write(store: Store, path: Path, snapshot: Snapshot, told: Progress) -> list
 
     The root comes first, where readers look for it; the record, which has all digests, last.
     """
-    done, record = [], Published()
+    done: list[VideoPublished] = []
+    recorded: dict[str, PublishedVideo] = {}
     with path.open("wb") as file:
         with ZipFile(file, "w", ZIP_STORED) as archive:
             _add(archive, ROOT, snapshot.root_of(snapshot.videos))
             for name, content in sorted(snapshot.documents().items()):
                 _add(archive, name, content)
             for video in snapshot.videos:
-                record = record.with_video(video, _add_video(archive, store, snapshot, video))
-                done.append(_written(video, record.videos[video]))
+                recorded[video] = _add_video(archive, store, snapshot, video)
+                done.append(_written(video, recorded[video]))
                 told.ended(video, done[-1])
-            _add(archive, RECORD, record.to_json().encode())
+            _add(archive, RECORD, Published(videos=recorded).to_json().encode())
         file.flush()
         sync_file(file.fileno())
     return done

@@ -115,7 +115,7 @@ class PublishedStore:
     def _written_record(self) -> bytes | None:
         return self.objects.read(RECORD)
 
-    @property
+    @cached_property
     def record(self) -> Published | None:
         """What was put there; None for a store that was copied there by other means.
 
@@ -133,7 +133,8 @@ class PublishedStore:
 
     def read_record_again(self) -> Published | None:
         """Return the record as it is now, e.g. after the store was published anew."""
-        self.__dict__.pop("_written_record", None)
+        for name in ("record", "_written_record"):
+            self.__dict__.pop(name, None)
         return self.record
 
     def read_plan(self) -> Plan:

@@ -240,13 +240,8 @@ def _is_root_right(store: PublishedStore) -> bool:
         for video, document in zip(store.videos, documents, strict=True):
             nodes.update(nodes_of(video, read_json(document or b"")))
         return bool(read_json(store.root) == root_document(nodes))
-    except (
-        DamagedObjectError,
-        ValueError,
-        KeyError,
-        TypeError,
-    ):  # then the group is damaged, which is said elsewhere
-        return True
+    except (DamagedObjectError, ValueError, KeyError, TypeError):
+        return True  # the group is damaged, which its verdict says
 
 
 def _strays(store: PublishedStore, objects: Iterable[str]) -> Iterator[Problem]:
