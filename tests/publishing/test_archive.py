@@ -261,6 +261,17 @@ def test_two_at_the_same_time(store: Path, tmp_path: Path) -> None:
     assert_archived(tmp_path / "b.zip", store)
 
 
+def test_the_next_one_may_begin_when_the_name_is_free(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun(_folder: Path) -> None:
+        (tmp_path / ".b.zip.new").write_text("of the next one")
+
+    monkeypatch.setattr("tracks2zarr.publishing.archive.sync", begun)
+    tz.publish(store, tmp_path / "b.zip")
+    assert (tmp_path / ".b.zip.new").read_text() == "of the next one"
+
+
 # ---- stopped, full, damaged
 
 

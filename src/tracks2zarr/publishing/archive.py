@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -108,12 +108,20 @@ def _temporary(target: Path) -> Iterator[Path]:
     path = target.with_name(f".{target.name}.new")
     try:
         with locked(path, wait=False):
+            own = path.stat()
             try:
                 yield path
             finally:
-                path.unlink(missing_ok=True)
+                _remove(path, own)
     except LockedError:
         raise Tracks2ZarrError(archive_busy(str(target))) from None
+
+
+def _remove(path: Path, own: os.stat_result) -> None:
+    """Remove a file unless it has another name by now, and its own is that of another process."""
+    with suppress(FileNotFoundError):
+        if os.path.samestat(path.stat(), own):
+            path.unlink()
 
 
 # ---- what is there
