@@ -20,8 +20,8 @@ from .merging.merge import Merged as Merged
 from .merging.merge import merge as merge
 from .planning.matching import plan as plan
 from .planning.plan import Plan as Plan
-from .publishing.publish import VideoPublished as VideoPublished
 from .publishing.publish import publish as publish
+from .publishing.results import VideoPublished as VideoPublished
 from .reporting.plot import plot as plot
 from .reporting.report import report as report
 from .store.overview import StoreInfo as StoreInfo

@@ -66,12 +66,9 @@ def test_options_of_create_are_checked(tmp_path: Path) -> None:
         lambda: tz.plan("a", Path("https://example.org/a.csv")),
         lambda: tz.create(tz.plan(*INPUT), URL),
         lambda: tz.create(tz.plan(*INPUT), "a.zarr", temp=URL),
-        lambda: tz.verify(URL),
         lambda: tz.verify("a", metadata=URL),
-        lambda: tz.info(URL),
         lambda: tz.finalise(URL),
         lambda: tz.open_store(Path(URL)),
-        lambda: tz.load_clip(URL, "A", "B"),
         lambda: tz.report("a", URL),
         lambda: tz.plot("a", "A", "B", URL),
         lambda: tz.merge(URL, "a"),
@@ -91,13 +88,13 @@ def test_what_to_do_instead_is_named(tmp_path: Path) -> None:
     def remedy(*args: str) -> str:
         return call(*args).stderr.partition("do: ")[2]
 
-    for stored in (("create", "a", "a.csv", URL), ("info", URL)):
+    for stored in (("create", "a", "a.csv", URL), ("report", URL)):
         assert "tracks2zarr publish" in remedy(*stored)
         assert f"open_store('{URL}')" in remedy(*stored)
     assert "copy it from there" in remedy("export", "a", URL)
     assert remedy("plan", "a", URL).strip().startswith("Download it")
     with pytest.raises(tz.Tracks2ZarrError, match=r"nope\.zarr, where there is nothing now"):
-        tz.load_clip((tmp_path / "nope.zarr").as_uri(), "A", "B")
+        tz.report((tmp_path / "nope.zarr").as_uri())
 
 
 @pytest.mark.parametrize(
@@ -107,9 +104,7 @@ def test_what_to_do_instead_is_named(tmp_path: Path) -> None:
         ["plan", "a", URL],
         ["plan", "a", "a.csv", "--videos-from", URL],
         ["create", "a", "a.csv", URL],
-        ["verify", URL],
         ["verify", "a", "--tracks-dir", URL],
-        ["info", URL],
         ["report", URL],
         ["report", "a", "-o", URL],
         ["plot", "a", "A", "B", "-o", URL],
@@ -132,7 +127,7 @@ def test_a_url_on_the_command_line_is_one_problem(command: list[str]) -> None:
 
 def test_the_path_of_a_file_url_is_the_remedy() -> None:
     with pytest.raises(ValueError, match=r"Pass the path: /data/my crabs\.zarr"):
-        tz.info("file:///data/my%20crabs.zarr")
+        tz.finalise("file:///data/my%20crabs.zarr")
 
 
 @pytest.mark.parametrize("path", ["C:/a.zarr", "a:b.zarr", "./s3/a.zarr", "D:\\a", "12:00/a"])

@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -15,46 +15,16 @@ import xarray as xr
 
 import tracks2zarr as tz
 from support.commands import call
-from support.experiments import Box, Clip, Experiment, Video, crowd
-from support.object_store import BUCKET, S3Server, dropping_proxy, s3_server, without_aws
+from support.experiments import Box, Clip, Experiment, Video
+from support.object_store import BUCKET, S3Server, dropping_proxy, server_with_access
+from support.published import URL, convert_again, moved_boxes, run_program, video
 from support.tree import cli_environment
 from tracks2zarr.common.files import open_file
 from tracks2zarr.common.object_store import Location
 from tracks2zarr.common.progress import NoProgress
 
-URL = f"s3://{BUCKET}/lab/a.zarr"
-TESTS = Path(__file__).parents[1]
 OWN = (".tracks2zarr/published.json",)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    """Return a server."""
-    with s3_server() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def clean(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Empty the bucket, and let clients in this process find the server."""
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    client = server.client()
-    for key in server.objects():
-        client.delete_object(Bucket=BUCKET, Key=key)
-
-
-def video(name: str, n_clips: int = 1) -> Video:
-    clips = (Clip(f"Loop{i:02}", 10 * i + 1, 10 * i + 9, boxes=crowd(3)) for i in range(n_clips))
-    return Video(name, tuple(clips))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """Return a store of two videos."""
-    tracks, metadata = Experiment((video("A"), video("B", 2))).write(tmp_path / "in")
-    assert tz.create(tz.plan(tracks, metadata), tmp_path / "a.zarr", workers=1).ok
-    return tmp_path / "a.zarr"
+pytestmark = pytest.mark.usefixtures("bucket")
 
 
 def published_files(store: Path) -> dict[str, bytes]:
@@ -219,39 +189,11 @@ def test_a_server_that_is_not_there(store: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_wrong_credentials(store: Path) -> None:
-    """In a process of its own, since this server checks credentials only where all are checked."""
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVER_WITH_ACCESS],
-        env=without_aws() | {"INITIAL_NO_AUTH_ACTION_COUNT": "1", "PYTHONPATH": str(TESTS)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdout is not None
-    try:
-        endpoint = server.stdout.readline().strip()
-        done = subprocess.run(
-            [sys.executable, "-m", "tracks2zarr", "publish", store, URL],
-            env=cli_environment() | S3Server(endpoint).environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 1
-        assert "Check the credentials" in done.stderr
-        assert "Traceback" not in done.stderr
-    finally:
-        server.terminate()
-        server.wait()
-        server.stdout.close()
-
-
-SERVER_WITH_ACCESS = """
-import threading
-from support.object_store import s3_server
-with s3_server() as server:
-    print(server.endpoint, flush=True)
-    threading.Event().wait()
-"""
+    with server_with_access() as closed:
+        done = run_program("publish", store, URL, environment=closed.environment)
+    assert done.returncode == 1
+    assert "Check the credentials" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 NO_URLS = ["s3://", "http://x/y", "a.zarr", "ftp://a/b", "", "file:a.zarr", "file:/a.zarr"]
@@ -335,19 +277,6 @@ def test_nothing_at_the_url(url: str) -> None:
 
 
 # ---- the store changes meanwhile
-
-
-def moved_boxes(name: str) -> Video:
-    """Return a video like `video(name)`, with its boxes elsewhere."""
-    (clip,) = video(name).clips
-    return Video(name, (replace(clip, boxes=tuple(replace(b, x=7) for b in clip.boxes)),))
-
-
-def convert_again(store: Path, *videos: Video) -> None:
-    """Convert other input into the store."""
-    folder = store.with_name(f"input {len(list(store.parent.iterdir()))}")
-    plan = tz.plan(*Experiment(videos).write(folder))
-    assert tz.create(plan, store, workers=1, store_mode="a", group_mode="w").ok
 
 
 def before_chunk_is_read(monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]) -> None:

@@ -3,16 +3,26 @@
 import os
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 import boto3
 from moto.server import ThreadedMotoServer
 
 BUCKET = "crabs"
 _AMOUNT = 1 << 16
+_TESTS = str(Path(__file__).parents[1])
 
 
 class S3Server:
@@ -62,6 +72,36 @@ def s3_server() -> Iterator[S3Server]:
         yield started
     finally:
         server.stop()
+
+
+_WITH_ACCESS = """
+import threading
+from support.object_store import s3_server
+with s3_server() as server:
+    print(server.endpoint, flush=True)
+    threading.Event().wait()
+"""
+
+
+@contextmanager
+def server_with_access() -> Iterator[S3Server]:
+    """Run an S3 server that lets nobody in, in a process of its own.
+
+    This server checks credentials only where all requests are checked.
+    """
+    server = subprocess.Popen(
+        [sys.executable, "-c", _WITH_ACCESS],
+        env=without_aws() | {"INITIAL_NO_AUTH_ACTION_COUNT": "1", "PYTHONPATH": _TESTS},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout is not None
+    try:
+        yield S3Server(server.stdout.readline().strip())
+    finally:
+        server.terminate()
+        server.wait()
+        server.stdout.close()
 
 
 class DroppingProxy(socketserver.ThreadingTCPServer):
@@ -136,3 +176,55 @@ def dropping_proxy(server: S3Server, every: int) -> Iterator[tuple[S3Server, Dro
 def without_aws() -> dict[str, str]:
     """Return the environment without what would lead to a real account."""
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+class _Counting(BaseHTTPRequestHandler):
+    """Counts the requests for each object below the store, and passes them on."""
+
+    protocol_version = "HTTP/1.1"
+    endpoint: str
+    counts: Counter[str]
+    lock = threading.Lock()
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        name = "?list" if "list-type" in parts.query else parts.path.partition(".zarr/")[2]
+        with self.lock:
+            self.counts[name] += 1
+        kept = {key: value for key, value in self.headers.items() if key.lower() != "host"}
+        request = Request(self.endpoint + self.path, headers=kept)
+        try:
+            with urlopen(request) as answer:
+                self._answer(answer.status, answer.headers, answer.read())
+        except HTTPError as error:
+            self._answer(error.code, error.headers, error.read())
+
+    def _answer(self, status: int, headers: Message, content: bytes) -> None:
+        self.send_response(status)
+        for key in ("ETag", "Last-Modified", "Content-Type", "Content-Range"):
+            if key in headers:
+                self.send_header(key, headers[key])
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def counting_proxy(server: S3Server) -> Iterator[tuple[S3Server, Counter[str]]]:
+    """Run a proxy for readers before a server; yield how clients find it, and its counts.
+
+    Objects count by their paths below the store, lists as ``?list``.
+    """
+    counts = Counter[str]()
+    handler = type("Handler", (_Counting,), {"endpoint": server.endpoint, "counts": counts})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield S3Server(f"http://127.0.0.1:{proxy.server_address[1]}"), counts
+        finally:
+            proxy.shutdown()
+            thread.join()

@@ -9,7 +9,7 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import videos
-from tracks2zarr.cli.options import FOLDER, json_option
+from tracks2zarr.cli.options import STORE, json_option
 from tracks2zarr.common.problems import comma_list
 from tracks2zarr.common.words import size_text
 
@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 
 
 @click.command("info", cls=Command)
-@click.argument("store", type=FOLDER)
+@click.argument("store", type=STORE)
 @click.argument("video", required=False, shell_complete=videos)
 @json_option
 @click.option(
     "--csv", "as_csv", is_flag=True, help="Print a CSV table of all finished clips, one per row."
 )
 @debug_option
-def command(store: Path, video: str | None, *, as_json: bool, as_csv: bool) -> None:
+def command(store: Path | str, video: str | None, *, as_json: bool, as_csv: bool) -> None:
     """Show the videos in STORE, or the clips of one VIDEO.
+
+    STORE may be the URL, or the archive, of a published store.
 
     The exit status is 0 even if videos failed or are missing; that of 'verify' is then 1.
     """

@@ -53,10 +53,22 @@ class _Folder(_Path):
         return [CompletionItem(incomplete, type="dir")]
 
 
+class _Store(_Folder):
+    """A path to a store, or the URL of a published one, as text."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or the URL."""
+        from tracks2zarr.common.object_store import is_object_store
+
+        return value if is_object_store(value) else super().convert(value, param, ctx)
+
+
 #: A path as it was given; whether it is there is looked at by the command.
 PATH = _Path(path_type=Path, readable=False)
 #: A path to a folder, such as a store; likewise.
 FOLDER = _Folder(path_type=Path, readable=False)
+#: A path to a store, or the URL of a published one; likewise.
+STORE = _Store(path_type=Path, readable=False)
 
 
 class Option(click.Option):

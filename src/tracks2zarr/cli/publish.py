@@ -13,7 +13,7 @@ from tracks2zarr.common.problems import one_line
 from tracks2zarr.common.words import count_text
 
 if TYPE_CHECKING:
-    from tracks2zarr.publishing.publish import VideoPublished
+    from tracks2zarr.publishing.results import VideoPublished
 
 
 @click.command("publish", cls=Command)
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 @click.argument("url")
 @debug_option
 def command(store: Path, url: str) -> None:
-    """Copy the finished videos in STORE to an object store.
+    """Copy the finished videos in STORE to a URL, or to a ZIP file.
 
-    URL is e.g. s3://bucket/CrabTracks.zarr, gs://..., az://... or file:///...
-    Run again, it sends only what changed. It can be stopped at any moment.
+    URL is e.g. s3://bucket/CrabTracks.zarr, gs://..., az://... or file:///...; or the path of an
+    archive, e.g. CrabTracks.zarr.zip. Run again, it sends only what changed, and replaces an
+    archive if the store changed. It can be stopped at any moment.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.progress import printing_results

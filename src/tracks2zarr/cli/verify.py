@@ -9,12 +9,12 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import videos
-from tracks2zarr.cli.options import FOLDER, PATH, Option, json_option
+from tracks2zarr.cli.options import FOLDER, PATH, STORE, Option, json_option
 from tracks2zarr.common.words import count_text
 
 
 @click.command("verify", cls=Command)
-@click.argument("store", type=FOLDER)
+@click.argument("store", type=STORE)
 @click.argument("video", required=False, nargs=-1, shell_complete=videos)
 @click.option(
     "--quick",
@@ -33,10 +33,11 @@ from tracks2zarr.common.words import count_text
 )
 @json_option
 @debug_option
-def command(store: Path, video: tuple[str, ...], *, as_json: bool, **options: Any) -> int:
+def command(store: Path | str, video: tuple[str, ...], *, as_json: bool, **options: Any) -> int:
     """Compare every number in STORE with its source.
 
-    Every source file is re-read with an independent parser. The exit status is 0 only if
+    Every source file is re-read with an independent parser. With --quick, STORE may be the URL,
+    or the archive, of a published store. The exit status is 0 only if
     everything was verified: all of STORE, or each VIDEO.
     """
     from tracks2zarr.cli import show

@@ -144,8 +144,9 @@ def _remedy(url: str, scheme: str, name: str | None) -> str:
     if name in _STORES and scheme in _OBJECT_STORES:
         url = one_line(re.sub(":/+", "://", url, count=1))
         return (
-            "Create the store on this machine, then copy it there with 'tracks2zarr publish'. To"
-            f" read one that is there, use tracks2zarr.open_store('{url}') in Python, or xarray"
-            " with engine='tracks2zarr'. Else download it."
+            "Create the store on this machine, then copy it there with 'tracks2zarr publish'. One"
+            " that is there is read by 'tracks2zarr info', by 'tracks2zarr verify --quick', by"
+            f" tracks2zarr.open_store('{url}') in Python, and by xarray with engine='tracks2zarr'."
+            " Else download it."
         )
     return "Download it, or mount it as a folder, and pass the path."

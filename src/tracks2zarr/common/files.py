@@ -294,6 +294,13 @@ def file_names(folder: Path) -> list[str]:
     return sorted(_names(folder))
 
 
+def file_sizes(folder: Path) -> dict[str, int]:
+    """Return the size of each file below a folder in bytes, by the path from the folder on."""
+    start = len(os.path.join(folder, ""))  # noqa: PTH118 - as for `_names`
+    files = {one.path[start:].replace(os.sep, "/"): one for one in _entries(folder)}
+    return {name: files[name].stat().st_size for name in sorted(files)}
+
+
 def folder_stamp(folder: Path) -> str:
     """Return a digest of where a folder's files lie, their sizes and times; no file is read.
 

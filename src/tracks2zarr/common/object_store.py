@@ -6,13 +6,14 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from hashlib import sha256
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tracks2zarr.common.extras import require_extra
+from tracks2zarr.common.objects import PIECE, StoredObject
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 
 SCHEMES = ("s3", "gs", "az", "file")
@@ -30,12 +31,20 @@ def is_object_store(place: object) -> bool:
     return isinstance(place, str) and urlsplit(place).scheme in SCHEMES and "://" in place
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """An object as its store lists it: size in bytes, and the tag that changes with its content."""
+def check_url(url: str) -> None:
+    """Check that a URL names a place in an object store, or a folder.
 
-    size: int
-    tag: str
+    Raises
+    ------
+    Tracks2ZarrError
+        If it does not.
+    """
+    parts = urlsplit(url)
+    is_place = bool(parts.netloc or parts.path.strip("/"))
+    if parts.scheme == "file":
+        is_place = not parts.netloc and bool(parts.path.strip("/"))
+    if not is_object_store(url) or not is_place or set(url) & {"?", "#"}:
+        raise Tracks2ZarrError(_not_an_url(url))
 
 
 class Location:
@@ -47,9 +56,8 @@ class Location:
     Parameters
     ----------
     url
-        The URL, with one of the schemes ``s3``, ``gs``, ``az`` and ``file``.
-    may_be_new
-        Whether to make the folder of a ``file`` URL where it is missing.
+        The URL, with one of the schemes ``s3``, ``gs``, ``az`` and ``file``. The folder of a
+        ``file`` URL is made where it is missing.
 
     Raises
     ------
@@ -57,17 +65,16 @@ class Location:
         If the URL is of another kind, or obstore is not installed.
     """
 
-    def __init__(self, url: str, *, may_be_new: bool = False) -> None:
-        parts = urlsplit(url)
-        is_place = bool(parts.netloc or parts.path.strip("/"))
-        if parts.scheme == "file":
-            is_place = not parts.netloc and bool(parts.path.strip("/"))
-        if not is_object_store(url) or not is_place or set(url) & {"?", "#"}:
-            raise Tracks2ZarrError(_not_an_url(url))
+    def __init__(self, url: str) -> None:
+        check_url(url)
         require_extra("cloud", "An object store", "obstore")
-        self.url = url.rstrip("/")
+        self.place = url.rstrip("/")
         with self._asking():
-            self.store: Any = _opened(self.url, parts.scheme, may_be_new=may_be_new)
+            self.store: Any = _opened(self.place)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the URL: another process connects by itself."""
+        return Location, (self.place,)
 
     def read(self, path: str) -> bytes | None:
         """Return the content of an object; None if there is none."""
@@ -78,6 +85,25 @@ class Location:
                 return bytes(self.store.get(path).bytes())
             except (NotFoundError, FileNotFoundError):
                 return None
+
+    def digest(self, path: str) -> str | None:
+        """Return the SHA-256 of an object, read piece by piece; None if there is none."""
+        from obstore.exceptions import NotFoundError
+
+        digest = sha256()
+        with self._asking(path):
+            try:
+                for piece in self.store.get(path).stream(min_chunk_size=PIECE):
+                    digest.update(piece)
+            except (NotFoundError, FileNotFoundError):
+                return None
+        return digest.hexdigest()
+
+    def zarr_store(self) -> Any:
+        """Return what zarr-python reads the objects through."""
+        from zarr.storage import ObjectStore
+
+        return ObjectStore(self.store, read_only=True)
 
     def list(self, prefix: str = "") -> dict[str, StoredObject]:
         """Return all objects below a path, by their paths."""
@@ -126,10 +152,15 @@ class Location:
         try:
             yield
         except (BaseError, OSError, ValueError) as error:
-            raise Tracks2ZarrError(self.problem(path, error)) from error
+            raise Tracks2ZarrError(self._problem(path, error)) from error
 
-    def problem(self, path: str, error: Exception) -> Problem:
-        """Return what the object store answered as a problem."""
+    def problem(self, path: str, error: Exception) -> Problem | None:
+        """Return what the object store answered as a problem; None for an error of the content."""
+        from obstore.exceptions import BaseError
+
+        return self._problem(path, error) if isinstance(error, BaseError | OSError) else None
+
+    def _problem(self, path: str, error: Exception) -> Problem:
         status = re.search(r"status code: (\d+)", str(error))
         names = {type(error).__name__, status[1] if status else ""}
         if names & _MISSING:
@@ -144,7 +175,7 @@ class Location:
         return Problem(
             kind=kind,
             what="The object store did not do what was asked.",
-            file=f"{self.url}/{path}" if path else self.url,
+            file=f"{self.place}/{path}" if path else self.place,
             found=one_line(_answer(error)),
             remedy=remedy,
         )
@@ -153,7 +184,7 @@ class Location:
         return Problem(
             kind="object-store",
             what="The object store has an object of another size than was sent.",
-            file=f"{self.url}/{path}",
+            file=f"{self.place}/{path}",
             found=f"{found:,} bytes",
             expected=f"{size:,} bytes",
             remedy="Run the same command again.",
@@ -173,16 +204,15 @@ def _answer(error: Exception) -> str:
     return text.rpartition(" - ")[2].rstrip(": ") or text
 
 
-def _opened(url: str, scheme: str, *, may_be_new: bool) -> Any:
+def _opened(url: str) -> Any:
     from datetime import timedelta
 
     import obstore.store
 
     from_url: Any = obstore.store.from_url  # typed by scheme
+    scheme = urlsplit(url).scheme
     if scheme == "file":
-        if not may_be_new and not Path(unquote(urlsplit(url).path)).is_dir():
-            raise FileNotFoundError("no such folder")
-        return from_url(url, mkdir=may_be_new)
+        return from_url(url, mkdir=True)
     patience = {"max_retries": 5, "retry_timeout": timedelta(seconds=_PATIENCE)}
     if scheme != "s3":
         return from_url(url, retry_config=patience)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.dataset.schema import ABSENT
-from tracks2zarr.loading.load_clip import check_arguments, load_clip, no_escape
-from tracks2zarr.store.existing import existing_store
-from tracks2zarr.store.overview import ClipInfo, StoreInfo, VideoInfo, info
+from tracks2zarr.loading.load_clip import (
+    ClipAsked,
+    check_arguments,
+    clip_in,
+    finished_video,
+    no_escape,
+)
+from tracks2zarr.store.overview import ClipInfo, StoreInfo, VideoInfo, info, info_of
+from tracks2zarr.store.published import AnyStore, opened_store
 from tracks2zarr.store.video_state import State
 
 if TYPE_CHECKING:
@@ -40,7 +47,7 @@ def clips(store: str | os.PathLike[str]) -> pd.DataFrame:
     Parameters
     ----------
     store
-        The store.
+        The store, as for `open_store`.
 
     Returns
     -------
@@ -109,7 +116,7 @@ def load_clips(
     Parameters
     ----------
     store
-        The store.
+        The store, as for `open_store`.
     where
         Which clips: a condition on the columns of the table of `clips`, as
         `pandas.DataFrame.query` takes it (without ``@``), e.g. ``"escape_type == 'triggered'"``;
@@ -131,17 +138,18 @@ def load_clips(
     import pandas as pd
 
     check_arguments(0, zero, frames)
-    chosen = _chosen(store, where)
+    asked = ClipAsked(seconds=seconds, zero=zero, frames=frames)
+    there = opened_store(store)
+    chosen = _chosen(there, where)
     names = list(zip(chosen["video"], chosen["clip_id"], strict=True))
     if zero == "escape":
         # rows may come from elsewhere, with other columns
-        table = clips(store) if isinstance(where, pd.DataFrame) else chosen
+        table = clip_table(info_of(there)) if isinstance(where, pd.DataFrame) else chosen
         if lacking := _without_escape(table, names):
-            raise Tracks2ZarrError(no_escape(existing_store(store), lacking))
-    return (
-        load_clip(store, *name, seconds=seconds, zero=zero, frames=frames, chunks=chunks)
-        for name in names
-    )
+            raise Tracks2ZarrError(no_escape(there, lacking))
+    # clips of a video follow each other, and to open it by a URL takes dozens of requests
+    video_of = lru_cache(maxsize=1)(partial(finished_video, there, chunks=chunks))
+    return (clip_in(there, video_of(video), clip, asked) for video, clip in names)
 
 
 def _without_escape(table: pd.DataFrame, names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -151,13 +159,13 @@ def _without_escape(table: pd.DataFrame, names: Sequence[tuple[str, str]]) -> li
     return [name for name in names if name in have_none]
 
 
-def _chosen(store: str | os.PathLike[str], where: str | pd.DataFrame | None) -> pd.DataFrame:
+def _chosen(store: AnyStore, where: str | pd.DataFrame | None) -> pd.DataFrame:
     import pandas as pd
 
     if isinstance(where, str):
-        return _queried(store, clips(store), where)
+        return _queried(store, clip_table(info_of(store)), where)
     if where is None:
-        return clips(store)
+        return clip_table(info_of(store))
     if not isinstance(where, pd.DataFrame):
         kind = type(where).__name__
         raise TypeError(f"where is a {kind}; expected a query or rows of tracks2zarr.clips(...)")
@@ -169,7 +177,7 @@ def _chosen(store: str | os.PathLike[str], where: str | pd.DataFrame | None) -> 
     return where
 
 
-def _queried(store: str | os.PathLike[str], table: pd.DataFrame, query: str) -> pd.DataFrame:
+def _queried(store: AnyStore, table: pd.DataFrame, query: str) -> pd.DataFrame:
     import pandas as pd
 
     try:
@@ -182,7 +190,7 @@ def _queried(store: str | os.PathLike[str], table: pd.DataFrame, query: str) -> 
             Problem(
                 kind="clip-query",
                 what="The query for clips cannot be evaluated.",
-                file=str(store),
+                file=str(store.path),
                 found=f"{one_line(query)!r}: {one_line(error)}",
                 expected=f"a condition on {comma_list(list(COLUMNS), len(COLUMNS))}",
                 remedy="Write it as for pandas, e.g. \"escape_type == 'triggered'\".",

@@ -12,16 +12,17 @@ import xarray as xr
 from xarray.backends import BackendEntrypoint
 
 from tracks2zarr.common.names import RESERVED_NAMES
-from tracks2zarr.common.object_store import is_object_store
+from tracks2zarr.common.objects import AT_ONCE
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.loading.group_dataset import Decoding, open_group
 from tracks2zarr.loading.group_files import GroupFiles
-from tracks2zarr.loading.published import open_published, published_videos
+from tracks2zarr.loading.published import open_published
 from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.store.existing import existing_store, inside_problem
 from tracks2zarr.store.listing import listed_in
 from tracks2zarr.store.overview import no_such_video
 from tracks2zarr.store.paths import OWN_FOLDER
+from tracks2zarr.store.published import PublishedStore, is_published
 from tracks2zarr.store.store import Store
 
 
@@ -57,8 +58,8 @@ class Tracks2ZarrBackend(BackendEntrypoint):
         Parameters
         ----------
         filename_or_obj
-            The store, or its URL where it was published; or the folder of a video in it,
-            ``STORE/VIDEO``.
+            The store; its URL or its archive, where it was published; or the folder of a video in
+            it, ``STORE/VIDEO``.
         mask_and_scale, decode_times, concat_characters, use_cftime, decode_timedelta
             As in `xarray.open_zarr`. Our arrays hold nothing that they decode.
         decode_coords
@@ -82,11 +83,15 @@ class Tracks2ZarrBackend(BackendEntrypoint):
             use_cftime=use_cftime,
             decode_timedelta=decode_timedelta,
         )
-        if is_object_store(filename_or_obj) and group:
-            return open_published(str(filename_or_obj), group.strip("/"), decoding)
+        published = _published(filename_or_obj)
+        if published is not None:
+            if not group:
+                raise Tracks2ZarrError(_no_video_given(published.path, published.videos))
+            return open_published(published, group.strip("/"), decoding)
         files = _group_at(filename_or_obj, group)
         if files is None:
-            raise Tracks2ZarrError(_no_video_given(existing_store(filename_or_obj)))
+            store = existing_store(filename_or_obj)
+            raise Tracks2ZarrError(_no_video_given(str(store.path), listed_in(store)))
         return _opened(files, decoding)
 
     def open_datatree(  # type: ignore[override]
@@ -119,8 +124,9 @@ class Tracks2ZarrBackend(BackendEntrypoint):
             As in `open_dataset`.
         """
         decoding = _decoding(**decoders)
-        if is_object_store(filename_or_obj):
-            return _published(str(filename_or_obj), group, decoding)
+        published = _published(filename_or_obj)
+        if published is not None:
+            return _of_published(published, group, decoding)
         files = _group_at(filename_or_obj, group)
         if files is not None:
             return {"/": _opened(files, decoding)}
@@ -132,14 +138,26 @@ class Tracks2ZarrBackend(BackendEntrypoint):
         return {"/": xr.Dataset(), **dict(zip(paths, datasets, strict=True))}
 
 
-def _published(url: str, group: str | None, decoding: Decoding) -> dict[str, xr.Dataset]:
+def _published(given: object) -> PublishedStore | None:
+    """Return the published store that is to be opened; None for a folder."""
+    if isinstance(given, PublishedStore):  # as `open_store` has it
+        return given
+    if isinstance(given, str | os.PathLike) and is_published(given):
+        return PublishedStore.at(given)
+    return None
+
+
+def _of_published(
+    store: PublishedStore, group: str | None, decoding: Decoding
+) -> dict[str, xr.Dataset]:
     """Return the videos of a published store, or one."""
     if group:
-        return {"/": open_published(url, group.strip("/"), decoding)}
-    videos = published_videos(url)
-    open_one = partial(open_published, url, decoding=decoding)
-    datasets = map_in_threads(open_one, videos)
-    return {"/": xr.Dataset(), **{f"/{v}": one for v, one in zip(videos, datasets, strict=True)}}
+        return {"/": open_published(store, group.strip("/"), decoding)}
+    _ = store.record  # once, and not in each thread
+    open_one = partial(open_published, store, decoding=decoding)
+    datasets = map_in_threads(open_one, store.videos, count=AT_ONCE)
+    paths = (f"/{video}" for video in store.videos)
+    return {"/": xr.Dataset(), **dict(zip(paths, datasets, strict=True))}
 
 
 def _decoding(
@@ -219,12 +237,12 @@ def _no_such_video(store: Store, video: str) -> Problem:
     return no_such_video(store, video, sorted({*listed_in(store), *store.groups()}))
 
 
-def _no_video_given(store: Store) -> Problem:
+def _no_video_given(place: str, videos: Iterable[str]) -> Problem:
     return Problem(
         kind="no-video-given",
         what="A dataset holds one video, and no video was given.",
-        file=str(store.path),
+        file=place,
         found="a store",
-        expected=f"one of {comma_list(sorted(listed_in(store)))}",
+        expected=f"one of {comma_list(sorted(videos))}",
         remedy="Pass group=VIDEO, or open the whole store with xarray.open_datatree.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,9 +32,9 @@ from tracks2zarr.dataset.schema import (
 )
 from tracks2zarr.loading.open_store import open_video
 from tracks2zarr.store.commands import converting
-from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.overview import no_such_video
 from tracks2zarr.store.ownership import foreign_problem
+from tracks2zarr.store.published import AnyStore, opened_store
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import state_of
@@ -59,7 +60,7 @@ def load_clip(
     Parameters
     ----------
     store
-        The store.
+        The store, as for `open_store`.
     video
         The video's id.
     clip
@@ -92,25 +93,52 @@ def load_clip(
     """
     check_text("video", video)
     check_arguments(clip, zero, frames)
-    video, clip = composed(video), composed(clip) if isinstance(clip, str) else clip
-    there = existing_store(store)
-    _, added = check_finished(there, video)
+    asked = ClipAsked(seconds=seconds, zero=zero, frames=frames)
+    there, video = opened_store(store), composed(video)
+    return clip_in(there, finished_video(there, video, chunks), clip, asked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipAsked:
+    """What of a clip is to be loaded: options of `load_clip`."""
+
+    seconds: bool
+    zero: Literal["escape"] | None
+    frames: slice | None
+
+
+def finished_video(there: AnyStore, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
+    """Return the dataset of a finished video of a store that is open."""
+    if isinstance(there, Store):
+        _warn_of_additions(there, video)
+    return open_video(there, video, chunks)
+
+
+def clip_in(there: AnyStore, dataset: xr.Dataset, clip: str | int, asked: ClipAsked) -> xr.Dataset:
+    """Return one clip of the dataset of a video, as `load_clip` does."""
+    video, frames, zero = dataset.attrs["video_id"], asked.frames, asked.zero
+    clip = composed(clip) if isinstance(clip, str) else clip
+    number = clip_number(there, video, clip, dataset[CLIP_ID].values.tolist())
+    loaded = _own_extent(dataset.isel({CLIP_ID: number}))
+    # the attributes are those of the dataset, which may be used again
+    loaded.attrs = dataset.attrs | {"source_file": dataset.attrs["source_file"][number]}
+    if frames is not None:
+        loaded = _window(there, loaded, frames)
+    start = _escape_frame(there, loaded) if zero == "escape" else 0
+    if asked.seconds or zero is not None:
+        name = "time within the clip" if zero is None else "time from the escape's first frame"
+        loaded = _with_time(loaded, start, name, seconds=asked.seconds)
+    return loaded.assign_coords(video=((), video, {"long_name": "video"}))
+
+
+def _warn_of_additions(store: Store, video: str) -> None:
+    """Check that a video is finished, and warn of what others added to it."""
+    _, added = check_finished(store, video)
     if added:
         text = (
             f"{one_line(video)} contains data that tracks2zarr did not write: {comma_list(added)}"
         )
-        warnings.warn(text, stacklevel=2)
-    dataset = open_video(there, video, chunks)
-    number = clip_number(there, video, clip, dataset[CLIP_ID].values.tolist())
-    loaded = _own_extent(dataset.isel({CLIP_ID: number}))
-    loaded.attrs["source_file"] = dataset.attrs["source_file"][number]
-    if frames is not None:
-        loaded = _window(there, loaded, frames)
-    start = _escape_frame(there, loaded) if zero == "escape" else 0
-    if seconds or zero is not None:
-        name = "time within the clip" if zero is None else "time from the escape's first frame"
-        loaded = _with_time(loaded, start, name, seconds=seconds)
-    return loaded.assign_coords(video=((), video, {"long_name": "video"}))
+        warnings.warn(text, stacklevel=4)
 
 
 def check_arguments(clip: object, zero: object, frames: object) -> None:
@@ -133,7 +161,7 @@ def check_arguments(clip: object, zero: object, frames: object) -> None:
         raise ValueError(f"frames has a step of {frames.step!r}; expected every frame")
 
 
-def clip_number(store: Store, video: str, clip: str | int, clips: list[str]) -> int:
+def clip_number(store: AnyStore, video: str, clip: str | int, clips: list[str]) -> int:
     """Return the position of a clip among those of its video.
 
     Raises
@@ -163,7 +191,7 @@ def _own_extent(clip: xr.Dataset) -> xr.Dataset:
     return clip.isel(extent)
 
 
-def _window(store: Store, clip: xr.Dataset, frames: slice) -> xr.Dataset:
+def _window(store: AnyStore, clip: xr.Dataset, frames: slice) -> xr.Dataset:
     """Return some frames of a clip, with the individuals whose track overlaps them."""
     n_frames = clip.sizes[TIME]
     start, stop, _ = frames.indices(n_frames)
@@ -185,7 +213,7 @@ def _as_slice(places: NDArray[np.intp]) -> slice | NDArray[np.intp]:
     return places
 
 
-def _escape_frame(store: Store, clip: xr.Dataset) -> int:
+def _escape_frame(store: AnyStore, clip: xr.Dataset) -> int:
     """Return the first frame of the escape within the clip."""
     first_in_video = int(clip.get("clip_escape_first_frame_0idx", ABSENT))
     if first_in_video == ABSENT:
@@ -260,7 +288,7 @@ def _not_ours(store: Store, video: str) -> Problem:
     )
 
 
-def no_such_clip(store: Store, video: str, clip: str, clips: list[str]) -> Problem:
+def no_such_clip(store: AnyStore, video: str, clip: str, clips: list[str]) -> Problem:
     """Return the problem of a clip that a video does not have."""
     return Problem(
         kind="no-such-clip",
@@ -279,7 +307,7 @@ def _without_video(clip: str, video: str, clips: list[str]) -> str:
     return own if own in clips else own.partition(".")[0].removesuffix("_tracks")
 
 
-def no_escape(store: Store, clips: Sequence[tuple[str, str]]) -> Problem:
+def no_escape(store: AnyStore, clips: Sequence[tuple[str, str]]) -> Problem:
     """Return the problem of clips whose time cannot be counted from an escape."""
     names = [f"{video}, {clip}" for video, clip in clips]
     return Problem(
@@ -292,13 +320,15 @@ def no_escape(store: Store, clips: Sequence[tuple[str, str]]) -> Problem:
     )
 
 
-def no_such_frames(place: Path, clips: Sequence[str], frames: slice, n_frames: int) -> Problem:
+def no_such_frames(
+    place: Path | str, clips: Sequence[str], frames: slice, n_frames: int
+) -> Problem:
     """Return the problem of clips that have none of the frames that are asked for.
 
     Parameters
     ----------
     place
-        The folder of the group or of the store.
+        Where the group or the store lies.
     clips
         The names of the clips.
     frames

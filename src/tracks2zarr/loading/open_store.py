@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from tracks2zarr.common.arguments import check_text
 from tracks2zarr.common.names import composed
-from tracks2zarr.common.object_store import is_object_store
 from tracks2zarr.common.problems import Tracks2ZarrError
-from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.listing import listed_in
 from tracks2zarr.store.overview import no_such_video
-from tracks2zarr.store.store import Store
+from tracks2zarr.store.published import AnyStore, PublishedStore, opened_store
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,7 +27,7 @@ class OpenStore(Mapping[str, "xr.Dataset"]):
     Parameters
     ----------
     store
-        The folder of the store, or the URL of a published one.
+        The folder of the store, or the published one.
     videos
         The ids of its videos, sorted.
     chunks
@@ -38,7 +36,10 @@ class OpenStore(Mapping[str, "xr.Dataset"]):
     """
 
     def __init__(
-        self, store: Path | str, videos: tuple[str, ...], chunks: dict[Any, Any] | None = None
+        self,
+        store: Path | PublishedStore,
+        videos: tuple[str, ...],
+        chunks: dict[Any, Any] | None = None,
     ) -> None:
         self._store = store
         self._chunks = chunks
@@ -102,7 +103,8 @@ def open_store(store: str | os.PathLike[str], *, chunks: dict[Any, Any] | None =
     Parameters
     ----------
     store
-        The store; or the URL of a published one, such as ``s3://bucket/CrabTracks.zarr``.
+        The store; or, of a published one, the URL, such as ``s3://bucket/CrabTracks.zarr``, or the
+        archive, such as ``CrabTracks.zarr.zip``.
     chunks
         As in `xarray.open_zarr`: None for numpy arrays that are read as they are used,
         ``{}`` for dask arrays in the store's chunks.
@@ -117,22 +119,21 @@ def open_store(store: str | os.PathLike[str], *, chunks: dict[Any, Any] | None =
     Tracks2ZarrError
         If there is no store.
     """
-    if is_object_store(store):
-        from tracks2zarr.loading.published import published_videos
-
-        return OpenStore(str(store), published_videos(str(store)), chunks)
-    there = existing_store(store)
+    there = opened_store(store)
+    if isinstance(there, PublishedStore):
+        return OpenStore(there, there.videos, chunks)
     return OpenStore(there.path, tuple(sorted(listed_in(there))), chunks)
 
 
-def open_video(store: Store, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
+def open_video(store: AnyStore, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
     """Open the group of a video: coordinates are read at once, the boxes as they are used."""
-    return _opened(store.path, video, chunks)
+    return _opened(store if isinstance(store, PublishedStore) else store.path, video, chunks)
 
 
-def _opened(store: Path | str, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
+def _opened(store: Path | PublishedStore, video: str, chunks: dict[Any, Any] | None) -> xr.Dataset:
     import xarray as xr
 
     from tracks2zarr.loading.engine import Tracks2ZarrBackend
 
-    return xr.open_dataset(store, engine=Tracks2ZarrBackend, group=video, chunks=chunks)
+    place: Any = store  # xarray passes on what is no path
+    return xr.open_dataset(place, engine=Tracks2ZarrBackend, group=video, chunks=chunks)

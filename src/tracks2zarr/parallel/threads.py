@@ -36,7 +36,7 @@ def importing_in_background(*modules: str) -> Iterator[None]:
 
 
 def map_in_threads[Item, Result](
-    function: Callable[[Item], Result], items: Iterable[Item]
+    function: Callable[[Item], Result], items: Iterable[Item], *, count: int | None = None
 ) -> Iterator[Result]:
     """Apply a function to items, in threads, and yield the results in order.
 
@@ -46,8 +46,10 @@ def map_in_threads[Item, Result](
         What to apply; it should leave Python's lock alone for most of its time.
     items
         Are taken as they are needed, so that few of them are in memory.
+    count
+        How many threads; by default one per core, as far as that is of use.
     """
-    count = thread_count()
+    count = count or thread_count()
     coming = iter(items)
     first = list(islice(coming, 2))
     if count == 1 or len(first) < 2:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from tracks2zarr.common.object_store import Location
 from tracks2zarr.common.problems import Problem, comma_list
 from tracks2zarr.store.store import Store
 
@@ -24,38 +23,74 @@ def content_changed(store: Store, video: str) -> Problem:
     )
 
 
-def other_store(location: Location, found: str) -> Problem:
+def other_store(place: str, found: str) -> Problem:
     """Return the problem of a store at the URL that is not ours."""
     return Problem(
         kind="published-otherwise",
         what="There is a Zarr store at the URL that tracks2zarr did not publish.",
-        file=location.url,
+        file=place,
         found=found,
         expected="nothing, or what an earlier 'tracks2zarr publish' put there",
         remedy="Publish to another URL.",
     )
 
 
-def not_ours(location: Location, paths: Sequence[str]) -> Problem:
+def not_ours(place: str, paths: Sequence[str]) -> Problem:
     """Return the problem of files at the URL that would be overwritten and are not ours."""
     return Problem(
         kind="published-otherwise",
         what="Files at the URL would be overwritten that tracks2zarr did not put there.",
-        file=location.url,
+        file=place,
         found=comma_list(paths),
         expected="nothing, or what an earlier 'tracks2zarr publish' put there",
         remedy="Publish to another URL, or move these files away.",
     )
 
 
-def other_videos(location: Location, store: Store, videos: Sequence[str]) -> Problem:
+def other_videos(place: str, store: Store, videos: Sequence[str]) -> Problem:
     """Return the problem of published videos that the store does not list."""
     return Problem(
         kind="published-otherwise",
         what="Videos are published at the URL that the store does not list.",
-        file=location.url,
+        file=place,
         found=comma_list(videos),
         expected=f"only videos that {store.path} lists",
         remedy="Publish to another URL. If the videos were removed from this store on purpose,"
         " first remove everything at this URL.",
+    )
+
+
+def not_our_archive(place: str, found: str) -> Problem:
+    """Return the problem of a file in the archive's place that is not ours, or is damaged."""
+    return Problem(
+        kind="published-otherwise",
+        what="There is a file that tracks2zarr did not write, or that is damaged.",
+        file=place,
+        found=found,
+        expected="nothing, or an archive that an earlier 'tracks2zarr publish' wrote",
+        remedy="Move it away, or choose another name.",
+    )
+
+
+def archive_busy(place: str) -> Problem:
+    """Return the problem of an archive that another process writes."""
+    return Problem(
+        kind="archive-busy",
+        what="Another process is writing the archive.",
+        file=place,
+        found="a locked temporary file beside it",
+        expected="one process at a time",
+        remedy="Wait until it has ended, then run the same command again.",
+    )
+
+
+def no_place(place: str, found: str) -> Problem:
+    """Return the problem of a place where no archive can be written."""
+    return Problem(
+        kind="output",
+        what="The archive cannot be written there.",
+        file=place,
+        found=found,
+        expected="a new file, or one to replace, in a folder outside any store",
+        remedy="Choose another path.",
     )

@@ -4,71 +4,43 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 from hashlib import file_digest
 
+from tracks2zarr.common.archive import archive_path, is_archive
 from tracks2zarr.common.documents import DocumentError
 from tracks2zarr.common.files import content_digest, open_file
-from tracks2zarr.common.object_store import Location, StoredObject
-from tracks2zarr.common.problems import Tracks2ZarrError, one_line
+from tracks2zarr.common.object_store import Location
+from tracks2zarr.common.objects import AT_ONCE, StoredObject
+from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import os_problem
-from tracks2zarr.common.words import count_text, size_text
+from tracks2zarr.parallel.threads import map_in_threads
+from tracks2zarr.publishing.archive import publish_archive
 from tracks2zarr.publishing.problems import content_changed, not_ours, other_store, other_videos
-from tracks2zarr.publishing.snapshot import ROOT, Snapshot
+from tracks2zarr.publishing.results import PublishResult, VideoPublished
+from tracks2zarr.publishing.snapshot import Snapshot
 from tracks2zarr.store.existing import existing_store
-from tracks2zarr.store.publication import RECORD, Published, PublishedObject, PublishedVideo
+from tracks2zarr.store.publication import (
+    RECORD,
+    ROOT,
+    Published,
+    PublishedObject,
+    PublishedVideo,
+)
 from tracks2zarr.store.store import Store
-
-#: Requests take time without taking cores.
-_THREADS = 16
-
-
-class PublishResult(StrEnum):
-    """What became of a video."""
-
-    SENT = "sent"
-    SAME = "same"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoPublished:
-    """One video of a publication.
-
-    Parameters
-    ----------
-    video
-        Its id.
-    result
-        Whether anything of it was sent.
-    n_sent, size_sent
-        How many objects were sent, and their size in bytes.
-    """
-
-    video: str
-    result: PublishResult
-    n_sent: int
-    size_sent: int
-
-    def __str__(self) -> str:
-        if self.result is PublishResult.SAME:
-            return one_line(f"{self.video}: there already")
-        sent = f"{count_text(self.n_sent, 'object')}, {size_text(self.size_sent)}"
-        return one_line(f"{self.video}: sent {sent}")
 
 
 def publish(
     store: str | os.PathLike[str],
-    url: str,
+    url: str | os.PathLike[str],
     *,
     progress: bool | Progress = False,
 ) -> tuple[VideoPublished, ...]:
-    """Copy the finished videos of a store to an object store.
+    """Copy the finished videos of a store to an object store, or into an archive.
 
-    The root comes last, so readers never see a video that is not whole. Run again, only what
+    An archive is one ZIP file; it is written whole or not at all. In an object store, the root
+    comes last, so readers never see a video that is not whole. Run again, only what
     changed is sent; it can be stopped at any moment. Nothing is overwritten or removed but what an
     earlier publication put there.
 
@@ -77,7 +49,8 @@ def publish(
     store
         The store; the videos that its root lists are published.
     url
-        Where to, such as ``s3://bucket/CrabTracks.zarr``. See `Location`.
+        Where to: the URL of a place in an object store, such as ``s3://bucket/CrabTracks.zarr``;
+        or the path of an archive, such as ``CrabTracks.zarr.zip``.
     progress
         Whether to show a bar, or what to tell how far it is.
 
@@ -95,8 +68,10 @@ def publish(
     """
     there = existing_store(store)
     with _local_files(), showing(progress) as told:
+        if is_archive(url):
+            return publish_archive(there, archive_path(url), told)
         snapshot = Snapshot.of(there)
-        publication = _Publication.begun(there, Location(url, may_be_new=True), snapshot)
+        publication = _Publication.begun(there, Location(str(url)), snapshot)
         videos = list(snapshot.videos)
         told.begin(videos, None)
         done = []
@@ -155,13 +130,13 @@ class _Publication:
     def _check_ours(self, *, is_new: bool) -> None:
         """Check that all that is overwritten was published, and from this store."""
         if is_new and ROOT in self.objects:
-            raise Tracks2ZarrError(other_store(self.location, f"{ROOT}, without {RECORD}"))
+            raise Tracks2ZarrError(other_store(self.location.place, f"{ROOT}, without {RECORD}"))
         lost = sorted(self.record.videos.keys() - self.snapshot.videos.keys())
         if lost:
-            raise Tracks2ZarrError(other_videos(self.location, self.store, lost))
+            raise Tracks2ZarrError(other_videos(self.location.place, self.store, lost))
         foreign = self._foreign_paths(self.snapshot.documents() if is_new else ())
         if foreign:
-            raise Tracks2ZarrError(not_ours(self.location, foreign))
+            raise Tracks2ZarrError(not_ours(self.location.place, foreign))
 
     def _foreign_paths(self, documents: Iterable[str]) -> list[str]:
         """Return what is there of the paths to write, and not in the record."""
@@ -231,9 +206,8 @@ class _Publication:
     def _send_all(
         self, names: Sequence[str], before: dict[str, PublishedObject]
     ) -> dict[str, tuple[PublishedObject, bool]]:
-        with ThreadPoolExecutor(_THREADS) as threads:
-            sent = threads.map(lambda name: self._send(name, before[name]), names)
-            return dict(zip(names, sent, strict=True))
+        sent = map_in_threads(lambda name: self._send(name, before[name]), names, count=AT_ONCE)
+        return dict(zip(names, sent, strict=True))
 
     def _send(self, name: str, before: PublishedObject) -> tuple[PublishedObject, bool]:
         """Send a file unless it is there; return it, and whether it was sent."""
@@ -266,4 +240,4 @@ def _read_record(location: Location) -> Published | None:
     try:
         return None if written is None else Published.from_json(written)
     except DocumentError as error:
-        raise Tracks2ZarrError(other_store(location, f"{RECORD}: {error}")) from None
+        raise Tracks2ZarrError(other_store(location.place, f"{RECORD}: {error}")) from None

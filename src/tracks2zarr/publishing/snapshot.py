@@ -13,12 +13,9 @@ from tracks2zarr.loading.load_clip import check_finished
 from tracks2zarr.publishing.problems import content_changed
 from tracks2zarr.store.listing import listed_in
 from tracks2zarr.store.ownership import foreign_problem
-from tracks2zarr.store.paths import OWN_FOLDER
+from tracks2zarr.store.publication import PLAN
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
-
-ROOT = "zarr.json"
-PLAN = f"{OWN_FOLDER}/plan.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,7 +151,7 @@ def report_page(
     unreadable = [one.problem for one in images.values() if one.problem]
     types = sorted({kind for video in videos for kind in video.escapes})
     return Page(
-        title=info.store.name,
+        title=info.name,
         made=made,
         store=str(info.store),
         videos=videos,

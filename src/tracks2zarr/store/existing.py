@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
+from tracks2zarr.common.archive import is_archive
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, did_you_mean
 from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.repair import root_problem
@@ -62,6 +64,8 @@ def existing_store(path: str | os.PathLike[str], *, may_be_broken: bool = False)
             raise Tracks2ZarrError(problem)
         return store
     given = Path(path).absolute()
+    if is_archive(given) and given.is_file():
+        raise Tracks2ZarrError(_archive_not_folder(given))
     near = did_you_mean(given.name, _stores_beside(given))
     raise Tracks2ZarrError(
         Problem(
@@ -72,6 +76,20 @@ def existing_store(path: str | os.PathLike[str], *, may_be_broken: bool = False)
             expected="a store that 'tracks2zarr create' made",
             remedy=near or f"Check the path.{stores_beside_text(given)}",
         )
+    )
+
+
+def _archive_not_folder(path: Path) -> Problem:
+    unpacked = path.with_suffix("")
+    command = shlex.join(["python3", "-m", "zipfile", "-e", str(path), str(unpacked)])
+    return Problem(
+        kind="no-store",
+        what="There is no Zarr store in a folder.",
+        file=str(path),
+        found="a file, such as an archive",
+        expected="a folder; 'info', 'verify --quick' and open_store take archives, too",
+        remedy="Pass the folder of the store"
+        + ("." if unpacked.exists() else f", or unpack the archive: {command}"),
     )
 
 

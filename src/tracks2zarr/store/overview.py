@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 from tracks2zarr.common.arguments import check_type
 from tracks2zarr.common.display import OneLine, Shown, Table
@@ -24,11 +25,13 @@ from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.dataset.schema import ABSENT
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.additions import additions, arrays_of
-from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unreadable import UNREADABLE, broken_receipt, unreadable_problem
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
+
+if TYPE_CHECKING:
+    from tracks2zarr.store.published import AnyStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -119,10 +122,15 @@ class VideoInfo(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StoreInfo(Shown):
-    """The videos of a store, sorted by id."""
+    """The videos of a store, sorted by id; of a published one, `store` is a str."""
 
-    store: Path
+    store: Path | str
     videos: tuple[VideoInfo, ...]
+
+    @property
+    def name(self) -> str:
+        """The last part of the path or the URL."""
+        return PurePath(self.store).name
 
     def as_dict(self) -> dict[str, Any]:
         """Return the document of ``info --json``."""
@@ -133,7 +141,7 @@ class StoreInfo(Shown):
 
     def __str__(self) -> str:
         n_done = sum(video.state is State.DONE for video in self.videos)
-        return f"{self.store.name}, {n_done:,} of {len(self.videos):,} videos done"
+        return f"{self.name}, {n_done:,} of {len(self.videos):,} videos done"
 
     def _shown_table(self) -> Table:
         """Return the videos."""
@@ -156,7 +164,7 @@ def info(store: str | os.PathLike[str], video: str | None = None) -> StoreInfo:
     Parameters
     ----------
     store
-        The store.
+        The store; or, of a published one, the URL or the archive.
     video
         The id of one video; all by default.
 
@@ -170,17 +178,38 @@ def info(store: str | os.PathLike[str], video: str | None = None) -> StoreInfo:
         If there is no store, or no such video.
     """
     check_type("video", video, (str, type(None)), "a str, or None")
-    there = existing_store(store)
-    planned = there.read_plan().by_id
-    names = sorted(planned.keys() | set(there.groups()))
-    if video is not None:
-        video = composed(video)
-        if video not in names:
-            raise Tracks2ZarrError(no_such_video(there, video, names))
-        names = [video]
-    return StoreInfo(
-        there.path, tuple(_video_or_error(there, name, planned.get(name)) for name in names)
-    )
+    from tracks2zarr.store.published import opened_store
+
+    return info_of(opened_store(store), video)
+
+
+def info_of(store: AnyStore, video: str | None = None) -> StoreInfo:
+    """Return what is in a store that is open, as `info` does."""
+    if not isinstance(store, Store):
+        from tracks2zarr.store.published_overview import published_info
+
+        return published_info(store, video)
+    planned = store.read_plan().by_id
+    names = named_videos(str(store.path), planned.keys() | set(store.groups()), video)
+    infos = (_video_or_error(store, name, planned.get(name)) for name in names)
+    return StoreInfo(store.path, tuple(infos))
+
+
+def named_videos(store: str, names: Iterable[str], video: str | None) -> list[str]:
+    """Return the ids of the videos that are asked for: one of them, or all, sorted.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If there is no such video.
+    """
+    known = sorted(names)
+    if video is None:
+        return known
+    video = composed(video)
+    if video not in known:
+        raise Tracks2ZarrError(no_such_video(store, video, known))
+    return [video]
 
 
 def no_such_video(store: Store | str, video: str, names: list[str]) -> Problem:
@@ -219,7 +248,7 @@ def _video_info(store: Store, video: str, plan: VideoPlan | None) -> VideoInfo:
     return VideoInfo(
         video=video,
         state=state,
-        clips=_clip_infos(plan, receipt),
+        clips=clip_infos(plan, receipt),
         fps=plan.fps,
         most_individuals=receipt.most_individuals if receipt else None,
         n_boxes=receipt.n_boxes if receipt else None,
@@ -239,7 +268,8 @@ def _remark(found: VideoInStore) -> str | None:
     return "; ".join(remarks) or None
 
 
-def _clip_infos(plan: VideoPlan, receipt: Receipt | None) -> tuple[ClipInfo, ...]:
+def clip_infos(plan: VideoPlan, receipt: Receipt | None) -> tuple[ClipInfo, ...]:
+    """Return the clips of a planned video, with the numbers in its receipt if it is done."""
     done = {clip.clip: clip for clip in receipt.clips} if receipt else {}
     return tuple(
         ClipInfo(

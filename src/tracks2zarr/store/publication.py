@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from tracks2zarr.common.documents import Document
 from tracks2zarr.store.paths import OWN_FOLDER
 
-#: The path of the record below the URL.
+#: The paths of the root, the plan and the record below the URL.
+ROOT = "zarr.json"
+PLAN = f"{OWN_FOLDER}/plan.json"
 RECORD = f"{OWN_FOLDER}/published.json"
 
 

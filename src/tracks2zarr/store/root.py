@@ -301,6 +301,33 @@ def _nodes(folder: Path, name: str) -> dict[str, Any] | None:
         raise
     except (ValueError, KeyError, TypeError) as error:
         raise Tracks2ZarrError(_unreadable(folder / "zarr.json", error)) from None
+    return _listed_as(name, group, below)
+
+
+def nodes_of(name: str, group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata that a root lists of a video, by the metadata of its group.
+
+    Raises
+    ------
+    KeyError, TypeError
+        If the group does not list its arrays.
+    """
+    alone = {key: value for key, value in group.items() if key != "consolidated_metadata"}
+    return _listed_as(name, alone, group["consolidated_metadata"]["metadata"])
+
+
+def root_document(nodes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a root that lists some nodes, by their paths."""
+    return {
+        "attributes": {},
+        "zarr_format": 3,
+        "consolidated_metadata": inline_metadata(dict(nodes)),
+        "node_type": "group",
+    }
+
+
+def _listed_as(name: str, group: dict[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a group's metadata, and those of all below it, by their paths below the root."""
     nodes = {name: _listed_group(group)}
     for path, node in below.items():
         is_group = node.get("node_type") == "group"
@@ -332,10 +359,4 @@ def _listed_group(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def _root_bytes(nodes: dict[str, Any]) -> bytes:
-    document = {
-        "attributes": {},
-        "zarr_format": 3,
-        "consolidated_metadata": inline_metadata(nodes),
-        "node_type": "group",
-    }
-    return metadata_bytes(document)
+    return metadata_bytes(root_document(nodes))

@@ -22,9 +22,9 @@ from tracks2zarr.parallel.processes import end_if_importing_a_script
 from tracks2zarr.parallel.workers import start_workers
 from tracks2zarr.planning.metadata_csv import read_metadata
 from tracks2zarr.planning.plan import Plan
-from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.overview import no_such_video
 from tracks2zarr.store.ownership import moving_away
+from tracks2zarr.store.published import PublishedStore, is_published, opened_store
 from tracks2zarr.store.root import is_stale
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unreadable import UNREADABLE, unreadable_problem
@@ -36,13 +36,17 @@ from tracks2zarr.verifying.one_video import (
     unverified_verdict,
     verify_video,
 )
+from tracks2zarr.verifying.published import quick_only, verify_published
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Verification(Shown):
-    """What was found for a store: its videos, sorted by id, and what concerns its root."""
+    """What was found for a store: its videos, sorted by id, and what concerns its root.
 
-    store: Path
+    Of a published store, `store` is a str.
+    """
+
+    store: Path | str
     quick: bool
     videos: tuple[VideoVerdict, ...]
     problems: tuple[Problem, ...]
@@ -96,7 +100,8 @@ def verify(
     Parameters
     ----------
     store
-        The store.
+        The store; or, of a published one, the URL or the archive. Its sources were not published,
+        so `quick` is needed.
     videos
         Ids of the videos to verify; by default all, and the root of the store.
     quick
@@ -118,16 +123,20 @@ def verify(
     Raises
     ------
     Tracks2ZarrError
-        If there is no store or no such video, its plan cannot be read, or `tracks_dir` or
-        `metadata` is not there.
+        If there is no store or no such video, its plan cannot be read, `tracks_dir` or
+        `metadata` is not there, or a published store is to be verified against its sources.
     """
     check_optional_path("tracks_dir", tracks_dir)
     check_optional_path("metadata", metadata)
     check_optional_number("workers", workers)
     end_if_importing_a_script()
     ensure_open_files_limit()
-    there = existing_store(store)
+    if is_published(store) and not quick:
+        raise Tracks2ZarrError(quick_only(str(store)))
+    there = opened_store(store)
     _check_places(tracks_dir, metadata)
+    if isinstance(there, PublishedStore):
+        return _verify_published(there, videos, progress)
     plan = there.read_plan()
     wanted = None if videos is None else _named(there, plan, videos)
     tasks = [
@@ -157,9 +166,22 @@ def verify(
     return Verification(there.path, quick, found, of_root)
 
 
+def _verify_published(
+    store: PublishedStore, videos: str | Iterable[str] | None, progress: bool | Progress
+) -> Verification:
+    wanted = None if videos is None else _composed(videos)
+    with showing(progress) as shown, interrupts.deferred():
+        verdicts, problems = verify_published(store, wanted, shown)
+    return Verification(store.path, True, tuple(verdicts), tuple(problems))
+
+
+def _composed(videos: str | Iterable[str]) -> set[str]:
+    return {composed(one) for one in ([videos] if isinstance(videos, str) else videos)}
+
+
 def _named(store: Store, plan: Plan, videos: str | Iterable[str]) -> set[str]:
     """Return the ids of videos that are named, all of which must be in the store."""
-    named = {composed(one) for one in ([videos] if isinstance(videos, str) else videos)}
+    named = _composed(videos)
     known = sorted({*store.groups(), *plan.by_id})
     unknown = sorted(named - set(known))
     if unknown:
