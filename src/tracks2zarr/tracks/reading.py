@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tracks2zarr.dataset.clip_boxes import ClipBoxes, Spill
 from tracks2zarr.tracks.formats import (
     OnBytes,
     ReaderName,
+    ReadFile,
     TracksFormat,
     TracksReader,
     UnrecognisedError,
@@ -69,14 +71,55 @@ def read_clip(
     OSError
         If the file cannot be read or the columns cannot be written.
     """
+
+    def read(reader: TracksReader, progress: OnBytes) -> ReadClip:
+        return _read_with(reader, path, rule, folder, progress)
+
+    return _with_fastest(tracks_format, read, on_bytes)
+
+
+def read_frames(
+    tracks_format: TracksFormat,
+    path: Path,
+    rule: FrameRule,
+    on_bytes: OnBytes = lambda _: None,
+) -> ReadFile:
+    """Read a tracks file for its frames alone, and check every row; no box is kept.
+
+    Parameters
+    ----------
+    tracks_format, path, rule, on_bytes
+        As for `read_clip`.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If any row breaks the format, or the file changed while it was read. Boxes that are there
+        twice are not looked for.
+    OSError
+        If the file cannot be read.
+    """
+
+    def read(reader: TracksReader, progress: OnBytes) -> ReadFile:
+        return reader.read_file(path, rule, lambda _: None, progress)
+
+    return _with_fastest(tracks_format, read, on_bytes)
+
+
+def _with_fastest[Read](
+    tracks_format: TracksFormat,
+    read: Callable[[TracksReader, OnBytes], Read],
+    on_bytes: OnBytes,
+) -> Read:
+    """Return what the fastest reader reads that recognises the rows of a file."""
     *fast, last = tracks_format.READERS
     progress = _Progress(on_bytes)
     for name in fast:
         try:
-            return _read_with(reader_named(tracks_format, name), path, rule, folder, progress.add)
+            return read(reader_named(tracks_format, name), progress.add)
         except UnrecognisedError:
             progress.start_again()
-    return _read_with(reader_named(tracks_format, last), path, rule, folder, progress.add)
+    return read(reader_named(tracks_format, last), progress.add)
 
 
 def _read_with(

@@ -10,7 +10,7 @@ from tracks2zarr.cli.app import SuggestingGroup, debug_option
 @click.group(
     "metadata",
     cls=SuggestingGroup,
-    modules={"fetch": "metadata.fetch", "check": "metadata.check"},
+    modules={"fetch": "metadata.fetch", "check": "metadata.check", "draft": "metadata.draft"},
 )
 @debug_option
 def command() -> None:
