@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -19,6 +20,9 @@ from tracks2zarr.fetching.gin import GinClient, is_logged_in
 from tracks2zarr.fetching.git import GitClient, changed_files, commit_of, files_of, origin_of
 from tracks2zarr.fetching.programs import require_git
 from tracks2zarr.fetching.repository import Repository
+
+#: Whoever holds it updates the clone, or gets the content of files.
+_LOCK = ".git/tracks2zarr.lock"
 
 
 class CloneState(StrEnum):
@@ -69,8 +73,11 @@ class Clone:
         has_gin = repository.on_gin is not None and is_logged_in()
         self._client: Client = GinClient(repository) if has_gin else GitClient(repository)
 
-    def bring_up_to_date(self) -> CloneState:
-        """Clone the repository, or update the clone that is there.
+    @contextmanager
+    def up_to_date(self) -> Iterator[CloneState]:
+        """Clone the repository, or update the clone that is there, and hold it for a block.
+
+        Another run on the same clone waits until the block is left.
 
         Raises
         ------
@@ -78,15 +85,24 @@ class Clone:
             If the repository cannot be read, something else is in the way, or the clone has
             changes that would be overwritten.
         """
+        is_new = not self._is_there() and self._make()
+        with locked(self.folder / _LOCK):
+            yield CloneState.CLONED if is_new else self._updated()
+
+    def _make(self) -> bool:
+        """Clone the repository, unless another run has done so meanwhile; tell whether it did."""
         with _work_folder(self.folder) as work:
-            if not self._is_there():
-                self._client.clone(work / "clone")
-                (work / "clone").rename(self.folder)
-                return CloneState.CLONED
-            before = commit_of(self.folder)
-            if not self._client.update(self.folder):
-                return CloneState.KEPT
-            return CloneState.SAME if commit_of(self.folder) == before else CloneState.UPDATED
+            if self._is_there():
+                return False
+            self._client.clone(work / "clone")
+            (work / "clone").rename(self.folder)
+            return True
+
+    def _updated(self) -> CloneState:
+        before = commit_of(self.folder)
+        if not self._client.update(self.folder):
+            return CloneState.KEPT
+        return CloneState.SAME if commit_of(self.folder) == before else CloneState.UPDATED
 
     def _is_there(self) -> bool:
         """Tell whether there is the clone; nothing, or an empty folder, is none.
@@ -143,17 +159,20 @@ class Clone:
 
 @contextmanager
 def _work_folder(folder: Path) -> Iterator[Path]:
-    """Yield a folder beside another one, which others wait for; it is removed at the end.
+    """Yield an empty folder beside another one; others wait for it, and it is removed at the end.
 
-    What is left in it by a run that was killed is removed first.
+    What a run that was killed has left is removed first. Its git may still be at work for a moment,
+    so that each run has a folder of another name.
     """
-    work = folder.with_name(f".{folder.name}.fetching")
-    with locked(work / "lock"):
-        remove_tree(work / "clone")
+    above = folder.with_name(f".{folder.name}.fetching")
+    with locked(above / "lock"):
         try:
-            yield work
+            for left in above.iterdir():
+                if left.is_dir():
+                    remove_tree(left)
+            yield Path(tempfile.mkdtemp(dir=above))
         finally:
-            remove_tree(work)
+            remove_tree(above)
 
 
 def _shown(url: str) -> str:

@@ -100,9 +100,9 @@ def fetch_metadata(
     file = clone.folder / inside
     try:
         on_step(f"Reading {one_line(source.given)} into {one_line(clone.folder)}")
-        state = clone.bring_up_to_date()
-        on_step(f"Getting {inside}")
-        noticed = clone.get(inside)
+        with clone.up_to_date() as state:
+            on_step(f"Getting {inside}")
+            noticed = clone.get(inside)
     except OSError as error:
         if isinstance(error, Tracks2ZarrError):
             raise

@@ -22,8 +22,11 @@ from tracks2zarr.fetching.repository import Repository
 #: others, also to those who fetch from it.
 _LITTLE = ("--depth=1", "--no-single-branch", "--filter=blob:none")
 _PRIVATE = "--config=annex.private=true"
+#: git-annex ignores a server from then on that has once not answered as it should.
+_NOT_IGNORED = "remote.origin.annex-ignore=false"
 #: What servers of plain files answer, which have no part of a history to give.
 _NO_PARTS = "does not support shallow"
+_COMMANDS = {"annex", "clone", "fetch", "merge", "rev-parse"}
 _OVERWRITTEN = "would be overwritten by merge"
 _DIVERGED = "fast-forward"
 
@@ -115,7 +118,8 @@ class GitClient:
         if not has_program("git-annex"):
             raise Tracks2ZarrError(missing_program("git-annex", "git-annex"))
         options = ("--json", "--json-progress", "--json-error-messages")
-        ended = self._git("-C", str(folder), "annex", "get", *options, "--", path, prompts=True)
+        at = "-C", str(folder), "-c", _NOT_IGNORED
+        ended = self._git(*at, "annex", "get", *options, "--", path, prompts=True)
         if not ended.ok:
             text = "\n".join([*_messages(ended.stdout), ended.stderr])
             raise Tracks2ZarrError(problems.no_content(self._repository, folder / path, text))
@@ -124,7 +128,8 @@ class GitClient:
         try:
             return run(["git", *words], prompts=prompts)
         except SilentError:
-            found = f"git {words[0] if words[0] != '-C' else words[2]} stopped making progress"
+            command = next(word for word in words if word in _COMMANDS)
+            found = f"git {command} stopped making progress"
             raise Tracks2ZarrError(problems.unreachable(self._repository, found)) from None
 
 

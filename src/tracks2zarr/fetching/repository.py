@@ -66,7 +66,7 @@ def repository_of(given: str) -> Repository:
     Tracks2ZarrError
         If it is none of these, or a URL with a password.
     """
-    if Path(given).expanduser().is_dir():
+    if given and Path(given).expanduser().is_dir():
         return Repository(given, (str(Path(given).expanduser().resolve()),))
     if match := _ON_GIN.fullmatch(given):
         return _on_gin(given, match["owner"], match["name"])
