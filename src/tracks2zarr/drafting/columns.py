@@ -11,8 +11,8 @@ from tracks2zarr.drafting.clip_extent import ClipExtent
 from tracks2zarr.planning import metadata_cells
 
 #: Which columns are written: those of experiments with escapes, or those of all experiments.
-type Columns = Literal["plain", "guide"]
-COLUMNS: tuple[Columns, ...] = get_args(Columns.__value__)
+Columns = Literal["plain", "guide"]
+COLUMNS: tuple[Columns, ...] = get_args(Columns)
 
 #: Stands for the extension of a clip's name, which nobody compares.
 _EXTENSION = ".mp4"

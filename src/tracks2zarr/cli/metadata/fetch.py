@@ -38,9 +38,9 @@ _PATH = "crab-loops/loop-frames-ffmpeg.csv"
 @json_option
 @debug_option
 def command(repository: str, *, path: str, to: Path | None, as_json: bool) -> int:
-    """Fetch the metadata CSV from REPOSITORY, check it, and print its path.
+    """Fetch the metadata CSV from REPOSITORY, and check it.
 
-    REPOSITORY is owner/name on GIN, a URL, or the path of a folder; by default it is
+    Its path is printed. REPOSITORY is owner/name on GIN, a URL, or the path of a folder; by default it is
     SainsburyWellcomeCentre/CrabsField. It is cloned, or its clone is updated, and the content of
     just this file is fetched.
     """
