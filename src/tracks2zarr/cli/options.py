@@ -166,7 +166,10 @@ def videos_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _listed_videos(path: Path) -> list[str]:
     """Return the ids in a file with one per line."""
     from tracks2zarr.common.system_problems import found_instead
+    from tracks2zarr.common.unfetched import annex_problem
 
+    if unfetched := annex_problem(path):
+        raise Tracks2ZarrError(unfetched)
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
         ids = [line for line in lines if line and not line.startswith("#")]

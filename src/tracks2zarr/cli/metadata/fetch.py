@@ -40,9 +40,9 @@ _PATH = "crab-loops/loop-frames-ffmpeg.csv"
 def command(repository: str, *, path: str, to: Path | None, as_json: bool) -> int:
     """Fetch the metadata CSV from REPOSITORY, and check it.
 
-    Its path is printed. REPOSITORY is owner/name on GIN, a URL, or the path of a folder; by default it is
-    SainsburyWellcomeCentre/CrabsField. It is cloned, or its clone is updated, and the content of
-    just this file is fetched.
+    Its path is printed. REPOSITORY is owner/name on GIN, a URL, or the path of a folder; by
+    default it is SainsburyWellcomeCentre/CrabsField. It is cloned, or its clone is updated, and
+    the content of just this file is fetched.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.fetching.fetch import fetch_metadata
