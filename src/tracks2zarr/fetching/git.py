@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tracks2zarr.common.files import remove_tree
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.fetching import problems
 from tracks2zarr.fetching.programs import (
@@ -18,14 +20,14 @@ from tracks2zarr.fetching.programs import (
 )
 from tracks2zarr.fetching.repository import Repository
 
-#: Only what the last commit has, and of that only what is looked at. The clone stays unknown to
-#: others, also to those who fetch from it.
-_LITTLE = ("--depth=1", "--no-single-branch", "--filter=blob:none")
+_SHALLOW = ("--depth=1", "--no-single-branch")
+#: What is asked for: the last commit, and of that only what is looked at. Servers that cannot give
+#: so little, in the one way or the other, are asked for more.
+_LITTLE = ((*_SHALLOW, "--filter=blob:none"), _SHALLOW, ())
+#: The clone stays unknown to others, also to those who fetch from it.
 _PRIVATE = "--config=annex.private=true"
 #: git-annex ignores a server from then on that has once not answered as it should.
 _NOT_IGNORED = "remote.origin.annex-ignore=false"
-#: What servers of plain files answer, which have no part of a history to give.
-_NO_PARTS = "does not support shallow"
 _COMMANDS = {"annex", "clone", "fetch", "merge", "rev-parse"}
 _OVERWRITTEN = "would be overwritten by merge"
 _DIVERGED = "fast-forward"
@@ -62,15 +64,18 @@ class GitClient:
         raise Tracks2ZarrError(problems.failed(self._repository, "\n".join(said), "be cloned"))
 
     def _clone_from(self, url: str, folder: Path, *, prompts: bool) -> Ended:
-        options = () if self._repository.is_folder else _LITTLE
-        ended = self._clone_with(options, url, folder, prompts=prompts)
-        if not ended.ok and _NO_PARTS in ended.stderr:
-            return self._clone_with((), url, folder, prompts=prompts)
-        return ended
+        """Clone as little as the server can give."""
+        *less, most = _LITTLE[-1:] if self._repository.is_folder else _LITTLE
+        for options in less:
+            ended = self._clone_with(options, url, folder, prompts=prompts)
+            if ended.ok or not problems.is_unsaid(ended.stderr):
+                return ended
+        return self._clone_with(most, url, folder, prompts=prompts)
 
     def _clone_with(
         self, options: Sequence[str], url: str, folder: Path, *, prompts: bool
     ) -> Ended:
+        remove_tree(folder)  # git leaves a clone whose files it could not get
         words = ("clone", "--progress", *options, _PRIVATE, "--", url, str(folder))
         return self._git(*words, prompts=prompts)
 
@@ -119,18 +124,31 @@ class GitClient:
             raise Tracks2ZarrError(missing_program("git-annex", "git-annex"))
         options = ("--json", "--json-progress", "--json-error-messages")
         at = "-C", str(folder), "-c", _NOT_IGNORED
-        ended = self._git(*at, "annex", "get", *options, "--", path, prompts=True)
+        words = *at, "annex", "get", *options, "--", path
+        ended = self._git(*words, prompts=True, env=_ssh_variables(folder))
         if not ended.ok:
             text = "\n".join([*_messages(ended.stdout), ended.stderr])
             raise Tracks2ZarrError(problems.no_content(self._repository, folder / path, text))
 
-    def _git(self, *words: str, prompts: bool = False) -> Ended:
+    def _git(
+        self, *words: str, prompts: bool = False, env: Mapping[str, str] | None = None
+    ) -> Ended:
         try:
-            return run(["git", *words], prompts=prompts)
+            return run(["git", *words], prompts=prompts, env=env)
         except SilentError:
             command = next(word for word in words if word in _COMMANDS)
             found = f"git {command} stopped making progress"
             raise Tracks2ZarrError(problems.unreachable(self._repository, found)) from None
+
+
+def _ssh_variables(folder: Path) -> Mapping[str, str]:
+    """Return the variables with which git-annex runs ssh as the user's settings let git run it.
+
+    By itself it knows neither the setting, nor the variable that stands for it.
+    """
+    configured = run(["git", "-C", folder, "config", "--get", "core.sshCommand"]).stdout.strip()
+    command = os.environ.get("GIT_SSH_COMMAND") or configured
+    return {"GIT_SSH_COMMAND": command, "GIT_ANNEX_USE_GIT_SSH": "1"} if command else {}
 
 
 def changed_files(folder: Path, *paths: str) -> list[str]:

@@ -63,6 +63,7 @@ def run(
     folder: Path | None = None,
     prompts: bool = False,
     silence: float | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Ended:
     """Run a program to its end.
 
@@ -76,6 +77,8 @@ def run(
         Whether it may ask for a password, if there is a terminal.
     silence
         Seconds without output after which it is ended.
+    env
+        Further variables.
 
     Raises
     ------
@@ -83,7 +86,7 @@ def run(
         If it was silent for too long.
     """
     prompts = prompts and may_prompt()
-    with _started(words, folder, prompts=prompts) as process:
+    with _started(words, folder, prompts=prompts, env=env or {}) as process:
         printed = _read(process, SILENCE_SECONDS if silence is None else silence)
         status = process.wait()
     return Ended(status, *printed)
@@ -134,13 +137,13 @@ def _environment(*, prompts: bool) -> Mapping[str, str]:
 
 @contextmanager
 def _started(
-    words: Sequence[str | Path], folder: Path | None, *, prompts: bool
+    words: Sequence[str | Path], folder: Path | None, *, prompts: bool, env: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start a program; when the block is left, it has ended."""
     process = subprocess.Popen(
         words,
         cwd=folder,
-        env=_environment(prompts=prompts),
+        env={**_environment(prompts=prompts), **env},
         stdin=None if prompts else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
