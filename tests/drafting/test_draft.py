@@ -178,6 +178,20 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tracks: Path, tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.csv", "tracks"]
 
 
+def test_an_interrupted_draft_leaves_nothing(tracks: Path, tmp_path: Path) -> None:
+    class Interrupting:
+        def begin(self, _clips: object, _total: object) -> None: ...
+
+        def update(self, *_args: object) -> None: ...
+
+        def ended(self, *_args: object) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tz.draft_metadata(tracks, tmp_path / "m.csv", progress=Interrupting())
+    assert [path.name for path in tmp_path.iterdir()] == ["tracks"]
+
+
 @pytest.mark.parametrize(
     ("options", "status", "text"),
     [

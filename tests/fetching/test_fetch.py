@@ -396,6 +396,20 @@ def test_what_is_no_repository(name: str, work: Path) -> None:
     check_nothing_left(work)
 
 
+def test_a_folder_with_a_misspelt_name(origin: Path, work: Path) -> None:
+    ended = fetch(origin.with_name("CrabsFeild"))
+    assert ended.status == 1
+    assert "Did you mean 'CrabsField'?" in ended.stderr
+
+
+def test_a_clone_whose_git_is_elsewhere(origin: Path, work: Path) -> None:
+    """As that of a submodule is."""
+    git(work, "clone", "-q", "--separate-git-dir", str(work / "git"), str(origin), "CrabsField")
+    ended = fetch(origin)
+    assert ended.status == 0, ended.stderr
+    assert (work / "CrabsField" / METADATA).read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize("userinfo", ["crab:s3cret", ":s3cret"])
 def test_a_url_with_a_password_is_refused(userinfo: str, work: Path) -> None:
     ended = fetch(f"https://{userinfo}@gin.example/a/b")
@@ -570,15 +584,16 @@ def test_a_name_is_that_of_a_repository_on_gin(server: GitServer, work: Path) ->
         assert call("metadata", "fetch", "--path", METADATA).status == 0
 
 
+@pytest.mark.parametrize("name", ["a/b", "https://gin.g-node.org/a/b"])
 def test_where_https_lets_nobody_in_ssh_is_tried(
-    origin: Path, server: GitServer, work: Path
+    name: str, origin: Path, server: GitServer, work: Path
 ) -> None:
     server.password = "s3cret"
     add_settings(
         f'[url "{server.url}/CrabsField/.git"]\ninsteadOf = https://gin.g-node.org/a/b\n'
         f'[url "{origin}"]\ninsteadOf = git@gin.g-node.org:/a/b\n'
     )
-    ended = fetch("a/b")
+    ended = fetch(name)
     assert ended.status == 0, ended.stderr
     assert (work / "b" / METADATA).read_bytes() == CONTENT
 

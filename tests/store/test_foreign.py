@@ -432,7 +432,7 @@ def test_a_root_that_was_not_fetched_is_never_rebuilt(
     before = tree(store)
     for use in (tz.info, tz.finalise, tz.verify, tz.open_store):
         with pytest.raises(tz.Tracks2ZarrError) as error:
-            use(store)  # type: ignore[operator]
+            use(store)
         assert [problem.kind for problem in error.value.problems] == [form]
     for store_mode in ("w-", "w", "a"):
         assert kinds(ONE, tmp_path, store, store_mode=store_mode) == [form]

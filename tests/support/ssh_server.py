@@ -70,7 +70,7 @@ def ssh_server(folder: Path) -> Iterator[SshServer]:
     """Run an SSH server that knows one key, with all its files in a folder."""
     folder.mkdir()
     for name in ("host", "user"):
-        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name]
+        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
         subprocess.run(words, check=True)
     server = SshServer(folder, _free_port())
     (folder / "server").write_text(_SERVER.format(port=server.port, folder=folder))

@@ -17,12 +17,19 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.fetching import problems
 from tracks2zarr.fetching.gin import GinClient, is_logged_in
-from tracks2zarr.fetching.git import GitClient, changed_files, commit_of, files_of, origin_of
+from tracks2zarr.fetching.git import (
+    GitClient,
+    changed_files,
+    commit_of,
+    files_of,
+    git_folder_of,
+    origin_of,
+)
 from tracks2zarr.fetching.programs import require_git
 from tracks2zarr.fetching.repository import Repository
 
 #: Whoever holds it updates the clone, or gets the content of files.
-_LOCK = ".git/tracks2zarr.lock"
+_LOCK = "tracks2zarr.lock"
 
 
 class CloneState(StrEnum):
@@ -86,7 +93,7 @@ class Clone:
             changes that would be overwritten.
         """
         is_new = not self._is_there() and self._make()
-        with locked(self.folder / _LOCK):
+        with locked(git_folder_of(self.folder) / _LOCK):
             yield CloneState.CLONED if is_new else self._updated()
 
     def _make(self) -> bool:

@@ -97,9 +97,7 @@ class GitClient:
             raise Tracks2ZarrError(problems.failed(self._repository, fetched.stderr, "be read"))
         if not self._git("-C", str(folder), "rev-parse", "--verify", "-q", "@{upstream}").ok:
             return False
-        merged = self._git(
-            "-C", str(folder), "merge", "--ff-only", "--no-verify", "@{upstream}", prompts=True
-        )
+        merged = self._git("-C", str(folder), "merge", "--ff-only", "@{upstream}", prompts=True)
         if not merged.ok:
             raise Tracks2ZarrError(self._unmerged(folder, merged.stderr))
         return True
@@ -169,6 +167,11 @@ def origin_of(folder: Path) -> str | None:
         return None
     ended = run(["git", "-C", folder, "config", "--get", "remote.origin.url"])
     return ended.stdout.strip() or None
+
+
+def git_folder_of(folder: Path) -> Path:
+    """Return where git keeps its own files of a clone, which may be elsewhere."""
+    return Path(run(["git", "-C", folder, "rev-parse", "--absolute-git-dir"]).stdout.strip())
 
 
 def commit_of(folder: Path) -> str:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -160,10 +160,11 @@ def _end(process: subprocess.Popen[bytes], *, is_alone: bool) -> None:
     """End a program, and what it has started."""
 
     def send(number: signal.Signals) -> None:
-        if is_alone:
-            os.killpg(process.pid, number)
-        else:
-            process.send_signal(number)
+        with suppress(ProcessLookupError):  # it has just ended
+            if is_alone:
+                os.killpg(process.pid, number)
+            else:
+                process.send_signal(number)
 
     send(signal.SIGTERM)
     try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, did_you_mean, one_line
 
 #: The repository with the metadata of the experiment that this package was written for.
 DEFAULT_REPOSITORY = "SainsburyWellcomeCentre/CrabsField"
@@ -77,13 +78,17 @@ def repository_of(given: str) -> Repository:
     if not is_url and (parts is not None or not _HOST_AND_PATH.fullmatch(given)):
         raise Tracks2ZarrError(_no_repository(given))
     host, path = _place_of(given)
-    return Repository(given, (given,), path if host == GIN_HOST else None)
+    if host == GIN_HOST and (match := _ON_GIN.fullmatch(path)):
+        there = _on_gin(given, match["owner"], match["name"])
+        return replace(there, urls=tuple(dict.fromkeys((given, *there.urls))))
+    return Repository(given, (given,))
 
 
 def _on_gin(given: str, owner: str, name: str) -> Repository:
     name = name.removesuffix(".git")
     path = f"{owner}/{name}"
-    return Repository(given, (f"https://{GIN_HOST}/{path}", f"git@{GIN_HOST}:/{path}"), path)
+    urls = f"https://{GIN_HOST}/{path}", f"git@{GIN_HOST}:/{path}"
+    return Repository(given, urls, path)
 
 
 def _place_of(url: str) -> tuple[str, str]:
@@ -112,11 +117,16 @@ def _with_password(host: str | None) -> Problem:
 
 
 def _no_repository(given: str) -> Problem:
+    near = None
+    if given.startswith(("/", ".", "~")):
+        path = Path(given).expanduser()
+        beside = path.parent.iterdir() if os.access(path.parent, os.R_OK | os.X_OK) else ()
+        near = did_you_mean(path.name, (folder.name for folder in beside if folder.is_dir()))
     return Problem(
         kind="repository",
         what="This is not the name of a repository.",
         found=f"'{one_line(given)}'",
         expected="owner/name on GIN, a URL (https://, ssh:// or user@host:path), or the path of a"
         " folder",
-        remedy="Correct REPOSITORY.",
+        remedy=near or "Correct REPOSITORY.",
     )
