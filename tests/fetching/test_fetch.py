@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
+import pexpect
 import pytest
 
 import tracks2zarr as tz
@@ -439,6 +440,27 @@ def test_the_credential_helper_of_the_user(server: GitServer, work: Path) -> Non
     assert (work / "CrabsField" / METADATA).read_bytes() == CONTENT
     for path in (work / "CrabsField/.git").glob("config"):
         assert "s3cret" not in path.read_text()
+
+
+@pytest.mark.filterwarnings("ignore:.*forkpty:DeprecationWarning")
+def test_on_a_terminal_git_asks_for_the_password(server: GitServer, work: Path) -> None:
+    """Once for the clone, and perhaps for the content; it is in no file afterwards."""
+    server.password = "s3cret"
+    words = ["-m", "tracks2zarr", "metadata", "fetch", f"{server.url}/CrabsField/.git"]
+    words += ["--path", METADATA]
+    with pexpect.spawn(
+        sys.executable, words, env=cli_environment(), timeout=60, encoding="utf-8"
+    ) as terminal:
+        terminal.expect("Username for")
+        while True:
+            terminal.sendline("crab")
+            terminal.expect("Password for")
+            terminal.sendline("s3cret")
+            if terminal.expect(["Username for", pexpect.EOF]) == 1:
+                break
+    assert terminal.exitstatus == 0, terminal.before
+    assert (work / "CrabsField" / METADATA).read_bytes() == CONTENT
+    assert "s3cret" not in (work / "CrabsField/.git/config").read_text()
 
 
 def test_no_server(work: Path) -> None:
