@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tracks2zarr.common import posix
 from tracks2zarr.common.arguments import check_path, check_texts, check_type
 from tracks2zarr.common.display import Shown, Table
 from tracks2zarr.common.files import write_atomically
@@ -234,7 +235,7 @@ def _write_new(target: Path, text: str) -> None:
     """Write a file whole, or not at all; one that has appeared meanwhile is not replaced."""
     whole = target.with_name(f".{target.name}.{os.getpid()}.draft")
     try:
-        write_atomically(whole, text.encode())
+        write_atomically(whole, text.encode(), sync=posix.fcntl is not None)  # not on Windows
         _give_name(whole, target)
     except FileExistsError:
         raise Tracks2ZarrError(_exists(target)) from None

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from tracks2zarr.common.files import remove_tree
 from tracks2zarr.common.locks import locked
+from tracks2zarr.common.posix import check_can_write
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.fetching import problems
@@ -70,10 +71,11 @@ class Clone:
     Raises
     ------
     Tracks2ZarrError
-        If git is not installed.
+        If git is not installed, or this is Windows.
     """
 
     def __init__(self, repository: Repository, folder: Path) -> None:
+        check_can_write()
         require_git()
         self.repository = repository
         self.folder = folder
