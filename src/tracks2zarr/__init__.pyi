@@ -7,9 +7,13 @@ from .converting.creation import Summary as Summary
 from .converting.creation import create as create
 from .converting.one_video import Outcome as Outcome
 from .converting.one_video import Result as Result
+from .drafting.draft import DraftedMetadata as DraftedMetadata
+from .drafting.draft import draft_metadata as draft_metadata
 from .exporting.export import ExportedFile as ExportedFile
 from .exporting.export import ExportedVideo as ExportedVideo
 from .exporting.export import export as export
+from .fetching.fetch import FetchedMetadata as FetchedMetadata
+from .fetching.fetch import fetch_metadata as fetch_metadata
 from .loading.clips import clips as clips
 from .loading.clips import load_clips as load_clips
 from .loading.concat_clips import concat_clips as concat_clips
@@ -19,6 +23,8 @@ from .loading.open_store import open_store as open_store
 from .merging.merge import Merged as Merged
 from .merging.merge import merge as merge
 from .planning.matching import plan as plan
+from .planning.metadata_check import CheckedMetadata as CheckedMetadata
+from .planning.metadata_check import check_metadata as check_metadata
 from .planning.plan import Plan as Plan
 from .publishing.publish import publish as publish
 from .publishing.results import VideoPublished as VideoPublished

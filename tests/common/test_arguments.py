@@ -21,7 +21,7 @@ type Function = Callable[..., object]
     ("function", "args", "options", "message"),
     [
         (tz.plan, (3, 4), {}, f"tracks_dir is an int; expected {PATH}"),
-        (tz.plan, ("a", None), {}, f"metadata_csv is None; expected {PATH}"),
+        (tz.plan, ("a", 4), {}, f"metadata_csv is an int; expected {PATH}"),
         (tz.plan, INPUT, {"videos": 3}, "videos is an int; expected a list of str, or one"),
         (tz.plan, INPUT, {"videos": ["A", 3]}, "one of videos is an int; expected a str"),
         (tz.plan, INPUT, {"pattern": b"*"}, "pattern is a bytes; expected a list of str, or one"),

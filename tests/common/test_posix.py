@@ -101,6 +101,8 @@ def test_all_that_reads_works_in_python(sample_store: Path, tmp_path: Path) -> N
         (["plot", "STORE", VIDEO, "Loop00", "-o", "clip.png"], "The picture is in"),
         (["report", "STORE", "-o", "r.html", "--workers", "1"], "The report is in"),
         (["verify", "STORE"], "2 of 2 videos verified"),
+        (["metadata", "check", str(METADATA)], "2 videos, 5 clips"),
+        (["metadata", "draft", str(SAMPLE / "tracks")], "drafted metadata.csv"),
     ],
 )
 def test_all_that_reads_works_on_the_command_line(
@@ -118,6 +120,7 @@ def test_all_that_reads_works_on_the_command_line(
         ["create", SAMPLE / "tracks", METADATA, "new.zarr"],
         ["slurm", "submit", SAMPLE / "tracks", METADATA, "new.zarr"],
         ["plan", SAMPLE / "tracks", METADATA, "--into", "new.zarr"],
+        ["metadata", "fetch", SAMPLE, "--to", "new.zarr"],
     ],
     ids=lambda command: str(command[:2][-1])[-6:],
 )
@@ -134,6 +137,7 @@ GUARDED = {
     "common/locks.py",  # only with fcntl
     "common/open_files.py",
     "common/provenance.py",
+    "fetching/programs.py",  # a clone is made where there are locks
     "parallel/processes.py",
     "parallel/cores.py",
     "slurm/queueing.py",

@@ -26,9 +26,11 @@ from support.sample import SAMPLE
 from support.slurm_cluster import Cluster
 
 CLUSTER, SCHEDULERS = DOCS / "howto/cluster.md", DOCS / "howto/schedulers.md"
+METADATA = DOCS / "howto/metadata.md"
 MARKS = {
     CLUSTER: [pytest.mark.system, pytest.mark.slow],
     SCHEDULERS: [pytest.mark.system],  # GNU parallel
+    METADATA: [pytest.mark.system],  # git-annex
 }
 #: The README's names for a reader's own paths.
 PLACEHOLDERS = {

@@ -86,7 +86,8 @@ def as_text(help_text: str) -> str:
 def test_every_documented_option_exists() -> None:
     ours = (options_of(command) for command in COMMANDS.values())
     of_sbatch = {"--array", "--dependency", "--output", "--wrap"}
-    known = options_of(app).union(*ours, of_sbatch)
+    of_git = {"--include", "--unshallow"}
+    known = options_of(app).union(*ours, of_sbatch, of_git)
     for page in PAGES:
         named = options_in("\n".join(prose_of(page)))
         assert {option for option in named if option.startswith("--")} <= known, name_of(page)
@@ -130,7 +131,9 @@ def test_every_command_line_is_valid(page: Path) -> None:
         name, args = split_words(words)
         command = COMMANDS.get(name, app)
         if command is app:
-            assert all(word.startswith("-") or word == "slurm" for word in args), place
+            assert all(word.startswith("-") or word in {"metadata", "slurm"} for word in args), (
+                place
+            )
         if not in_block:
             options = {word.partition("=")[0] for word in args if word.startswith("-")}
             assert options <= options_of(command), place

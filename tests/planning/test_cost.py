@@ -85,6 +85,19 @@ def test_predicted_memory_is_within_a_quarter_of_what_is_used(
 
 @pytest.mark.slow
 @either_way
+@pytest.mark.parametrize(("frames", "in_view"), [(4000, 70), (400_000, 1)])
+def test_to_draft_metadata_takes_no_more_than_to_convert(
+    tmp_path: Path, frames: int, in_view: int, malloc: dict[str, str]
+) -> None:
+    made = write_experiment(tmp_path, frames=frames, clips=1, individuals_in_view=in_view)
+    (video,) = plan(made.tracks_dir, made.metadata_csv).videos
+    draft = "metadata", "draft", made.tracks_dir, "-o", tmp_path / "draft.csv"
+    used = peak_memory(tmp_path / "log", TRACKS2ZARR, *draft, malloc=malloc)
+    assert used <= 1.25 * video.predicted_memory
+
+
+@pytest.mark.slow
+@either_way
 def test_a_clip_of_many_frames_and_few_boxes(tmp_path: Path, malloc: dict[str, str]) -> None:
     """Its coordinates are what takes memory; a slip in the metadata makes such clips."""
     made = write_experiment(tmp_path, frames=20, clips=1, individuals_in_view=1)

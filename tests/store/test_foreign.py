@@ -397,16 +397,13 @@ def test_links_to_content_count_as_the_content(store: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["zarr.json", "position/c/0/0/0/0"])
-@pytest.mark.parametrize("form", ["dangling-link", "annex-pointer"])
+@pytest.mark.parametrize("form", ["dangling-link", "annex-pointer", "lfs-pointer"])
 def test_content_that_was_not_fetched_is_said(
     store: Path, tmp_path: Path, name: str, form: str
 ) -> None:
     path = store / "A" / name
     path.rename(tmp_path / "object")
-    if form == "dangling-link":
-        path.symlink_to(tmp_path / "nowhere")
-    else:
-        path.write_text("/annex/objects/SHA256E-s1\n")
+    leave_in_place(path, form)
     for quick in (True, False):
         verdict = {one.video: one for one in tz.verify(store, quick=quick, workers=1).videos}["A"]
         assert form in {problem.kind for problem in verdict.problems}
@@ -421,3 +418,47 @@ def test_content_that_was_not_fetched_is_said(
     path.unlink()
     (tmp_path / "object").rename(path)
     assert tz.finalise(store).done == ("A", "B")
+
+
+@pytest.mark.parametrize("name", ["zarr.json", ".tracks2zarr/plan.json"])
+@pytest.mark.parametrize("form", ["dangling-link", "annex-pointer", "lfs-pointer"])
+def test_a_root_that_was_not_fetched_is_never_rebuilt(
+    store: Path, tmp_path: Path, name: str, form: str
+) -> None:
+    whole = tree(store)
+    path = store / name
+    path.rename(tmp_path / "object")
+    leave_in_place(path, form)
+    before = tree(store)
+    for use in (tz.info, tz.finalise, tz.verify, tz.open_store):
+        with pytest.raises(tz.Tracks2ZarrError) as error:
+            use(store)
+        assert [problem.kind for problem in error.value.problems] == [form]
+    for store_mode in ("w-", "w", "a"):
+        assert kinds(ONE, tmp_path, store, store_mode=store_mode) == [form]
+    assert tree(store) == before
+    path.unlink()
+    (tmp_path / "object").rename(path)
+    assert tree(store) == whole
+
+
+def leave_in_place(path: Path, form: str) -> None:
+    """Put what git-annex or Git LFS leaves in the place of a file."""
+    if form == "dangling-link":
+        path.symlink_to(path.parent / "nowhere")
+    elif form == "annex-pointer":
+        path.write_text("/annex/objects/SHA256E-s1\n")
+    else:
+        path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 1\n")
+
+
+@pytest.mark.parametrize("form", ["dangling-link", "annex-pointer", "lfs-pointer"])
+def test_a_receipt_that_was_not_fetched_is_said(store: Path, tmp_path: Path, form: str) -> None:
+    path = store / ".tracks2zarr/receipts/A.json"
+    path.rename(tmp_path / "object")
+    leave_in_place(path, form)
+    seen = tz.info(store).videos[0]
+    assert (str(seen.state), seen.why) == ("pending", "The content of a file was not fetched.")
+    path.unlink()
+    (tmp_path / "object").rename(path)
+    assert str(tz.info(store).videos[0].state) == "done"

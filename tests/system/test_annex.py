@@ -1,8 +1,5 @@
 """Experiments in a git-annex repository, as GIN hands them out: content is fetched on demand."""
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -11,6 +8,7 @@ import pytest
 
 import tracks2zarr as tz
 from support.commands import call, files_below
+from support.git_repositories import METADATA, annexed_sample, git, own_settings, unlock
 from support.sample import SAMPLE
 from support.tree import snapshot
 from tracks2zarr.common.problems import errors_of
@@ -20,58 +18,19 @@ pytestmark = pytest.mark.system
 type Kind = Literal["locked", "unlocked"]
 
 KINDS: dict[Kind, str] = {"locked": "dangling-link", "unlocked": "annex-pointer"}
-METADATA = "loop-frames-ffmpeg.csv"
 FILES = sorted(path.name for path in (SAMPLE / "tracks").glob("*.csv"))
 
 
 @pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Keep the settings of whoever runs the tests out; make what git-annex protects removable."""
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / ".gitconfig").write_text(
-        "[user]\nname = A\nemail = a@b.example\n[init]\ndefaultBranch = main\n"
-        '[protocol "file"]\nallow = always\n'
-    )
-    monkeypatch.setenv("HOME", str(home))
-    for name in os.environ:
-        if name.startswith("GIT_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    yield
-    for folder in tmp_path.glob("*/.git/annex/objects"):
-        for path in (folder, *folder.rglob("*")):
-            if path.is_dir():
-                path.chmod(0o700)
-
-
-def git(folder: Path, *args: str) -> str:
-    ended = subprocess.run(
-        ["git", "-C", folder, *args], capture_output=True, text=True, check=False, timeout=120
-    )
-    assert ended.returncode == 0, f"git {args}: {ended.stdout}{ended.stderr}"
-    return ended.stdout
-
-
-def commit(folder: Path) -> None:
-    git(folder, "annex", "add", ".")
-    git(folder, "commit", "-q", "-m", "add the experiment")
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with own_settings(tmp_path, monkeypatch):
+        yield
 
 
 @pytest.fixture
 def origin(tmp_path: Path) -> Path:
     """Return a repository with the sample experiment, its files locked, their content there."""
-    folder = tmp_path / "origin"
-    shutil.copytree(SAMPLE, folder)
-    git(folder, "init", "-q")
-    git(folder, "annex", "init", "-q", "origin")
-    commit(folder)
-    return folder
-
-
-def unlock(folder: Path) -> None:
-    git(folder, "annex", "unlock", "-q", ".")
-    git(folder, "commit", "-q", "-a", "-m", "unlock")
+    return annexed_sample(tmp_path / "origin")
 
 
 def clone_of(origin: Path, kind: Kind) -> Path:

@@ -148,6 +148,7 @@ A first run:
         "export": "export",
         "publish": "publish",
         "finalise": "finalise",
+        "metadata": "metadata",
         "slurm": "slurm",
         "completion": "completion",
     },

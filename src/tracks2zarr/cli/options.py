@@ -193,7 +193,10 @@ def videos_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _listed_videos(path: Path) -> list[str]:
     """Return the ids in a file with one per line."""
     from tracks2zarr.common.system_problems import found_instead
+    from tracks2zarr.common.unfetched import annex_problem
 
+    if unfetched := annex_problem(path):
+        raise Tracks2ZarrError(unfetched)
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
         ids = [line for line in lines if line and not line.startswith("#")]
@@ -237,25 +240,15 @@ def frames_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return add_options(options, command)
 
 
-def metadata_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say what is taken from the metadata CSV, or in its place."""
-    options = (
-        click.option(
-            "--columns",
-            metavar="A,B,...",
-            callback=lambda _context, _option, given: None if given is None else _listed(given),
-            help="Further columns of METADATA_CSV that become coordinates of the clips. By default"
-            " all of a CSV without escapes, and none of one with the columns of the guide.",
-        ),
-        click.option(
-            "--fps",
-            type=float,
-            metavar="F",
-            help="Frames per second, in the place of METADATA_CSV: then each tracks file is of a"
-            " whole video.",
-        ),
-    )
-    return add_options(options, command)
+def columns_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that names further columns of the metadata CSV."""
+    return click.option(
+        "--columns",
+        metavar="A,B,...",
+        callback=lambda _context, _option, given: None if given is None else _listed(given),
+        help="Further columns of METADATA_CSV that become coordinates of the clips. By default"
+        " all of a CSV without escapes, and none of one with the columns of the guide.",
+    )(command)
 
 
 def _listed(names: str) -> tuple[str, ...]:
@@ -304,7 +297,14 @@ _PLAN_OPTIONS = (
     format_option,
     videos_options,
     frames_options,
-    metadata_options,
+    columns_option,
+    click.option(
+        "--fps",
+        type=float,
+        metavar="F",
+        help="Frames per second, in the place of METADATA_CSV: then each tracks file is of a whole"
+        " video.",
+    ),
     click.option(
         "--require-all",
         is_flag=True,

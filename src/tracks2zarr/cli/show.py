@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _option_names: dict[str, str] = {}
 _STYLES = {
     **{"done": "green", "running": "cyan"},
+    **{"ok": "green", "warning": "yellow", "error": "red"},
     **{"failed": "red", "missing": "red", "cancelled": "yellow"},
 }
 

@@ -6,24 +6,25 @@ from __future__ import annotations
 _KINDS: dict[type[Exception], str] = {
     KeyError: "no-such-video no-such-clip no-store-of-job",
     FileNotFoundError: "no-store no-tracks dangling-link annex-pointer merge-target group-missing"
-    " source-absent object-store-missing",
+    " source-absent object-store-missing lfs-pointer repository-missing no-such-file"
+    " content-unavailable",
     FileExistsError: "store-exists not-confirmed not-a-store video-exists group-without-receipt"
     " clips-would-be-lost foreign-arrays foreign-group unverified-group merge-conflict"
-    " script-exists export-exists published-otherwise",
-    PermissionError: "merge-read-only object-store-access",
+    " script-exists export-exists published-otherwise draft-exists clone-in-the-way",
+    PermissionError: "merge-read-only object-store-access repository-access",
     OSError: "metadata-unreadable tracks-dir videos-from tracks-unreadable video-unreadable disk"
-    " disk-full too-many-open-files group-unreadable object-store",
+    " disk-full too-many-open-files group-unreadable object-store repository-unreachable",
     RuntimeError: "needs-posix memory no-video-left store-busy no-flock planned-otherwise"
     " video-busy store-moved clip-kept video-unfinished not-drawn merge-unfinished merge-busy"
     " stdout worker-killed workers source-changed store-differs group-metadata unexpected"
     " slurm-unanswered memory-low slurm-refused input-unchanged jobs-left store-queued archive-busy"
     " archive-damaged store-replaced not-finished other-plan content-changed metadata-changed"
     " receipt-differs one-reader-only extra-group extra-file stale-metadata extra-missing"
-    " video-replaced",
+    " video-replaced program-missing repository-failed clone-changed clone-not-updated",
     ValueError: "inside-store input-in-store plan-format store-root receipt-broken receipt-format"
     " schema-mixed output merge-twice merge-nested merge-damaged merge-unknown-group index-past-end"
     " log-folder prelude unverified url quick-only no-escape no-such-frames clip-query"
-    " no-video-given",
+    " no-video-given repository url-with-password",
 }
 #: By kind, for those that are named above.
 PYTHON_KINDS = {kind: python for python, kinds in _KINDS.items() for kind in kinds.split()}

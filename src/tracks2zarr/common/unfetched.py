@@ -1,9 +1,10 @@
-"""Files whose content was not fetched: git-annex pointers and dangling links."""
+"""Files whose content was not fetched: pointers of git-annex and Git LFS, and dangling links."""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 
 from tracks2zarr.common.files import file_names, open_file
@@ -14,8 +15,13 @@ from tracks2zarr.common.problems import Problem
 ANNEX_POINTER = b"/annex/objects/"
 #: git-annex never writes a pointer file larger than this.
 MAX_POINTER_BYTES = 32 * 1024
+#: Where a file system has no links, git writes what a link would lead to into a file.
+_LINK_TEXT = re.compile(rb"(?:\.\./)*\.git/(?:[^\r\n]+/)?annex/objects/[^\r\n]+\s*")
+#: Source: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md ("The Pointer").
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 _FETCH = "Fetch it: 'gin get-content {name}' or 'git annex get {name}', in its folder."
+_FETCH_LFS = "Fetch it: 'git lfs pull --include {name}', in its folder."
 
 
 def annex_problem(path: Path) -> Problem | None:
@@ -33,10 +39,20 @@ def annex_problem(path: Path) -> Problem | None:
     try:
         if path.is_file() and path.stat().st_size <= MAX_POINTER_BYTES:
             with open_file(path) as file:
-                if file.read(len(ANNEX_POINTER)) == ANNEX_POINTER:
-                    return _problem(path, "annex-pointer", "a git-annex pointer")
+                return _pointer_problem(path, file.read(MAX_POINTER_BYTES))
     except OSError:
         return None  # reading the file itself will tell
+    return None
+
+
+def _pointer_problem(path: Path, content: bytes) -> Problem | None:
+    """Return the problem of a file that holds no more than a pointer to its content, or None."""
+    if content.startswith(ANNEX_POINTER):
+        return _problem(path, "annex-pointer", "a git-annex pointer")
+    if _LINK_TEXT.fullmatch(content):
+        return _problem(path, "annex-pointer", "the text of a link of git-annex")
+    if content.startswith(_LFS_POINTER):
+        return _problem(path, "lfs-pointer", "a Git LFS pointer", _FETCH_LFS)
     return None
 
 
@@ -67,12 +83,12 @@ def unfetched_in(folder: Path) -> Problem | None:
     return next(filter(None, (annex_problem(folder / name) for name in file_names(folder))), None)
 
 
-def _problem(path: Path, kind: str, found: str) -> Problem:
+def _problem(path: Path, kind: str, found: str, remedy: str = _FETCH) -> Problem:
     return Problem(
         kind=kind,
         what="The content of a file was not fetched.",
         file=str(path),
         found=found,
         expected="the file's content",
-        remedy=_FETCH.format(name=path.name),
+        remedy=remedy.format(name=path.name),
     )

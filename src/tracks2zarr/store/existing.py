@@ -9,7 +9,7 @@ from pathlib import Path
 from tracks2zarr.common.archive import is_archive
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, did_you_mean
 from tracks2zarr.store.paths import OWN_FOLDER
-from tracks2zarr.store.repair import root_problem
+from tracks2zarr.store.repair import root_problem, unfetched_root
 from tracks2zarr.store.store import Store, node_type
 
 
@@ -55,11 +55,13 @@ def existing_store(path: str | os.PathLike[str], *, may_be_broken: bool = False)
     Raises
     ------
     Tracks2ZarrError
-        If there is none, it is a part of one only, or its root is broken.
+        If there is none, it is a part of one only, or its root is broken or was not fetched.
     """
     store = Store.at(path)
     if store.exists():
-        problem = inside_problem(store) or (None if may_be_broken else root_problem(store))
+        problem = inside_problem(store) or unfetched_root(store)
+        if problem is None and not may_be_broken:
+            problem = root_problem(store)
         if problem is not None:
             raise Tracks2ZarrError(problem)
         return store

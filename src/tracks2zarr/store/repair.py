@@ -10,6 +10,7 @@ from typing import Any
 from tracks2zarr.common.files import read_file, read_json, write_atomically
 from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.group.own_metadata import written_metadata
 from tracks2zarr.group.zarr_metadata import metadata_bytes
 from tracks2zarr.planning.plan import Plan, VideoPlan
@@ -23,6 +24,8 @@ def root_problem(store: Store) -> Problem | None:
 
     A plan that is missing is none: a store of another workflow has no plan.
     """
+    if unfetched := unfetched_root(store):
+        return unfetched
     if not is_group(store):
         file, expected = store.root_file, "the metadata of a Zarr v3 group"
     elif _is_plan_broken(store):
@@ -39,6 +42,14 @@ def root_problem(store: Store) -> Problem | None:
         remedy="To rebuild the root and the plan, run:"
         f" tracks2zarr finalise {shlex.quote(str(store.path))}",
     )
+
+
+def unfetched_root(store: Store) -> Problem | None:
+    """Return the problem of a root, or a plan, whose content was not fetched; None for others.
+
+    It must not be rebuilt: what it says is elsewhere.
+    """
+    return annex_problem(store.root_file) or annex_problem(store.plan_file)
 
 
 def needs_repair(store: Store) -> bool:

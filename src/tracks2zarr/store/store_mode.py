@@ -20,7 +20,7 @@ from tracks2zarr.store.differences import differences, joining_options
 from tracks2zarr.store.existing import inside_problem, what_lies_at
 from tracks2zarr.store.group_mode import Mode
 from tracks2zarr.store.ownership import foreign_in_root, moving_away
-from tracks2zarr.store.repair import needs_repair
+from tracks2zarr.store.repair import needs_repair, unfetched_root
 from tracks2zarr.store.root import finalise, is_stale, make_root
 from tracks2zarr.store.schemas import mixed_with
 from tracks2zarr.store.store import Store
@@ -132,7 +132,7 @@ def finished_problem(store: Store, plan: Plan) -> Problem | None:
 
 
 def _misplaced(store: Store, plan: Plan) -> Iterator[Problem]:
-    problem = inside_problem(store)
+    problem = inside_problem(store) or unfetched_root(store)
     if problem is not None:
         yield problem
     places = [place for video in plan.videos for place in video.places]

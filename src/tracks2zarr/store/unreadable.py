@@ -9,6 +9,7 @@ from tracks2zarr.common.documents import DocumentError
 from tracks2zarr.common.files import ABSENT, read_file
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.system_problems import FULL, os_problem
+from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.store.commands import converting
 from tracks2zarr.store.ownership import moving_away
 from tracks2zarr.store.receipt import Receipt
@@ -61,6 +62,8 @@ def _part_of(store: Store, video: str, error: OSError) -> Path | None:
 def broken_receipt(store: Store, video: str) -> Problem | None:
     """Return the warning of a receipt that holds something else; None for a sound one or none."""
     file = store.receipt_file(video)
+    if unfetched := annex_problem(file):
+        return replace(unfetched.as_warning(), video=video)
     try:
         Receipt.from_json(read_file(file))
     except ABSENT:

@@ -1,0 +1,1 @@
+"""A metadata CSV drafted from tracks files, for an experiment that has none."""

@@ -1,0 +1,128 @@
+"""``fetch_metadata``: the metadata CSV of a git-annex repository, such as one on GIN."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tracks2zarr.common.arguments import check_optional_path, check_text
+from tracks2zarr.common.display import OneLine
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of, one_line
+from tracks2zarr.common.system_problems import os_problem
+from tracks2zarr.fetching import problems
+from tracks2zarr.fetching.clone import Clone, CloneState
+from tracks2zarr.fetching.git import commit_of
+from tracks2zarr.fetching.repository import DEFAULT_REPOSITORY, repository_of
+from tracks2zarr.planning.metadata_check import CheckedMetadata, check_metadata
+
+#: Where the metadata CSV lies in that repository.
+DEFAULT_PATH = "crab-loops/loop-frames-ffmpeg.csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class FetchedMetadata(OneLine):
+    """A metadata CSV that was fetched.
+
+    Parameters
+    ----------
+    metadata_csv
+        Where it is now.
+    repository
+        What it was fetched from, as it was given.
+    state
+        What became of the clone.
+    commit
+        The commit of the repository that the clone is at.
+    checked
+        What the metadata CSV says, with its problems.
+    problems
+        What was noticed while it was fetched, and the problems of the metadata CSV.
+    """
+
+    metadata_csv: Path
+    repository: str
+    state: CloneState
+    commit: str
+    checked: CheckedMetadata
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the metadata CSV has no errors."""
+        return not errors_of(self.problems)
+
+    def __str__(self) -> str:
+        return one_line(f"{self.metadata_csv}: {self.checked.summary()}")
+
+
+def fetch_metadata(
+    repository: str | os.PathLike[str] = DEFAULT_REPOSITORY,
+    *,
+    path: str = DEFAULT_PATH,
+    to: str | os.PathLike[str] | None = None,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> FetchedMetadata:
+    """Clone or update a repository, get the content of its metadata CSV, and check that.
+
+    Of other files, the content is not fetched. Nothing is sent to the repository, and no change in
+    the clone is overwritten.
+
+    Parameters
+    ----------
+    repository
+        ``owner/name`` on GIN, a URL, or the path of a folder.
+    path
+        The metadata CSV, from the top of the repository.
+    to
+        The folder of the clone; by default one with the repository's name, in this folder.
+    on_step
+        Called with what is done next, in words.
+
+    Returns
+    -------
+    FetchedMetadata
+        Its `problems` have the errors of the metadata CSV, too; these are not raised.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If the repository cannot be read, the clone cannot be made or updated, or the file's
+        content cannot be had.
+    """
+    check_text("repository", os.fspath(repository))
+    check_text("path", path)
+    check_optional_path("to", to)
+    inside = _within(path)
+    source = repository_of(os.fspath(repository))
+    clone = Clone(source, Path(source.name if to is None else to).absolute())
+    file = clone.folder / inside
+    try:
+        on_step(f"Reading {one_line(source.given)} into {one_line(clone.folder)}")
+        with clone.up_to_date() as state:
+            on_step(f"Getting {inside}")
+            noticed = clone.get(inside)
+    except OSError as error:
+        if isinstance(error, Tracks2ZarrError):
+            raise
+        raise Tracks2ZarrError(os_problem(error, clone.folder)) from error
+    if state is CloneState.KEPT:
+        noticed.append(problems.no_branch(clone.folder))
+    checked = check_metadata(file)
+    return FetchedMetadata(
+        metadata_csv=file,
+        repository=source.given,
+        state=state,
+        commit=commit_of(clone.folder),
+        checked=checked,
+        problems=(*noticed, *checked.problems),
+    )
+
+
+def _within(path: str) -> str:
+    """Return a path within a repository, in its shortest form."""
+    inside = PurePosixPath(os.path.normpath(path)) if path else PurePosixPath()
+    if inside.is_absolute() or ".." in inside.parts or not inside.parts:
+        raise Tracks2ZarrError(problems.path_outside(path))
+    return inside.as_posix()

@@ -1,0 +1,132 @@
+"""What a user may call a repository: ``owner/name`` on GIN, a URL, or a path."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, did_you_mean, one_line
+
+#: The repository with the metadata of the experiment that this package was written for.
+DEFAULT_REPOSITORY = "SainsburyWellcomeCentre/CrabsField"
+GIN_HOST = "gin.g-node.org"
+
+_ON_GIN = re.compile(r"(?P<owner>[\w.-]+)/(?P<name>[\w.-]+)")
+_SCHEMES = frozenset({"file", "git", "http", "https", "ssh"})
+#: ``user@host:path``, as ssh and scp have it.
+_HOST_AND_PATH = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]{2,}):(?P<path>[^:].*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository that can be cloned.
+
+    Parameters
+    ----------
+    given
+        What the user called it.
+    urls
+        Where it can be cloned from, in the order in which this is tried.
+    on_gin
+        Its ``owner/name`` on GIN; None for another one.
+    """
+
+    given: str
+    urls: tuple[str, ...]
+    on_gin: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of its folder, where none is given."""
+        last = re.split(r"[/:]", self.urls[0].rstrip("/").removesuffix("/.git"))[-1]
+        return last.removesuffix(".git")
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder of this machine."""
+        return len(self.urls) == 1 and _place_of(self.urls[0])[0] == ""
+
+    def is_at(self, url: str) -> bool:
+        """Tell whether a clone with this URL is one of the repository."""
+        return _place_of(url) in {_place_of(one) for one in self.urls}
+
+
+def repository_of(given: str) -> Repository:
+    """Return the repository that a user means.
+
+    Parameters
+    ----------
+    given
+        The path of a folder that is there, ``owner/name`` on GIN, or a URL.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If it is none of these, or a URL with a password.
+    """
+    if given and Path(given).expanduser().is_dir():
+        return Repository(given, (str(Path(given).expanduser().resolve()),))
+    if match := _ON_GIN.fullmatch(given):
+        return _on_gin(given, match["owner"], match["name"])
+    parts = urlsplit(given) if "://" in given else None
+    if parts is not None and (parts.password is not None or parts.query):
+        raise Tracks2ZarrError(_with_password(parts.hostname))
+    is_url = parts is not None and parts.scheme.lower() in _SCHEMES and parts.path.strip("/")
+    if not is_url and (parts is not None or not _HOST_AND_PATH.fullmatch(given)):
+        raise Tracks2ZarrError(_no_repository(given))
+    host, path = _place_of(given)
+    if host == GIN_HOST and (match := _ON_GIN.fullmatch(path)):
+        there = _on_gin(given, match["owner"], match["name"])
+        return replace(there, urls=tuple(dict.fromkeys((given, *there.urls))))
+    return Repository(given, (given,))
+
+
+def _on_gin(given: str, owner: str, name: str) -> Repository:
+    name = name.removesuffix(".git")
+    path = f"{owner}/{name}"
+    urls = f"https://{GIN_HOST}/{path}", f"git@{GIN_HOST}:/{path}"
+    return Repository(given, urls, path)
+
+
+def _place_of(url: str) -> tuple[str, str]:
+    """Return the host and the path of a repository, which all of its URLs share."""
+    if "://" in url:
+        parts = urlsplit(url)
+        host, path = parts.netloc.rpartition("@")[2].lower(), parts.path
+        host = "" if parts.scheme == "file" else host.removesuffix(":22").removesuffix(":443")
+    elif match := _HOST_AND_PATH.fullmatch(url):
+        host, path = match["host"].lower(), match["path"]
+    else:
+        host, path = "", url
+    path = path.rstrip("/").removesuffix("/.git").removesuffix(".git")
+    return host, path.lstrip("/") if host else path
+
+
+def _with_password(host: str | None) -> Problem:
+    return Problem(
+        kind="url-with-password",
+        what="The URL of a repository contains a password or a token.",
+        found=f"a secret in a URL of {one_line(host)}, which others on this machine can see",
+        expected="a URL without one, e.g. https://host/owner/name or git@host:/owner/name",
+        remedy="Leave it out. Git asks your credential helper or your SSH agent; on a terminal, it"
+        " asks you. Change the password if others may have seen it.",
+    )
+
+
+def _no_repository(given: str) -> Problem:
+    near = None
+    if given.startswith(("/", ".", "~")):
+        path = Path(given).expanduser()
+        beside = path.parent.iterdir() if os.access(path.parent, os.R_OK | os.X_OK) else ()
+        near = did_you_mean(path.name, (folder.name for folder in beside if folder.is_dir()))
+    return Problem(
+        kind="repository",
+        what="This is not the name of a repository.",
+        found=f"'{one_line(given)}'",
+        expected="owner/name on GIN, a URL (https://, ssh:// or user@host:path), or the path of a"
+        " folder",
+        remedy=near or "Correct REPOSITORY.",
+    )

@@ -1,0 +1,150 @@
+"""``metadata check``: every row of a metadata CSV, with all that is wrong with it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import tracks2zarr as tz
+from support.commands import call
+from support.sample import SAMPLE
+
+METADATA = "loop-frames-ffmpeg.csv"
+RIGHT, LEFT = "04.09.2023-01-Right", "06.09.2023-02-Left"
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Path:
+    return shutil.copytree(SAMPLE, tmp_path / "experiment")
+
+
+def edit(experiment: Path, row: int, column: int, value: str) -> None:
+    """Change one cell; row 1 is the header."""
+    path = experiment / METADATA
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    lines[row - 1][column] = value
+    path.write_text("".join(",".join(cells) + "\n" for cells in lines))
+
+
+def column(experiment: Path, name: str) -> int:
+    return (experiment / METADATA).read_text().splitlines()[0].split(",").index(name)
+
+
+@pytest.mark.parametrize("with_tracks", [False, True])
+def test_a_sound_file(with_tracks: bool, experiment: Path) -> None:
+    folder = experiment / "tracks" if with_tracks else None
+    checked = tz.check_metadata(experiment / METADATA, folder)
+    assert checked.ok
+    assert checked.problems == ()
+    assert [row.row for row in checked.rows] == [2, 3, 4, 5, 6]
+    assert [row.clip for row in checked.rows][:2] == [f"{RIGHT}-Loop00", f"{RIGHT}-Loop01"]
+    assert [row.n_frames for row in checked.rows] == [49, 51, 96, 42, 52]
+    files = [row.tracks_file for row in checked.rows]
+    assert files == [f"{row.clip}_tracks.csv" if with_tracks else None for row in checked.rows]
+    ended = call("metadata", "check", experiment / METADATA, *([folder] if folder else []))
+    assert ended.status == 0
+    assert ended.stdout.splitlines()[-1] == "2 videos, 5 clips"
+    assert ended.stderr == ""
+
+
+def test_wrong_rows_are_seen_at_once(experiment: Path) -> None:
+    """All of them, each with its number, and the others are ok."""
+    edit(experiment, 3, column(experiment, "fps"), "")
+    edit(experiment, 5, column(experiment, "loop_END_frame_ffmpeg"), "1")
+    with (experiment / METADATA).open("a") as file:
+        file.write("a,b\n")
+    checked = tz.check_metadata(experiment / METADATA)
+    assert [row.state for row in checked.rows] == ["ok", "error", "ok", "error", "ok", "error"]
+    ended = call("metadata", "check", experiment / METADATA)
+    assert ended.status == 1
+    lines = ended.stdout.splitlines()
+    assert "error" in lines[2]
+    assert "The frame rate is missing." in lines[2]
+    assert "The clip ends before it starts." in lines[4]
+    assert "another number of cells" in lines[6]
+    assert "row 3, column fps" in ended.stderr
+    assert "3 rows with errors" in ended.stderr
+
+
+def test_a_mistake_that_many_rows_have_is_shown_in_each(experiment: Path) -> None:
+    for row in range(2, 7):
+        edit(experiment, row, column(experiment, "fps"), "59,94".replace(",", ";"))
+    checked = tz.check_metadata(experiment / METADATA)
+    assert {row.state for row in checked.rows} == {"error"}
+
+
+def test_warnings(experiment: Path) -> None:
+    """As `plan` gives them, of clips without tracks files, too."""
+    shutil.rmtree(experiment / "tracks")
+    place = column(experiment, "escape_type")
+    edit(experiment, 2, place, "spontanous")
+    checked = tz.check_metadata(experiment / METADATA)
+    assert checked.ok
+    assert checked.rows[0].state == "warning"
+    assert [problem.kind for problem in checked.problems] == ["escape-type-misspelt"]
+    assert call("metadata", "check", experiment / METADATA).status == 0
+
+
+def test_what_the_plan_finds_in_the_tracks_files(experiment: Path) -> None:
+    tracks = experiment / "tracks"
+    (tracks / f"{RIGHT}-Loop00_tracks.csv").unlink()
+    (tracks / f"{LEFT}-Loop00_tracks.csv").write_text("a,b\n")
+    checked = tz.check_metadata(experiment / METADATA, tracks)
+    assert [row.state for row in checked.rows] == ["warning", "ok", "ok", "error", "ok"]
+    assert checked.rows[0].tracks_file is None
+    planned = call("plan", tracks, experiment / METADATA)
+    ended = call("metadata", "check", experiment / METADATA, tracks)
+    assert (ended.status, planned.status) == (1, 1)
+    assert set(planned.stderr.splitlines()) - set(ended.stderr.splitlines()) <= {
+        planned.stderr.splitlines()[-1]
+    }
+    assert call("metadata", "check", experiment / METADATA, tracks, "--require-all").status == 1
+
+
+def test_json(experiment: Path) -> None:
+    edit(experiment, 3, column(experiment, "fps"), "fast")
+    ended = call("metadata", "check", experiment / METADATA, experiment / "tracks", "--json")
+    assert ended.status == 1
+    document = json.loads(ended.stdout)
+    assert [clip["state"] for clip in document["clips"]] == ["ok", "error", "ok", "ok", "ok"]
+    assert document["clips"][0] == {
+        "row": 2,
+        "state": "ok",
+        "video": RIGHT,
+        "clip": f"{RIGHT}-Loop00",
+        "fps": 59.94,
+        "first_frame": 1200,
+        "last_frame": 1248,
+        "escape_frame": document["clips"][0]["escape_frame"],
+        "escape_type": document["clips"][0]["escape_type"],
+        "tracks_file": f"{RIGHT}-Loop00_tracks.csv",
+    }
+    assert [problem["kind"] for problem in document["problems"]] == ["fps"]
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "loop-frames-ffmpg.csv"])
+def test_a_path_that_is_not_there(name: str, experiment: Path) -> None:
+    ended = call("metadata", "check", experiment / name)
+    assert ended.status == 1
+    assert "The metadata CSV cannot be read." in ended.stderr
+    assert ended.stdout == ""
+    if name.startswith("loop"):
+        assert (
+            ended.stderr.rstrip()
+            .splitlines()[-2]
+            .endswith(f"run: tracks2zarr metadata check {experiment / METADATA}")
+        )
+
+
+def test_swapped_arguments(experiment: Path) -> None:
+    ended = call("metadata", "check", experiment / "tracks", experiment / METADATA)
+    assert ended.status == 1
+    assert f"metadata check {experiment / METADATA} {experiment / 'tracks'}" in ended.stderr
+
+
+def test_a_notebook_shows_the_rows(experiment: Path) -> None:
+    edit(experiment, 3, column(experiment, "fps"), "")
+    shown = tz.check_metadata(experiment / METADATA)._repr_html_()
+    assert f"{RIGHT}-Loop01" in shown
+    assert "The frame rate is missing." in shown
