@@ -286,6 +286,7 @@ class _Exporter:
             first_frame=clip.frames.start,
             n_frames=len(clip.frames),
             images=self.images,
+            is_stretch=clip.is_stretch,
             size=size,
             mtime_ns=mtime_ns,
         )
