@@ -106,6 +106,24 @@ class FrameRegexp(click.ParamType[str]):
         return str(value)
 
 
+class FrameSlice(click.ParamType[slice]):
+    """Frames within a clip, such as ``100:200``, of which the second is not included."""
+
+    name = "A:B"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> slice:
+        """Return the frames as a slice."""
+        if isinstance(value, slice):
+            return value
+        match = re.fullmatch(r"(\d*):(\d*)", str(value).strip())
+        if match is None:
+            self.fail(f"'{value}' is not a range of frames; expected a form like 100:200.")
+        start, stop = (int(text) if text else None for text in match.groups())
+        return slice(start, stop)
+
+
 def pattern_option(
     name: str = "--pattern", folder: str = "TRACKS_DIR", *, multiple: bool = True
 ) -> Decorator:
@@ -331,11 +349,7 @@ def confirm_replacing(store: Path, plan: Plan) -> bool:
         from tracks2zarr.common.words import count_text
 
         n_videos = count_text(len(there.groups()), "video")
-        try:
-            return click.confirm(f"Replace {store}, which holds {n_videos}?", err=True)
-        except click.Abort:
-            click.echo(err=True)  # the terminal has written ^C
-            raise
+        return confirmed(f"Replace {store}, which holds {n_videos}?")
     joining = ["--store-mode", "a"]
     with contextlib.suppress(Tracks2ZarrError):  # as of a plan that cannot be read
         joining = joining_options(there.read_plan(), plan)
@@ -350,6 +364,15 @@ def confirm_replacing(store: Path, plan: Plan) -> bool:
             f" {same_command(*joining)}",
         )
     )
+
+
+def confirmed(question: str) -> bool:
+    """Ask on a terminal, and tell whether the answer is yes."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)  # the terminal has written ^C
+        raise
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

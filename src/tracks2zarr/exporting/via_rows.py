@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tracks2zarr.dataset.batches import Float32s, Int64s
+from tracks2zarr.dataset.batches import Bools, Float32s, Int64s
 from tracks2zarr.exporting.texts import as_text, joined
 from tracks2zarr.tracks.via import HEADER
 
@@ -44,6 +44,21 @@ class RowBoxes:
     corner: Float32s
     size: Float32s
     confidence: Float32s
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def take(self, index: Int64s | Bools) -> RowBoxes:
+        """Return some of the boxes, by their places or by a mask."""
+        return RowBoxes(**{name: getattr(self, name)[index] for name in RowBoxes.__slots__})
+
+    def joined(self, other: RowBoxes) -> RowBoxes:
+        """Return these boxes and others, in ascending order of frame, then of track."""
+        columns = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)])
+            for name in RowBoxes.__slots__
+        }
+        return RowBoxes(**columns).take(np.lexsort((columns["track"], columns["frame"])))
 
 
 def box_rows(boxes: RowBoxes, name_of: Callable[[int], str]) -> pl.DataFrame:

@@ -25,7 +25,7 @@ from tracks2zarr.dataset.schema import ABSENT
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.additions import additions
 from tracks2zarr.store.existing import existing_store
-from tracks2zarr.store.receipt import Receipt
+from tracks2zarr.store.receipt import Correction, Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unreadable import UNREADABLE, broken_receipt, unreadable_problem
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
@@ -33,7 +33,10 @@ from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ClipInfo(OneLine):
-    """One clip. Frames are 0-based in the video; numbers of a clip that is not done are None."""
+    """One clip. Frames are 0-based in the video; numbers of a clip that is not done are None.
+
+    `source` is its tracks file, and `corrections` are those by hand, the last of which counts.
+    """
 
     clip: str
     n_frames: int
@@ -44,6 +47,7 @@ class ClipInfo(OneLine):
     n_individuals: int | None
     n_boxes: int | None
     source: str
+    corrections: tuple[Correction, ...] = ()
 
     @property
     def escape(self) -> int | None:
@@ -252,6 +256,7 @@ def _clip_infos(plan: VideoPlan, receipt: Receipt | None) -> tuple[ClipInfo, ...
             n_individuals=done[clip.clip].n_individuals if clip.clip in done else None,
             n_boxes=done[clip.clip].n_boxes if clip.clip in done else None,
             source=clip.source,
+            corrections=done[clip.clip].corrections if clip.clip in done else (),
         )
         for clip in plan.clips
     )

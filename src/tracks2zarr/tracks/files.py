@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from tracks2zarr.common.files import is_same_file
 from tracks2zarr.common.names import DEFAULT_PATTERNS, composed
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.common.system_problems import found_instead
@@ -86,7 +87,7 @@ def list_tracks(
         pattern: [
             name
             for name in matching_names(tracks_dir, pattern)
-            if not _same_file(tracks_dir / name, metadata_csv)
+            if not is_same_file(tracks_dir / name, metadata_csv)
         ]
         for pattern in patterns
     }
@@ -138,12 +139,24 @@ def check_tracks(
 
 
 _SUFFIX = re.compile(r"\.csv(\.gz|\.zst)?$", re.IGNORECASE)
+#: Ends the name of what `correct` writes beside a tracks file; see `corrected_name`.
+_CORRECTED = re.compile(r"_tracks\.corrected-[0-9]+\.csv$")
+
+
+def corrected_name(clip_stem: str, number: int) -> str:
+    """Return the name of a corrected tracks file, which no listing of tracks files has.
+
+    >>> corrected_name("04.09.2023-01-Right-Loop05", 1)
+    '04.09.2023-01-Right-Loop05_tracks.corrected-1.csv'
+    """
+    return f"{clip_stem}_tracks.corrected-{number}.csv"
 
 
 def matching_names(tracks_dir: Path, pattern: str) -> list[str]:
     """Return the paths below a folder that match a glob pattern, without hidden files.
 
-    A folder is no tracks file, though it is one by mistake where its name is that of one.
+    Corrected tracks files are left out, which lie beside the originals. A folder is no tracks
+    file, though it is one by mistake where its name is that of one.
     """
     if suffix := _SUFFIX.search(pattern):  # some systems write it in capitals
         letters = (f"[{c}{c.upper()}]" if c.islower() else c for c in suffix[0])
@@ -154,7 +167,8 @@ def matching_names(tracks_dir: Path, pattern: str) -> list[str]:
     return [
         name
         for name in {os.path.normpath(name) for name in found}
-        if _SUFFIX.search(name) or not (tracks_dir / name).is_dir()
+        if not _CORRECTED.search(name)
+        and (_SUFFIX.search(name) or not (tracks_dir / name).is_dir())
     ]
 
 
@@ -193,13 +207,6 @@ def _pattern_problems(patterns: Sequence[str]) -> list[Problem]:
         for pattern in patterns or [""]
         if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts
     ]
-
-
-def _same_file(path: Path, other: Path) -> bool:
-    try:
-        return path.samefile(other)
-    except OSError:
-        return False
 
 
 def _nothing_matches(tracks_dir: Path, patterns: Sequence[str]) -> Problem:

@@ -1,0 +1,314 @@
+"""What a correction changes: boxes moved, added and removed, tracks renumbered and joined."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracks2zarr.common.display import OneLine, Shown, Table
+from tracks2zarr.common.documents import fields_of
+from tracks2zarr.common.problems import comma_list
+from tracks2zarr.common.words import count_text
+from tracks2zarr.dataset.batches import Bools, Int64s
+from tracks2zarr.exporting.via_rows import RowBoxes
+
+#: So many tracks, or changes of tracks, are named in one line.
+_NAMED = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Renumbered(OneLine):
+    """Boxes that stayed where they were, and are of another track now.
+
+    `first_frame` and `last_frame` are within the clip, and `n_boxes` counts the boxes.
+    """
+
+    before: int
+    after: int
+    first_frame: int
+    last_frame: int
+    n_boxes: int
+
+    def __str__(self) -> str:
+        where = f"in frames {self.first_frame} to {self.last_frame}"
+        if self.first_frame == self.last_frame:
+            where = f"in frame {self.first_frame}"
+        return f"{self.before} → {self.after} {where}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class JoinedTracks(OneLine):
+    """Tracks of which boxes are of one track now."""
+
+    before: tuple[int, ...]
+    after: int
+
+    def __str__(self) -> str:
+        return f"{_and(self.before)} → {self.after}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SplitTrack(OneLine):
+    """A track of which boxes are of several tracks now."""
+
+    before: int
+    after: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.before} → {_and(self.after)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Changes(Shown):
+    """What a correction changes.
+
+    Parameters
+    ----------
+    first_frame, last_frame
+        The first and the last frame within the clip that is replaced.
+    n_frames
+        How many are.
+    n_changed_frames
+        In how many of them anything changes.
+    n_boxes_before, n_boxes_after
+        The boxes in these frames.
+    moved, added, removed
+        How many boxes have another place or size; are new; and are gone.
+    confidence
+        How many boxes have another confidence.
+    renumbered
+        Boxes that stayed where they were, and are of another track.
+    joined, split
+        What became of tracks that were renumbered in part, the rest of the clip included.
+    new_tracks, removed_tracks
+        The tracks that the clip did not have, and those that it has no longer.
+    """
+
+    first_frame: int
+    last_frame: int
+    n_frames: int
+    n_changed_frames: int
+    n_boxes_before: int
+    n_boxes_after: int
+    moved: int = 0
+    added: int = 0
+    removed: int = 0
+    confidence: int = 0
+    renumbered: tuple[Renumbered, ...] = ()
+    joined: tuple[JoinedTracks, ...] = ()
+    split: tuple[SplitTrack, ...] = ()
+    new_tracks: tuple[int, ...] = ()
+    removed_tracks: tuple[int, ...] = ()
+
+    @property
+    def n_renumbered(self) -> int:
+        """How many boxes are of another track."""
+        return sum(one.n_boxes for one in self.renumbered)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many boxes change, by kind of change."""
+        return {
+            "moved": self.moved,
+            "added": self.added,
+            "removed": self.removed,
+            "renumbered": self.n_renumbered,
+            "confidence": self.confidence,
+        }
+
+    def __bool__(self) -> bool:
+        return any(self.counts.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields, for JSON."""
+        return fields_of(self) | {"n_renumbered": self.n_renumbered}
+
+    def __str__(self) -> str:
+        counts = [f"{count:,} {kind}" for kind, count in self.counts.items() if count]
+        where = f"frames {self.first_frame} to {self.last_frame}"
+        return f"{where}: {', '.join(counts) or 'nothing changes'}"
+
+    def rows(self) -> Iterator[tuple[str, int, str]]:
+        """Yield what changes, how many boxes or tracks, and which, for people."""
+        yield "boxes moved or resized", self.moved, ""
+        yield "boxes added", self.added, ""
+        yield "boxes removed", self.removed, ""
+        yield "boxes with another confidence", self.confidence, ""
+        yield "boxes renumbered", self.n_renumbered, _some(self.renumbered)
+        yield "tracks joined", len(self.joined), _some(self.joined)
+        yield "tracks split", len(self.split), _some(self.split)
+        yield "tracks new in the clip", len(self.new_tracks), _some(self.new_tracks)
+        yield "tracks gone from the clip", len(self.removed_tracks), _some(self.removed_tracks)
+
+    def _shown_table(self) -> Table:
+        """Return what changes."""
+        rows = [(what, which, count) for what, count, which in self.rows() if count]
+        return Table(("change", "which", "number"), rows, left=2)
+
+
+def _some(items: Iterable[object]) -> str:
+    return comma_list(list(items), _NAMED)
+
+
+def _and(tracks: tuple[int, ...]) -> str:
+    *first, last = map(str, tracks)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def frames_text(changes: Changes) -> str:
+    """Return which frames are replaced, and in how many of them anything changes."""
+    n = count_text(changes.n_frames, "frame")
+    changed = f"changes in {changes.n_changed_frames:,} of them" if changes else "nothing changes"
+    return f"{n} from {changes.first_frame} to {changes.last_frame}: {changed}"
+
+
+def changes_between(before: RowBoxes, after: RowBoxes, stretch: Int64s, others: Int64s) -> Changes:
+    """Compare the boxes of some frames with those that replace them.
+
+    Boxes are compared by centroid and size, as the dataset has them. A box that stayed where it was
+    is the same box, also where it has another track; one that moved is known by its track.
+
+    Parameters
+    ----------
+    before, after
+        The boxes of these frames.
+    stretch
+        (n,) int64, the frames, ascending, at least one.
+    others
+        The tracks that the clip has in other frames.
+    """
+    same_before, same_after = _unchanged(before, after)
+    rest_before, rest_after = _left(before, same_before), _left(after, same_after)
+    still, still_now = _in_place(before, after, rest_before, rest_after)
+    rest_before, rest_after = _without(rest_before, still), _without(rest_after, still_now)
+    moved, moved_now = _tracks_in_both(before, after, rest_before, rest_after)
+    gone, new = _without(rest_before, moved), _without(rest_after, moved_now)
+    kept = np.concatenate([same_before, still, moved])
+    kept_now = np.concatenate([same_after, still_now, moved_now])
+    other = _differ(before.confidence[kept], after.confidence[kept_now])
+    changed = [before.frame[still], before.frame[moved], before.frame[gone], after.frame[new]]
+    changed.append(before.frame[kept][other])
+    targets = _targets(before.track[kept], after.track[kept_now], others)
+    return Changes(
+        first_frame=int(stretch[0]),
+        last_frame=int(stretch[-1]),
+        n_frames=len(stretch),
+        n_changed_frames=len(np.unique(np.concatenate(changed))),
+        n_boxes_before=len(before),
+        n_boxes_after=len(after),
+        moved=len(moved),
+        added=len(new),
+        removed=len(gone),
+        confidence=int(other.sum()),
+        renumbered=tuple(_renumbered(before.take(still), after.track[still_now])),
+        joined=tuple(_joined(targets)),
+        split=tuple(_split(targets)),
+        new_tracks=_lacking(after.track, np.union1d(before.track, others)),
+        removed_tracks=_lacking(before.track, np.union1d(after.track, others)),
+    )
+
+
+def _keys(boxes: RowBoxes, *, with_track: bool) -> NDArray[Any]:
+    """Return what makes a box the same as another, as one value per box."""
+    # as readers compute it
+    centroid = boxes.corner + boxes.size / np.float32(2)
+    columns = [boxes.frame, *(centroid + np.float32(0)).T, *(boxes.size + np.float32(0)).T]
+    columns += [boxes.track] if with_track else []
+    names = [(f"f{n}", column.dtype) for n, column in enumerate(columns)]
+    keys = np.empty(len(boxes), names)
+    for (name, _), column in zip(names, columns, strict=True):
+        keys[name] = column
+    return keys.view(np.dtype((np.void, keys.dtype.itemsize)))
+
+
+def _unchanged(before: RowBoxes, after: RowBoxes) -> tuple[Int64s, Int64s]:
+    """Return the places of the boxes that have the same place, size and track on both sides."""
+    keys, keys_now = _keys(before, with_track=True), _keys(after, with_track=True)
+    _, places, places_now = np.intersect1d(keys, keys_now, assume_unique=True, return_indices=True)
+    return places, places_now
+
+
+def _in_place(
+    before: RowBoxes, after: RowBoxes, left: Int64s, left_now: Int64s
+) -> tuple[Int64s, Int64s]:
+    """Return the places of boxes with one place and size among those left on both sides."""
+    places: dict[bytes, list[int]] = defaultdict(list)
+    keys = _keys(before.take(left), with_track=False).tolist()
+    for place, key in zip(left.tolist(), keys, strict=True):
+        places[key].append(place)
+    keys = _keys(after.take(left_now), with_track=False).tolist()
+    pairs = [
+        (places[key].pop(0), place)
+        for place, key in zip(left_now.tolist(), keys, strict=True)
+        if places.get(key)
+    ]
+    found = np.array(pairs, np.int64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
+
+
+def _tracks_in_both(
+    before: RowBoxes, after: RowBoxes, left: Int64s, left_now: Int64s
+) -> tuple[Int64s, Int64s]:
+    """Return the places of boxes of one frame and track that are left on both sides."""
+    place_of = {(before.frame[place], before.track[place]): place for place in left.tolist()}
+    now = [(place_of.get((after.frame[p], after.track[p])), p) for p in left_now.tolist()]
+    pairs = np.array([pair for pair in now if pair[0] is not None], np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _left(boxes: RowBoxes, taken: Int64s) -> Int64s:
+    return _without(np.arange(len(boxes)), taken)
+
+
+def _without(places: Int64s, taken: Int64s) -> Int64s:
+    return np.setdiff1d(places, taken)
+
+
+def _differ(one: NDArray[np.float32], other: NDArray[np.float32]) -> Bools:
+    differ: Bools = (one != other) & ~(np.isnan(one) & np.isnan(other))
+    return differ
+
+
+def _lacking(tracks: Int64s, known: Int64s) -> tuple[int, ...]:
+    return tuple(np.setdiff1d(tracks, known).tolist())
+
+
+def _renumbered(before: RowBoxes, tracks: Int64s) -> Iterator[Renumbered]:
+    """Yield the boxes that are of other tracks, by both tracks."""
+    frames: dict[tuple[int, int], list[int]] = defaultdict(list)
+    pairs = zip(before.track.tolist(), tracks.tolist(), strict=True)
+    for pair, frame in zip(pairs, before.frame.tolist(), strict=True):
+        frames[pair].append(frame)
+    for (old, new), some in sorted(frames.items()):
+        yield Renumbered(
+            before=old, after=new, first_frame=min(some), last_frame=max(some), n_boxes=len(some)
+        )
+
+
+def _targets(before: Int64s, after: Int64s, others: Int64s) -> set[tuple[int, int]]:
+    """Return which tracks have become which; a track stays itself in all other frames."""
+    pairs = set(zip(before.tolist(), after.tolist(), strict=True))
+    return pairs | {(track, track) for track in others.tolist()}
+
+
+def _joined(targets: set[tuple[int, int]]) -> Iterator[JoinedTracks]:
+    sources: dict[int, list[int]] = defaultdict(list)
+    for before, after in sorted(targets):
+        sources[after].append(before)
+    for after, several in sorted(sources.items()):
+        if len(several) > 1:
+            yield JoinedTracks(before=tuple(several), after=after)
+
+
+def _split(targets: set[tuple[int, int]]) -> Iterator[SplitTrack]:
+    parts: dict[int, list[int]] = defaultdict(list)
+    for before, after in sorted(targets):
+        parts[before].append(after)
+    for before, several in sorted(parts.items()):
+        if len(several) > 1:
+            yield SplitTrack(before=before, after=tuple(several))
