@@ -77,10 +77,11 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> int | None:
-    """Put the tracks in CORRECTED.csv in the place of the same frames of a clip.
+    """Put tracks corrected by hand in the place of the same frames.
 
-    Shows what changes, and asks. The original tracks file stays as it is: the clip, with the
-    corrected frames, is written to a file beside it, and the video is converted again.
+    CORRECTED.csv is a VIA tracks CSV of some frames of CLIP. Shows what changes, and asks. The
+    original tracks file stays as it is: the clip, with the corrected frames, is written to a file
+    beside it, and the video is converted again.
     """
     which, how = (store, video, clip), _How(dry_run, yes, as_json)
     if undo:
@@ -133,10 +134,10 @@ def _print_changes(changes: Changes) -> None:
     console.print(frames_text(changes), markup=False, soft_wrap=True)
     if not changes:
         return
-    table = show.table("change", "number", "which")
+    table = show.table("change", "which", "number", left=2)
     for what, count, which in changes.rows():
         if count:
-            show.add_row(table, what, count, which)
+            show.add_row(table, what, which or None, count)
     console.print(table)
     text = f"{changes.n_boxes_before:,} boxes before, {changes.n_boxes_after:,} after"
     console.print(text, markup=False)

@@ -128,8 +128,9 @@ def changed_file(store: Path, video: str, clip: ClipPlan, found: str) -> Problem
     is_original = clip.corrected is None
     return Problem(
         kind="source-changed",
-        what=f"{'A' if is_original else 'A corrected'} tracks file is not the one that was"
-        " converted.",
+        what="A tracks file is not the one that was converted."
+        if is_original
+        else "A corrected tracks file is not the one that was converted.",
         file=str(clip.read_path),
         found=found,
         expected="the file as it was when the video was converted",

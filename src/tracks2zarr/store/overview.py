@@ -49,6 +49,13 @@ class ClipInfo(OneLine):
     source: str
     corrections: tuple[Correction, ...] = ()
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields for JSON, without what most clips have not."""
+        fields = fields_of(self)
+        if not self.corrections:
+            del fields["corrections"]
+        return fields
+
     @property
     def escape(self) -> int | None:
         """The first frame of the escape within the clip; None for a clip without one."""
