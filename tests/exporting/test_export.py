@@ -336,7 +336,7 @@ def test_netcdf_has_no_arrays_of_others(sample_store: Path, tmp_path: Path) -> N
 def test_a_stretch_has_rows_of_frames_without_boxes(tmp_path: Path) -> None:
     """So people can add boxes there; `create` reads the same dataset from it."""
     boxes = (Box(2, 7, 1.5, 2, 3, 4), Box(2, 9, 5, 2, 3, 4), Box(5, 7, 1.5, 2, 3, 4))
-    clip = Clip("Loop00", 11, 18, None, None, boxes)
+    clip = Clip("Loop00", 11, 18, None, "", boxes)
     tracks, metadata = Experiment((Video("A", (clip,)),)).write(tmp_path / "in")
     store = tmp_path / "a.zarr"
     assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
@@ -359,7 +359,7 @@ def test_a_stretch_has_rows_of_frames_without_boxes(tmp_path: Path) -> None:
 
 
 def test_without_a_stretch_frames_without_boxes_have_no_row(tmp_path: Path) -> None:
-    clip = Clip("Loop00", 11, 18, None, None, (Box(2, 7, 1.5, 2, 3, 4),))
+    clip = Clip("Loop00", 11, 18, None, "", (Box(2, 7, 1.5, 2, 3, 4),))
     tracks, metadata = Experiment((Video("A", (clip,)),)).write(tmp_path / "in")
     store, out = tmp_path / "a.zarr", tmp_path / "out"
     assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
