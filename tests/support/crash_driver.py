@@ -39,9 +39,8 @@ from tracks2zarr.store.commit import recover_all
 from tracks2zarr.store.store import Store
 from tracks2zarr.tracks import compiled_reader
 
-assert all(
-    (numcodecs, polars, zarr, comparison, writer, merge, compiled_reader, reader, correct, undo)
-)
+assert all((numcodecs, polars, zarr, comparison, writer, merge, compiled_reader, reader))
+assert all((correct, undo))
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 CHANGES = {f"os.{name}" for name in ("rename", "link", "mkdir", "rmdir", "remove", "truncate")}

@@ -110,7 +110,7 @@ def _correct(
 
     note = options.pop("note")
     try:
-        prepared = prepare_correction(*which, corrected, **options)
+        prepared = prepare_correction(*which, corrected, dry_run=how.dry_run, **options)
     except Tracks2ZarrError:
         raise
     except ValueError as error:
@@ -161,7 +161,7 @@ def _undo(which: tuple[Path, str, str], how: _How) -> int | None:
     from tracks2zarr.cli import show
     from tracks2zarr.correcting.undo import prepare_undo
 
-    prepared = prepare_undo(*which)
+    prepared = prepare_undo(*which, dry_run=how.dry_run)
     result = prepared.unchanged()
     if not how.as_json:
         text = one_line(f"Last correction of {result.clip}: {result.correction}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tracks2zarr.common.names import composed
 from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.correcting import problems
-from tracks2zarr.correcting.replacing import check_replaceable
+from tracks2zarr.correcting.replacing import check_replaceable, complete_killed_run
 from tracks2zarr.loading.load_clip import check_finished, clip_number
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.existing import existing_store
@@ -49,8 +49,12 @@ class ClipInStore:
         return f"{self.receipt.video}-{self.clip.clip}"
 
     @classmethod
-    def find(cls, store: str | os.PathLike[str], video: str, clip: str | int) -> ClipInStore:
+    def find(
+        cls, store: str | os.PathLike[str], video: str, clip: str | int, *, dry_run: bool
+    ) -> ClipInStore:
         """Return a clip that can be corrected.
+
+        Unless nothing may be changed, what a killed run left is undone or completed first.
 
         Raises
         ------
@@ -59,6 +63,8 @@ class ClipInStore:
             VIA tracks, or may not be replaced.
         """
         there, video = existing_store(store), composed(video)
+        if not dry_run:
+            complete_killed_run(there)
         receipt, _ = check_finished(there, video)
         ids = [one.clip for one in receipt.plan.clips]
         number = clip_number(there, video, composed(clip) if isinstance(clip, str) else clip, ids)

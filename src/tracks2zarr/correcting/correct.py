@@ -219,6 +219,7 @@ def correct(
         frame_regexp=frame_regexp,
         counts_from=counts_from,
         to=to,
+        dry_run=dry_run,
     )
     return prepared.unchanged() if dry_run or not prepared.changes else prepared.apply(note)
 
@@ -233,8 +234,9 @@ def prepare_correction(
     frame_regexp: str | None = None,
     counts_from: CountsFrom | None = None,
     to: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
 ) -> PreparedCorrection:
-    """Read a corrected file, and compare it with the clip; nothing is changed.
+    """Read a corrected file, and compare it with the clip, which is not changed yet.
 
     The parameters and errors are those of `correct`.
     """
@@ -243,7 +245,7 @@ def prepare_correction(
     check_arguments(clip, None, frames)
     if counts_from not in {None, "clip", "video"}:
         raise ValueError(f"counts_from is {counts_from!r}; expected 'clip' or 'video'")
-    there = ClipInStore.find(store, video, clip)
+    there = ClipInStore.find(store, video, clip, dry_run=dry_run)
     folder = there.clip.source_path.parent if to is None else Path(to)
     given = Path(corrected).absolute()
     check_folder(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from tracks2zarr.common.locks import LockedError
@@ -12,13 +14,31 @@ from tracks2zarr.common.system_problems import ensure_open_files_limit
 from tracks2zarr.converting.one_video import VideoTask, convert_locked
 from tracks2zarr.correcting import problems
 from tracks2zarr.planning.plan import ClipPlan, Plan, VideoPlan
-from tracks2zarr.store.commit import recover
+from tracks2zarr.store.commit import recover, recover_all
 from tracks2zarr.store.group_mode import Action, Decision, seen_of, what_forbids
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
-from tracks2zarr.store.root import finalise_store
+from tracks2zarr.store.root import finalise_store, is_stale
 from tracks2zarr.store.schemas import not_written
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.store_mode import open_for_writing
+
+
+def complete_killed_run(store: Store) -> None:
+    """Undo or complete what a killed run left, which may have come as far as the root.
+
+    Whatever hinders it hinders the correction, too, which says so.
+    """
+    with suppress(OSError, Tracks2ZarrError), _entered(store) as there:
+        recover_all(there)
+        if is_stale(there):
+            finalise_store(there)
+
+
+@contextmanager
+def _entered(store: Store) -> Iterator[Store]:
+    """Keep others from replacing a store while a block runs."""
+    with open_for_writing(store, Plan(()), "a"), store.holding() as there:
+        yield there
 
 
 def check_replaceable(store: Store, receipt: Receipt) -> None:
@@ -64,7 +84,7 @@ def replace_clip(
     check_can_write()
     ensure_open_files_limit()
     video = receipt.video
-    with open_for_writing(store, Plan(()), "a"), store.holding() as there:
+    with _entered(store) as there:
         try:
             with there.video_lock(video):
                 new = _converted(there, receipt, clip, done)

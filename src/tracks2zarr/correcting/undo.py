@@ -118,17 +118,19 @@ def undo_correction(
         If the clip was not corrected, the tracks file before it is not as it was, or another run is
         at work on the video.
     """
-    prepared = prepare_undo(store, video, clip)
+    prepared = prepare_undo(store, video, clip, dry_run=dry_run)
     return prepared.unchanged() if dry_run else prepared.apply()
 
 
-def prepare_undo(store: str | os.PathLike[str], video: str, clip: str | int) -> PreparedUndo:
-    """Find the last correction of a clip; nothing is changed.
+def prepare_undo(
+    store: str | os.PathLike[str], video: str, clip: str | int, *, dry_run: bool = False
+) -> PreparedUndo:
+    """Find the last correction of a clip, which is not changed yet.
 
     The parameters and errors are those of `undo_correction`.
     """
     check_arguments(clip, None, None)
-    there = ClipInStore.find(store, video, clip)
+    there = ClipInStore.find(store, video, clip, dry_run=dry_run)
     corrections = there.done.corrections
     if not corrections:
         corrected = [one.clip for one in there.receipt.clips if one.corrections]
