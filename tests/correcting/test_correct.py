@@ -643,3 +643,59 @@ def test_what_killed_runs_left_is_removed(store: Path, stretch: Path) -> None:
     (tracks / ".tracks2zarr-A-Loop00.4194305").write_text("half")
     tz.correct(store, "A", "Loop00", swapped(stretch))
     assert not [name for name in files_in(tracks) if name.startswith(".")]
+
+
+def test_a_task_makes_a_damaged_video_again_with_its_correction(store: Path, stretch: Path) -> None:
+    """As `slurm rerun` does, by the store's plan."""
+    from tracks2zarr.converting.one_video import VideoTask, convert_video
+
+    tz.correct(store, "A", "Loop00", swapped(stretch))
+    before = snapshot(store)
+    shutil.rmtree(store / "A/position")
+    there = Store(store)
+    task = VideoTask(
+        store=store, work_root=there.temp, plan=there.read_plan()["A"], group_mode="w-", since=""
+    )
+    assert convert_video(task).result is tz.Result.DONE
+    assert snapshot(store) == before
+    assert len(receipt_of(store).clips[0].corrections) == 1
+
+
+def test_a_video_that_is_planned_otherwise_is_left(store: Path, stretch: Path) -> None:
+    from dataclasses import replace
+
+    there = Store(store)
+    plan = there.read_plan()["A"]
+    there.write_plan(tz.Plan((replace(plan, fps=30.0),)))
+    before = snapshot(store)
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        tz.correct(store, "A", "Loop00", swapped(stretch))
+    assert kinds(error) == ["planned-otherwise"]
+    assert snapshot(store) == before
+
+
+def test_a_tracks_file_that_was_touched_before_it_was_converted(tmp_path: Path) -> None:
+    tracks, metadata = crossing().write(tmp_path / "in")
+    plan = tz.plan(tracks, metadata)
+    os.utime(tracks / "A-Loop00_tracks.csv", (1, 1))
+    store = tmp_path / "a.zarr"
+    assert tz.create(plan, store, workers=1).ok
+    assert tz.correct(store, "A", "Loop00", swapped(export_stretch(store, 2, 6))).is_done
+    assert Store(store).read_plan()["A"] == receipt_of(store).plan
+
+
+def test_a_killed_correction_is_completed_by_the_next(store: Path, stretch: Path) -> None:
+    """Where only the root was not written."""
+    root = (store / "zarr.json").read_bytes()
+    one = write_rows(
+        stretch.with_name("b.csv"),
+        [box_row("frame_00000003.png", 50 + n, (1, 2, 3, 4)) for n in range(9)],
+    )
+    assert tz.correct(store, "A", "Loop00", one).is_done
+    listed = (store / "zarr.json").read_bytes()
+    assert listed != root
+    (store / "zarr.json").write_bytes(root)
+    assert not tz.correct(store, "A", "Loop00", one, dry_run=True).changes
+    assert (store / "zarr.json").read_bytes() == root
+    assert not tz.correct(store, "A", "Loop00", one).is_done
+    assert (store / "zarr.json").read_bytes() == listed

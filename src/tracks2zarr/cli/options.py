@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from click.types import OptionHelpExtra
 
     from tracks2zarr.planning.plan import Plan
+    from tracks2zarr.store.store import Store
 
 #: Adds an option or argument to a command.
 type Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -349,7 +350,7 @@ def confirm_replacing(store: Path, plan: Plan) -> bool:
         from tracks2zarr.common.words import count_text
 
         n_videos = count_text(len(there.groups()), "video")
-        return confirmed(f"Replace {store}, which holds {n_videos}?")
+        return confirmed(f"Replace {store}, which holds {n_videos}{_corrected_text(there)}?")
     joining = ["--store-mode", "a"]
     with contextlib.suppress(Tracks2ZarrError):  # as of a plan that cannot be read
         joining = joining_options(there.read_plan(), plan)
@@ -358,12 +359,21 @@ def confirm_replacing(store: Path, plan: Plan) -> bool:
             kind="not-confirmed",
             what="The store exists and would be replaced.",
             file=str(store),
-            found="no terminal to ask on",
+            found=f"no terminal to ask on{_corrected_text(there)}",
             expected="--yes",
             remedy=f"To replace it, run {same_command('--yes')}; to add to it, run"
             f" {same_command(*joining)}",
         )
     )
+
+
+def _corrected_text(store: Store) -> str:
+    """Return which clips of a store would lose their corrections, as the end of a sentence."""
+    from tracks2zarr.common.problems import comma_list
+    from tracks2zarr.store.corrections import corrected_in
+
+    clips = corrected_in(store)
+    return f"; clips that were corrected by hand: {comma_list(clips, 3)}" if clips else ""
 
 
 def confirmed(question: str) -> bool:

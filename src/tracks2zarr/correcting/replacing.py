@@ -16,6 +16,7 @@ from tracks2zarr.correcting import problems
 from tracks2zarr.planning.plan import ClipPlan, Plan, VideoPlan
 from tracks2zarr.store.commit import recover, recover_all
 from tracks2zarr.store.group_mode import Action, Decision, seen_of, what_forbids
+from tracks2zarr.store.planned import planned_otherwise
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.root import finalise_store, is_stale
 from tracks2zarr.store.schemas import not_written
@@ -102,12 +103,28 @@ def _converted(store: Store, receipt: Receipt, clip: ClipPlan, done: ClipReceipt
     if not store.is_intact(receipt, read=True):
         raise Tracks2ZarrError(problems.damaged(store, receipt.plan))
     check_replaceable(store, receipt)
+    _plan_as_converted(store, receipt)
     outcome = convert_locked(store, _task(store, receipt, clip, done))
     if outcome.receipt is None:
         raise Tracks2ZarrError(outcome.problems)
-    with store.root_lock():
-        store.write_plan(store.read_plan().joined(Plan((outcome.receipt.plan,))))
+    _plan_as_converted(store, outcome.receipt)
     return outcome.receipt
+
+
+def _plan_as_converted(store: Store, receipt: Receipt) -> None:
+    """Make the plan by which a video was converted the store's, unless that asks for another.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If another run has planned the video otherwise.
+    """
+    with store.root_lock():
+        planned = store.read_plan()
+        there = planned.by_id.get(receipt.video)
+        if there is not None and not receipt.holds(there):
+            raise Tracks2ZarrError(planned_otherwise(store, receipt.plan))
+        store.write_plan(planned.joined(Plan((receipt.plan,))))
 
 
 def _task(store: Store, receipt: Receipt, clip: ClipPlan, done: ClipReceipt) -> VideoTask:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from tracks2zarr.common.problems import Problem, comma_list
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.common.words import count_text
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.receipt import Correction, Receipt
+from tracks2zarr.store.store import Store
 
 
 def path_from(tracks_dir: str, file: Path) -> str:
@@ -108,6 +110,16 @@ def dropped(store: Path, receipt: Receipt, plan: VideoPlan) -> Problem | None:
         severity="warning",
         video=plan.video,
     )
+
+
+def corrected_in(store: Store) -> list[str]:
+    """Return the videos and clips of a store that were corrected, as text."""
+    found = []
+    for video in store.groups():
+        with suppress(OSError, Tracks2ZarrError):
+            if (receipt := store.read_receipt(video)) is not None:
+                found += [f"{video}, {clip.clip}" for clip in receipt.clips if clip.corrections]
+    return found
 
 
 def changed_file(store: Path, video: str, clip: ClipPlan, found: str) -> Problem:
