@@ -233,6 +233,23 @@ def test_names_that_are_not_there(store: Path, stretch: Path) -> None:
     assert kinds(error) == ["no-store"]
 
 
+def test_a_file_of_another_clip(store: Path, stretch: Path) -> None:
+    with pytest.raises(tz.Tracks2ZarrError, match="A, Loop00") as error:
+        tz.correct(store, "A", "Loop01", stretch)
+    assert kinds(error) == ["correct-other-clip"]
+    whole = export_stretch(store, 0, 10)
+    rows = [renumbered(row, 7, 70) for row in rows_of(whole) if track_of(row) is not None]
+    for row in rows:
+        row["filename"] = row["filename"].replace("00000002", "00000001")
+        shape = json.loads(row["region_shape_attributes"])
+        row["region_shape_attributes"] = json.dumps(shape | {"y": shape["y"] + 1})
+    other = write_rows(whole.with_name("b.csv"), rows)
+    found = tz.correct(store, "A", "Loop00", other, frames=slice(0, 10), dry_run=True)
+    assert [(one.kind, one.severity) for one in found.problems] == [
+        ("correct-nothing-kept", "warning")
+    ]
+
+
 def test_problems_of_both_files_are_told_together(store: Path, stretch: Path) -> None:
     source = store.parent / "in/tracks/A-Loop00_tracks.csv"
     source.unlink()
@@ -687,10 +704,8 @@ def test_a_tracks_file_that_was_touched_before_it_was_converted(tmp_path: Path) 
 def test_a_killed_correction_is_completed_by_the_next(store: Path, stretch: Path) -> None:
     """Where only the root was not written."""
     root = (store / "zarr.json").read_bytes()
-    one = write_rows(
-        stretch.with_name("b.csv"),
-        [box_row("frame_00000003.png", 50 + n, (1, 2, 3, 4)) for n in range(9)],
-    )
+    rows = [box_row("frame_00000003.png", 50 + n, (1, 2, 3, 4)) for n in range(9)]
+    one = write_rows(stretch.with_name("b.csv"), rows)
     assert tz.correct(store, "A", "Loop00", one).is_done
     listed = (store / "zarr.json").read_bytes()
     assert listed != root

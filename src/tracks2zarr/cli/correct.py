@@ -106,6 +106,7 @@ class _How:
 def _correct(
     which: tuple[Path, str, str], corrected: Path, options: dict[str, Any], how: _How
 ) -> int | None:
+    from tracks2zarr.cli import show
     from tracks2zarr.correcting.correct import prepare_correction
 
     note = options.pop("note")
@@ -116,12 +117,14 @@ def _correct(
     except ValueError as error:
         raise click.UsageError(f"{error}") from error
     result = prepared.unchanged()
+    show.print_problems(result.problems)
     if not how.as_json:
         _print_changes(prepared.changes)
     if prepared.changes and not how.dry_run:
         if not how.yes and not _is_wanted(which, f"Correct {result.clip} of {result.video}?"):
             return _nothing_changed()
         result = prepared.apply(note)
+        show.print_problems(one for one in result.problems if one not in prepared.problems)
     _print_result(result, as_json=how.as_json)
     return None
 
@@ -147,7 +150,6 @@ def _print_result(result: Corrected, *, as_json: bool) -> None:
     from tracks2zarr.cli import show
     from tracks2zarr.store.corrections import correct_command
 
-    show.print_problems(result.problems)
     if as_json:
         show.print_json(result.as_dict())
     elif result.file is not None:

@@ -19,11 +19,11 @@ _KINDS: dict[type[Exception], str] = {
     " slurm-unanswered memory-low slurm-refused input-unchanged jobs-left store-queued"
     " store-replaced not-finished other-plan content-changed metadata-changed receipt-differs"
     " one-reader-only extra-group extra-file stale-metadata extra-missing video-replaced"
-    " correct-changed correct-source corrections-dropped",
+    " correct-changed correct-source correct-nothing-kept corrections-dropped",
     ValueError: "inside-store input-in-store plan-format store-root receipt-broken receipt-format"
     " schema-mixed output merge-twice merge-nested merge-damaged merge-unknown-group index-past-end"
     " log-folder prelude unverified url no-escape no-such-frames clip-query no-video-given"
-    " correct-format correct-no-frames correct-outside-frames correct-none",
+    " correct-format correct-other-clip correct-no-frames correct-outside-frames correct-none",
 }
 #: By kind, for those that are named above.
 PYTHON_KINDS = {kind: python for python, kinds in _KINDS.items() for kind in kinds.split()}

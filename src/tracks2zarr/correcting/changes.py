@@ -77,6 +77,8 @@ class Changes(Shown):
         In how many of them anything changes.
     n_boxes_before, n_boxes_after
         The boxes in these frames.
+    n_in_place
+        How many of them stay where they are.
     moved, added, removed
         How many boxes have another place or size; are new; and are gone.
     confidence
@@ -95,6 +97,7 @@ class Changes(Shown):
     n_changed_frames: int
     n_boxes_before: int
     n_boxes_after: int
+    n_in_place: int = 0
     moved: int = 0
     added: int = 0
     removed: int = 0
@@ -201,6 +204,7 @@ def changes_between(before: RowBoxes, after: RowBoxes, stretch: Int64s, others: 
         n_changed_frames=len(np.unique(np.concatenate(changed))),
         n_boxes_before=len(before),
         n_boxes_after=len(after),
+        n_in_place=len(same_before) + len(still),
         moved=len(moved),
         added=len(new),
         removed=len(gone),

@@ -28,6 +28,9 @@ from tracks2zarr.planning.plan import CountsFrom
 from tracks2zarr.store.corrections import path_from
 from tracks2zarr.store.receipt import Correction
 
+#: Of so many boxes, one or another is usually left as it is.
+_MANY = 10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Corrected(Shown):
@@ -101,12 +104,15 @@ class PreparedCorrection:
         What changes.
     folder
         Where the corrected tracks file goes.
+    problems
+        Warnings.
     """
 
     there: ClipInStore
     boxes: CorrectedBoxes
     changes: Changes
     folder: Path
+    problems: tuple[Problem, ...] = ()
 
     def unchanged(self) -> Corrected:
         """Return what would change."""
@@ -115,6 +121,7 @@ class PreparedCorrection:
             video=self.there.receipt.video,
             clip=self.there.clip.clip,
             changes=self.changes,
+            problems=self.problems,
         )
 
     def apply(self, note: str | None = None) -> Corrected:
@@ -140,6 +147,7 @@ class PreparedCorrection:
         done = self.there.done
         done = replace(done, corrections=(*done.corrections, correction))
         _, warnings = replace_clip(self.there.store, self.there.receipt, clip, done)
+        warnings = (*self.problems, *warnings)
         return replace(self.unchanged(), correction=correction, file=path, problems=warnings)
 
     def _correction(self, path: Path, digest: str, note: str | None) -> Correction:
@@ -257,7 +265,13 @@ def prepare_correction(
     new = after.rows(slice(None))
     changes = changes_between(replaced, new, stretch, np.unique(before.track[~is_replaced]))
     boxes = CorrectedBoxes(there.clip.n_frames, before, stretch, new)
-    return PreparedCorrection(there, boxes, changes, folder)
+    return PreparedCorrection(there, boxes, changes, folder, _warnings(given, changes))
+
+
+def _warnings(given: Path, changes: Changes) -> tuple[Problem, ...]:
+    """Return what a person should know before the clip is changed."""
+    is_odd = changes.n_boxes_after and changes.n_boxes_before >= _MANY and not changes.n_in_place
+    return (problems.nothing_in_place(given, changes.n_boxes_before),) if is_odd else ()
 
 
 def _stretch(there: ClipInStore, given: Path, frames: slice | None, have_row: Int64s) -> Int64s:

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from string import Formatter
 
+from tracks2zarr.common.problems import Tracks2ZarrError
+from tracks2zarr.correcting.problems import of_another_clip
 from tracks2zarr.exporting.record import ExportRecord, record_path, records_folder
 from tracks2zarr.planning.plan import ClipPlan, CountsFrom, VideoPlan
 from tracks2zarr.tracks.frames import FrameRule
@@ -32,26 +34,34 @@ def frame_rule(
         Group 1 of it is the frame in an image's file name; None where nothing is asked for.
     counts_from
         What the frames count from; None where nothing is asked for.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If the file was exported from another clip.
     """
     if frame_regexp is None and counts_from is None:
-        images = _images_of_export(corrected, plan.video, clip.clip)
+        images = _images_of_export(corrected, plan, clip)
         if images is not None:
             frame_regexp, counts_from = regexp_of(images, plan.video, clip.clip)
     return FrameRule(clip.n_frames, clip.first_frame, counts_from or "clip", frame_regexp)
 
 
-def _images_of_export(corrected: Path, video: str, clip: str) -> str | None:
+def _images_of_export(corrected: Path, plan: VideoPlan, clip: ClipPlan) -> str | None:
     """Return the template by which `export` named the images of a clip in a folder.
 
     VIA saves a file under a name of its own, so records of other names count where they agree.
     """
-    own = record_path(corrected.parent, corrected.name)
-    paths = [own] if own.exists() else sorted(records_folder(corrected.parent).glob("*.json"))
-    records = (ExportRecord.read(path) for path in paths)
+    own = ExportRecord.read(record_path(corrected.parent, corrected.name))
+    if own is not None and (own.video, own.clip) != (plan.video, clip.clip):
+        raise Tracks2ZarrError(of_another_clip(corrected, own, clip, plan.video))
+    paths = sorted(records_folder(corrected.parent).glob("*.json"))
+    records = [own] if own is not None else map(ExportRecord.read, paths)
+    which = "via", plan.video, clip.clip
     found = {
         record.images
         for record in records
-        if record is not None and (record.format, record.video, record.clip) == ("via", video, clip)
+        if record is not None and (record.format, record.video, record.clip) == which
     }
     return found.pop() if len(found) == 1 else None
 

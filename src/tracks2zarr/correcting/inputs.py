@@ -81,7 +81,7 @@ def _corrected(there: ClipInStore, given: Path, rule: FrameRule) -> FileBoxes:
     tracks_format = format_named(there.plan.format)
     _, faults = check_tracks(given.parent, [given.name], tracks_format)
     if faults:
-        raise Tracks2ZarrError(faults)
+        raise Tracks2ZarrError(problems.of_corrected_file(faults, given, given))
     with _with_confidence(given) as path:
         try:
             return read_file_boxes(tracks_format, path, rule)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, comma_list, numbers_text
+from tracks2zarr.exporting.record import ExportRecord
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commands import create_command
 from tracks2zarr.store.store import Store
@@ -28,10 +29,47 @@ def of_corrected_file(problems: Iterable[Problem], read: Path, given: Path) -> I
     for problem in problems:
         if problem.file == str(read):
             problem = replace(problem, file=str(given))  # noqa: PLW2901
-        if problem.kind == "track":
-            remedy = "Give the box a track number in VIA, as its attribute 'track'."
-            problem = replace(problem, remedy=remedy)  # noqa: PLW2901
+        if problem.kind in _REMEDIES:
+            problem = replace(problem, remedy=_REMEDIES[problem.kind])  # noqa: PLW2901
+        elif "--pattern" in (problem.remedy or ""):
+            problem = replace(problem, remedy=_ANOTHER_FILE)  # noqa: PLW2901
         yield problem
+
+
+#: What to do in VIA, by kind.
+_REMEDIES = {
+    "track": "Give the box a track number in VIA, as its attribute 'track'.",
+    "not-rect": "Remove the region in VIA, or draw a rectangle in its place; then save again.",
+}
+_ANOTHER_FILE = "Pass the CSV with the annotations that VIA saved."
+
+
+def of_another_clip(given: Path, record: ExportRecord, clip: ClipPlan, video: str) -> Problem:
+    """Return the problem of a file that was exported from another clip."""
+    return Problem(
+        kind="correct-other-clip",
+        what="The corrected file was exported from another clip.",
+        file=str(given),
+        found=f"{record.video}, {record.clip}",
+        expected=f"{video}, {clip.clip}",
+        remedy="Pass the file of this clip; or correct the other clip.",
+        video=video,
+        clip=clip.clip,
+    )
+
+
+def nothing_in_place(given: Path, n_boxes: int) -> Problem:
+    """Return the warning that no box of many is where it was."""
+    return Problem(
+        kind="correct-nothing-kept",
+        what="No box of the replaced frames stays where it is.",
+        file=str(given),
+        found=f"{n_boxes:,} boxes, none of which is in the corrected file",
+        expected="boxes that nobody has touched, as a rule",
+        remedy="Make sure that the file is of this clip, and counts frames as it should: see"
+        " --frame-regexp and --counts-from.",
+        severity="warning",
+    )
 
 
 def other_format(store: Store, plan: VideoPlan) -> Problem:
