@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tracks2zarr.common.display import OneLine, Shown, Table
 from tracks2zarr.common.documents import fields_of
 from tracks2zarr.common.problems import comma_list
 from tracks2zarr.common.words import count_text
-from tracks2zarr.dataset.batches import Bools, Int64s
+from tracks2zarr.correcting.matched_boxes import match_boxes
+from tracks2zarr.dataset.batches import Bools, Float32s, Int64s
 from tracks2zarr.exporting.via_rows import RowBoxes
 
 #: So many tracks, or changes of tracks, are named in one line.
@@ -185,31 +185,24 @@ def changes_between(before: RowBoxes, after: RowBoxes, stretch: Int64s, others: 
     others
         The tracks that the clip has in other frames.
     """
-    same_before, same_after = _unchanged(before, after)
-    rest_before, rest_after = _left(before, same_before), _left(after, same_after)
-    still, still_now = _in_place(before, after, rest_before, rest_after)
-    rest_before, rest_after = _without(rest_before, still), _without(rest_after, still_now)
-    moved, moved_now = _tracks_in_both(before, after, rest_before, rest_after)
-    gone, new = _without(rest_before, moved), _without(rest_after, moved_now)
-    kept = np.concatenate([same_before, still, moved])
-    kept_now = np.concatenate([same_after, still_now, moved_now])
-    other = _differ(before.confidence[kept], after.confidence[kept_now])
-    changed = [before.frame[still], before.frame[moved], before.frame[gone], after.frame[new]]
-    changed.append(before.frame[kept][other])
-    targets = _targets(before.track[kept], after.track[kept_now], others)
+    match = match_boxes(before, after)
+    old, new = before.take(match.kept), after.take(match.kept_now)
+    other = _differ(old.confidence, new.confidence)
+    targets = _targets(old.track, new.track, others)
+    renumbered = before.take(match.renumbered), after.take(match.renumbered_now)
     return Changes(
         first_frame=int(stretch[0]),
         last_frame=int(stretch[-1]),
         n_frames=len(stretch),
-        n_changed_frames=len(np.unique(np.concatenate(changed))),
+        n_changed_frames=len(np.unique([*match.changed_frames(before, after), *old.frame[other]])),
         n_boxes_before=len(before),
         n_boxes_after=len(after),
-        n_in_place=len(same_before) + len(still),
-        moved=len(moved),
-        added=len(new),
-        removed=len(gone),
+        n_in_place=len(match.same) + len(match.renumbered),
+        moved=len(match.moved),
+        added=len(match.added),
+        removed=len(match.removed),
         confidence=int(other.sum()),
-        renumbered=tuple(_renumbered(before.take(still), after.track[still_now])),
+        renumbered=tuple(_renumbered(*renumbered)),
         joined=tuple(_joined(targets)),
         split=tuple(_split(targets)),
         new_tracks=_lacking(after.track, np.union1d(before.track, others)),
@@ -217,63 +210,7 @@ def changes_between(before: RowBoxes, after: RowBoxes, stretch: Int64s, others: 
     )
 
 
-def _keys(boxes: RowBoxes, *, with_track: bool) -> NDArray[Any]:
-    """Return what makes a box the same as another, as one value per box."""
-    # as readers compute it
-    centroid = boxes.corner + boxes.size / np.float32(2)
-    columns = [boxes.frame, *(centroid + np.float32(0)).T, *(boxes.size + np.float32(0)).T]
-    columns += [boxes.track] if with_track else []
-    names = [(f"f{n}", column.dtype) for n, column in enumerate(columns)]
-    keys = np.empty(len(boxes), names)
-    for (name, _), column in zip(names, columns, strict=True):
-        keys[name] = column
-    return keys.view(np.dtype((np.void, keys.dtype.itemsize)))
-
-
-def _unchanged(before: RowBoxes, after: RowBoxes) -> tuple[Int64s, Int64s]:
-    """Return the places of the boxes that have the same place, size and track on both sides."""
-    keys, keys_now = _keys(before, with_track=True), _keys(after, with_track=True)
-    _, places, places_now = np.intersect1d(keys, keys_now, assume_unique=True, return_indices=True)
-    return places, places_now
-
-
-def _in_place(
-    before: RowBoxes, after: RowBoxes, left: Int64s, left_now: Int64s
-) -> tuple[Int64s, Int64s]:
-    """Return the places of boxes with one place and size among those left on both sides."""
-    places: dict[bytes, list[int]] = defaultdict(list)
-    keys = _keys(before.take(left), with_track=False).tolist()
-    for place, key in zip(left.tolist(), keys, strict=True):
-        places[key].append(place)
-    keys = _keys(after.take(left_now), with_track=False).tolist()
-    pairs = [
-        (places[key].pop(0), place)
-        for place, key in zip(left_now.tolist(), keys, strict=True)
-        if places.get(key)
-    ]
-    found = np.array(pairs, np.int64).reshape(-1, 2)
-    return found[:, 0], found[:, 1]
-
-
-def _tracks_in_both(
-    before: RowBoxes, after: RowBoxes, left: Int64s, left_now: Int64s
-) -> tuple[Int64s, Int64s]:
-    """Return the places of boxes of one frame and track that are left on both sides."""
-    place_of = {(before.frame[place], before.track[place]): place for place in left.tolist()}
-    now = [(place_of.get((after.frame[p], after.track[p])), p) for p in left_now.tolist()]
-    pairs = np.array([pair for pair in now if pair[0] is not None], np.int64).reshape(-1, 2)
-    return pairs[:, 0], pairs[:, 1]
-
-
-def _left(boxes: RowBoxes, taken: Int64s) -> Int64s:
-    return _without(np.arange(len(boxes)), taken)
-
-
-def _without(places: Int64s, taken: Int64s) -> Int64s:
-    return np.setdiff1d(places, taken)
-
-
-def _differ(one: NDArray[np.float32], other: NDArray[np.float32]) -> Bools:
+def _differ(one: Float32s, other: Float32s) -> Bools:
     differ: Bools = (one != other) & ~(np.isnan(one) & np.isnan(other))
     return differ
 
@@ -282,10 +219,10 @@ def _lacking(tracks: Int64s, known: Int64s) -> tuple[int, ...]:
     return tuple(np.setdiff1d(tracks, known).tolist())
 
 
-def _renumbered(before: RowBoxes, tracks: Int64s) -> Iterator[Renumbered]:
-    """Yield the boxes that are of other tracks, by both tracks."""
+def _renumbered(before: RowBoxes, after: RowBoxes) -> Iterator[Renumbered]:
+    """Yield which boxes are of other tracks, by both tracks."""
     frames: dict[tuple[int, int], list[int]] = defaultdict(list)
-    pairs = zip(before.track.tolist(), tracks.tolist(), strict=True)
+    pairs = zip(before.track.tolist(), after.track.tolist(), strict=True)
     for pair, frame in zip(pairs, before.frame.tolist(), strict=True):
         frames[pair].append(frame)
     for (old, new), some in sorted(frames.items()):
