@@ -154,7 +154,7 @@ class PreparedCorrection:
         return Correction(
             file=path_from(self.there.clip.tracks_dir, path),
             digest=digest,
-            who=login_name() or f"user {os.getuid()}",
+            who=login_name() or "unknown",
             when=now(),
             first_frame=self.changes.first_frame,
             last_frame=self.changes.last_frame,
