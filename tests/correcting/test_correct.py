@@ -415,6 +415,10 @@ def test_a_damaged_video_whose_corrected_file_has_changed(store: Path, stretch: 
     (problem,) = again(store, store_mode="a").outcomes[0].problems
     assert problem.kind == "source-changed"
     assert problem.file == str(corrected)
+    assert "--group-mode w" in (problem.remedy or ""), "there is no group to undo anything in"
+    corrected.unlink()
+    (problem,) = again(store, store_mode="a").outcomes[0].problems
+    assert (problem.kind, problem.found) == ("source-changed", "nothing there")
     corrected.write_bytes(content)
     assert again(store, store_mode="a").ok
 
@@ -546,6 +550,9 @@ def test_verify_proves_against_the_corrected_file(store: Path, stretch: Path) ->
     found = tz.verify(store)
     kinds_found = {problem.kind for video in found.videos for problem in video.problems}
     assert {"source-changed", "store-differs"} <= kinds_found
+    problems = [problem for video in found.videos for problem in video.problems]
+    (changed,) = [problem for problem in problems if problem.kind == "source-changed"]
+    assert f"tracks2zarr correct {store} A Loop00 --undo" in (changed.remedy or "")
     path.unlink()
     (verdict,) = tz.verify(store).videos
     assert [problem.kind for problem in verdict.problems] == ["source-absent"]

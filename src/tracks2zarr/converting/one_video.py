@@ -245,9 +245,7 @@ def _read_clips(attempt: Attempt, task: VideoTask, decision: Decision) -> list[R
                 clips.append(_kept_clip(attempt.store, decision.kept, kept, folder))
             else:
                 slot = slots.get(clip.clip, task.slot)
-                read = _read_clip(decision.plan, clip, folder, slot)
-                _check_is_corrected(task, decision, clip, read)
-                clips.append(read)
+                clips.append(_read_chosen_clip(attempt.store, decision, clip, folder, slot))
         except Tracks2ZarrError as error:
             errors += error.problems
     if errors:
@@ -255,14 +253,20 @@ def _read_clips(attempt: Attempt, task: VideoTask, decision: Decision) -> list[R
     return clips
 
 
-def _check_is_corrected(
-    task: VideoTask, decision: Decision, clip: ClipPlan, read: ReadClip
-) -> None:
-    """Check that the file which a correction chose is the one that its receipt names."""
+def _read_chosen_clip(
+    store: Store, decision: Decision, clip: ClipPlan, folder: Path, slot: int
+) -> ReadClip:
+    """Read a clip from its source, or from the very file that a correction chose."""
     done = decision.corrected.get(clip.clip)
-    if done is not None and read.digest != done.read_digest:
+    if done is None:
+        return _read_clip(decision.plan, clip, folder, slot)
+    found = "nothing there"
+    if clip.read_path.exists():
+        read = _read_clip(decision.plan, clip, folder, slot)
+        if read.digest == done.read_digest:
+            return read
         found = f"{read.digest[:23]}…"
-        raise Tracks2ZarrError(changed_file(task.store, task.plan.video, clip, found))
+    raise Tracks2ZarrError(changed_file(store.path, decision.plan, clip, found))
 
 
 def _kept_clip(store: Store, kept: Receipt, clip: ClipReceipt, folder: Path) -> ReadClip:
@@ -276,7 +280,7 @@ def _kept_clip(store: Store, kept: Receipt, clip: ClipReceipt, folder: Path) -> 
 
 
 def _read_clip(plan: VideoPlan, clip: ClipPlan, folder: Path, slot: int) -> ReadClip:
-    """Read a clip from its source."""
+    """Read a clip from its file."""
     from tracks2zarr.tracks.formats import format_named
     from tracks2zarr.tracks.reading import read_clip
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
 from tracks2zarr.common.words import count_text
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
+from tracks2zarr.store.commands import create_command
 from tracks2zarr.store.receipt import Correction, Receipt
 from tracks2zarr.store.store import Store
 
@@ -122,33 +123,39 @@ def corrected_in(store: Store) -> list[str]:
     return found
 
 
-def changed_file(store: Path, video: str, clip: ClipPlan, found: str) -> Problem:
+def changed_file(
+    store: Path, plan: VideoPlan, clip: ClipPlan, found: str, *, can_undo: bool = False
+) -> Problem:
     """Return the problem of a file that is not the one from which a corrected clip was made.
 
     Parameters
     ----------
     store
         The folder of the store.
-    video
-        The video's id.
+    plan
+        The video's plan.
     clip
         The clip; its `read_path` is the file.
     found
         What is there.
+    can_undo
+        Whether the file is the last correction's, and the group is whole.
     """
-    undo = correct_command(store, video, clip.clip, "--undo")
-    is_original = clip.corrected is None
+    anew = create_command(store, plan, replace=True)
+    other = f"to convert the original tracks files, without corrections, run: {anew}"
+    if can_undo:
+        undo = correct_command(store, plan.video, clip.clip, "--undo")
+        other = f"to go back to the file before it, run: {undo}"
     return Problem(
         kind="source-changed",
         what="A tracks file is not the one that was converted."
-        if is_original
+        if clip.corrected is None
         else "A corrected tracks file is not the one that was converted.",
         file=str(clip.read_path),
         found=found,
         expected="the file as it was when the video was converted",
-        remedy="Bring the file back"
-        + ("." if is_original else f"; or, to go back to the file before it, run: {undo}"),
-        video=video,
+        remedy=f"Bring the file back; or, {other}",
+        video=plan.video,
         clip=clip.clip,
     )
 

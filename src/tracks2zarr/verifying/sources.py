@@ -154,8 +154,8 @@ class VideoSources:
     def _changed(self, number: int, digest: str) -> Iterator[Problem]:
         clip, expected = self.plan.clips[number], self.receipt.clips[number].read_digest
         if digest != expected and clip.corrected is not None:
-            store, placed = self.group.parent, f"{digest[:23]}…"
-            problem = changed_file(store, self.plan.video, clip, placed)
+            store, found = self.group.parent, f"{digest[:23]}…"
+            problem = changed_file(store, self.plan, clip, found, can_undo=True)
             yield replace(problem, file=str(self.path(clip)))
         elif digest != expected:
             yield Problem(
