@@ -199,6 +199,14 @@ def test_a_box_without_a_track_number(store: Path, stretch: Path, track: str | N
     assert snapshot(store) == before
 
 
+def test_a_track_that_is_twice_in_a_frame(store: Path, stretch: Path) -> None:
+    rows = [renumbered(row, 9, 7) for row in rows_of(stretch)]
+    with pytest.raises(tz.Tracks2ZarrError, match="in VIA") as error:
+        tz.correct(store, "A", "Loop00", write_rows(stretch.with_name("b.csv"), rows))
+    assert set(kinds(error)) == {"duplicate-box"}
+    assert [problem.row for problem in error.value.problems] == [3, 5, 7]
+
+
 # ---- what is refused
 
 

@@ -38,6 +38,7 @@ def of_corrected_file(problems: Iterable[Problem], read: Path, given: Path) -> I
 
 #: What to do in VIA, by kind.
 _REMEDIES = {
+    "duplicate-box": "Delete one box in VIA, or correct its track number; then save again.",
     "track": "Give the box a track number in VIA, as its attribute 'track'.",
     "not-rect": "Remove the region in VIA, or draw a rectangle in its place; then save again.",
 }
