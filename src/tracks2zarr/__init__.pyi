@@ -7,6 +7,11 @@ from .converting.creation import Summary as Summary
 from .converting.creation import create as create
 from .converting.one_video import Outcome as Outcome
 from .converting.one_video import Result as Result
+from .correcting.changes import Changes as Changes
+from .correcting.correct import Corrected as Corrected
+from .correcting.correct import correct as correct
+from .correcting.undo import Undone as Undone
+from .correcting.undo import undo_correction as undo_correction
 from .drafting.draft import DraftedMetadata as DraftedMetadata
 from .drafting.draft import draft_metadata as draft_metadata
 from .exporting.export import ExportedFile as ExportedFile

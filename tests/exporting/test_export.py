@@ -331,3 +331,40 @@ def test_netcdf_has_no_arrays_of_others(sample_store: Path, tmp_path: Path) -> N
     with pytest.warns(UserWarning, match="own"):
         (file,) = export(store, tmp_path / "out", format="movement", video=LEFT, clip=0)
     assert "own" not in xr.load_dataset(file.path)
+
+
+def test_a_stretch_has_rows_of_frames_without_boxes(tmp_path: Path) -> None:
+    """So people can add boxes there; `create` reads the same dataset from it."""
+    boxes = (Box(2, 7, 1.5, 2, 3, 4), Box(2, 9, 5, 2, 3, 4), Box(5, 7, 1.5, 2, 3, 4))
+    clip = Clip("Loop00", 11, 18, None, "", boxes)
+    tracks, metadata = Experiment((Video("A", (clip,)),)).write(tmp_path / "in")
+    store = tmp_path / "a.zarr"
+    assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
+    (file,) = export(store, tmp_path / "part", frames=slice(1, 8))
+    rows = pl.read_csv(file.path, infer_schema=False)
+    frames = [int(name[6:14]) for name in rows["filename"]]
+    assert frames == [1, 2, 2, 3, 4, 5, 6, 7]
+    empty = rows.filter(pl.col("region_count") == "0")
+    assert len(empty) == 5
+    assert set(empty["region_shape_attributes"]) == set(empty["region_attributes"]) == {"{}"}
+    assert set(empty["file_attributes"]) == {"{}"}
+    assert set(empty["region_id"]) == {"0"}
+    again = tmp_path / "b.zarr"
+    assert tz.create(tz.plan(tmp_path / "part", metadata), again, workers=1).ok
+    assert tz.load_clip(again, "A", "Loop00").identical(
+        tz.load_clip(store, "A", "Loop00").assign_attrs(
+            source_file=tz.load_clip(again, "A", "Loop00").attrs["source_file"]
+        )
+    )
+
+
+def test_without_a_stretch_frames_without_boxes_have_no_row(tmp_path: Path) -> None:
+    clip = Clip("Loop00", 11, 18, None, "", (Box(2, 7, 1.5, 2, 3, 4),))
+    tracks, metadata = Experiment((Video("A", (clip,)),)).write(tmp_path / "in")
+    store, out = tmp_path / "a.zarr", tmp_path / "out"
+    assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
+    (file,) = export(store, out)
+    assert len(file.path.read_bytes().splitlines()) == 2
+    (file,) = export(store, out, frames=slice(0, 8))
+    assert file.result == "written", "the same frames, but with rows of all"
+    assert len(file.path.read_bytes().splitlines()) == 9

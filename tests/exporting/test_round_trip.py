@@ -20,6 +20,7 @@ from pycocotools.coco import COCO
 import tracks2zarr as tz
 from support.experiments import Box, Clip, Experiment, Video, crowd, experiments
 from support.sample import SAMPLE
+from support.tree import groups_of
 from tracks2zarr.exporting.corners import corners
 from tracks2zarr.exporting.formats import FormatName
 from tracks2zarr.exporting.texts import as_text
@@ -27,18 +28,6 @@ from tracks2zarr.exporting.texts import as_text
 RIGHT = "04.09.2023-01-Right"
 METADATA = SAMPLE / "loop-frames-ffmpeg.csv"
 FORMATS: tuple[FormatName, ...] = ("via", "movement", "parquet", "mot", "coco")
-
-
-def groups_of(store: Path) -> dict[str, dict[str, bytes]]:
-    """Return the content of each file of each group, without the names of sources."""
-    found = {}
-    for video in tz.open_store(store):
-        files = [path for path in sorted((store / video).rglob("*")) if path.is_file()]
-        content = {path.relative_to(store).as_posix(): path.read_bytes() for path in files}
-        root = json.loads(content.pop(f"{video}/zarr.json"))
-        del root["attributes"]["source_file"]
-        found[video] = content | {"": json.dumps(root).encode()}
-    return found
 
 
 def convert(experiment: Experiment, folder: Path) -> tuple[Path, Path]:

@@ -41,7 +41,7 @@ def test_the_table_of_clips(store: Path) -> None:
     table = tz.clips(store)
     assert {name: str(dtype) for name, dtype in table.dtypes.items()} == COLUMNS
     fps = tz.open_store(store)["A"].attrs["fps"]
-    first = ("A", "Loop00", fps, 10, 10 / fps, 3, 5, 100, 109, 104, "triggered", 4 / fps)
+    first = ("A", "Loop00", fps, 10, 10 / fps, 3, 5, 100, 109, 104, "triggered", 4 / fps, 0)
     assert tuple(table.iloc[0]) == first
     without = table.iloc[1]
     assert without["escape_type"] == "none"

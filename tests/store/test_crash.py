@@ -17,6 +17,8 @@ SCENARIOS = (
     "resume-replaced-store",
     "add-clips",
     "moved-sources",
+    "correct",
+    "undo-correction",
     "merge",
     "merge-into-new",
     "merge-by-copying",

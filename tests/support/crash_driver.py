@@ -32,6 +32,7 @@ import zarr.storage
 import tracks2zarr as tz
 from support.experiments import Box, Clip, Experiment, Video
 from support.tree import snapshot
+from tracks2zarr.correcting import correct, undo
 from tracks2zarr.group import comparison, reader, writer
 from tracks2zarr.merging import merge
 from tracks2zarr.store.commit import recover_all
@@ -39,6 +40,7 @@ from tracks2zarr.store.store import Store
 from tracks2zarr.tracks import compiled_reader
 
 assert all((numcodecs, polars, zarr, comparison, writer, merge, compiled_reader, reader))
+assert all((correct, undo))
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 CHANGES = {f"os.{name}" for name in ("rename", "link", "mkdir", "rmdir", "remove", "truncate")}
@@ -120,6 +122,42 @@ SCENARIOS = {
     "resume-replaced-store": Scenario(old_store, runs("new", "w", "w-"), runs("new", "a", "w")),
     "add-clips": Scenario(old_store, runs("more", "a", "a"), runs("more", "a", "a")),
     "moved-sources": Scenario(old_store, runs("moved", "a", "w-"), runs("moved", "a", "w-"), 1),
+}
+
+
+def corrects(folder: Path) -> bool:
+    """Put the new experiment's boxes in the place of the old one's, from its tracks file."""
+    corrected = folder / "new/tracks/A-Loop00_tracks.csv"
+    found = tz.correct(folder / "out.zarr", "A", "Loop00", corrected, frames=slice(None))
+    assert bool(found.changes) == found.is_done
+    left = sorted(path.name for path in (folder / "old/tracks").iterdir())
+    return left == ["A-Loop00_tracks.corrected-1.csv", "A-Loop00_tracks.csv"]
+
+
+def corrects_anew(folder: Path) -> bool:
+    """Correct where no earlier run has left a corrected file."""
+    for left in (folder / "old/tracks").glob("*corrected*"):
+        left.unlink()
+    return corrects(folder)
+
+
+def corrected_store(folder: Path) -> None:
+    """Start from a store of the old experiment that was corrected."""
+    old_store(folder)
+    assert corrects_anew(folder)
+
+
+def undoes(folder: Path) -> bool:
+    """Undo the correction, unless that is done."""
+    try:
+        return tz.undo_correction(folder / "out.zarr", "A", "Loop00").is_done
+    except tz.Tracks2ZarrError as error:
+        return error.problems[0].kind == "correct-none"
+
+
+SCENARIOS |= {
+    "correct": Scenario(old_store, corrects_anew, corrects),
+    "undo-correction": Scenario(corrected_store, undoes, undoes),
 }
 
 

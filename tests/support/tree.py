@@ -1,6 +1,7 @@
 """Looking at stores from outside, and running the command line as a user does."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,20 @@ def snapshot(store: Path) -> dict[str, str]:
         for path in sorted(store.rglob("*"))
         if path.is_file() and (relative := path.relative_to(store)).parts[0] not in BESIDE_GROUPS
     }
+
+
+def groups_of(store: Path) -> dict[str, dict[str, bytes]]:
+    """Return the content of each file of each group, without the names of sources."""
+    import tracks2zarr as tz
+
+    found = {}
+    for video in tz.open_store(store):
+        files = [path for path in sorted((store / video).rglob("*")) if path.is_file()]
+        content = {path.relative_to(store).as_posix(): path.read_bytes() for path in files}
+        root = json.loads(content.pop(f"{video}/zarr.json"))
+        del root["attributes"]["source_file"]
+        found[video] = content | {"": json.dumps(root).encode()}
+    return found
 
 
 def cli_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -146,6 +146,7 @@ A first run:
         "plot": "plot",
         "merge": "merge",
         "export": "export",
+        "correct": "correct",
         "publish": "publish",
         "finalise": "finalise",
         "metadata": "metadata",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,30 +9,12 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import videos
-from tracks2zarr.cli.options import FOLDER
+from tracks2zarr.cli.options import FOLDER, FrameSlice
 from tracks2zarr.common.problems import Tracks2ZarrError, one_line
 from tracks2zarr.common.words import count_text
 
 if TYPE_CHECKING:
     from tracks2zarr.exporting.export import ExportedVideo
-
-
-class FrameSlice(click.ParamType[slice]):
-    """Frames within a clip, such as ``100:200``, of which the second is not included."""
-
-    name = "A:B"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> slice:
-        """Return the frames as a slice."""
-        if isinstance(value, slice):
-            return value
-        match = re.fullmatch(r"(\d*):(\d*)", str(value).strip())
-        if match is None:
-            self.fail(f"'{value}' is not a range of frames; expected a form like 100:200.")
-        start, stop = (int(text) if text else None for text in match.groups())
-        return slice(start, stop)
 
 
 @click.command("export", cls=Command)

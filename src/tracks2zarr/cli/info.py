@@ -10,7 +10,7 @@ import click
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import videos
 from tracks2zarr.cli.options import STORE, json_option
-from tracks2zarr.common.problems import comma_list
+from tracks2zarr.common.problems import comma_list, one_line
 from tracks2zarr.common.words import size_text
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def _print_clips(video: VideoInfo) -> None:
 
 def _print_clip_table(video: VideoInfo) -> None:
     from tracks2zarr.cli import show
+    from tracks2zarr.store.corrections import corrections_text
 
     console = show.stdout()
     table = show.table(
@@ -120,6 +121,10 @@ def _print_clip_table(video: VideoInfo) -> None:
         )
     console.print(table)
     console.print("Frames are those of the video, from 0.", style="dim")
+    for clip in video.clips:
+        if clip.corrections:
+            text = f"{clip.clip}: {corrections_text(clip.corrections)}"
+            console.print(one_line(text), markup=False, soft_wrap=True)
 
 
 def _print_why(video: VideoInfo) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from click.types import OptionHelpExtra
 
     from tracks2zarr.planning.plan import Plan
+    from tracks2zarr.store.store import Store
 
 #: Adds an option or argument to a command.
 type Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -115,6 +116,24 @@ class FrameRegexp(click.ParamType[str]):
                 " as in '_([0-9]+)[.]png$'."
             )
         return str(value)
+
+
+class FrameSlice(click.ParamType[slice]):
+    """Frames within a clip, such as ``100:200``, of which the second is not included."""
+
+    name = "A:B"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> slice:
+        """Return the frames as a slice."""
+        if isinstance(value, slice):
+            return value
+        match = re.fullmatch(r"(\d*):(\d*)", str(value).strip())
+        if match is None:
+            self.fail(f"'{value}' is not a range of frames; expected a form like 100:200.")
+        start, stop = (int(text) if text else None for text in match.groups())
+        return slice(start, stop)
 
 
 def pattern_option(
@@ -417,11 +436,7 @@ def confirm_replacing(store: Path, plan: Plan) -> bool:
         from tracks2zarr.common.words import count_text
 
         n_videos = count_text(len(there.groups()), "video")
-        try:
-            return click.confirm(f"Replace {store}, which holds {n_videos}?", err=True)
-        except click.Abort:
-            click.echo(err=True)  # the terminal has written ^C
-            raise
+        return confirmed(f"Replace {store}, which holds {n_videos}{_corrected_text(there)}?")
     joining = ["--store-mode", "a"]
     with contextlib.suppress(Tracks2ZarrError):  # as of a plan that cannot be read
         joining = joining_options(there.read_plan(), plan)
@@ -430,12 +445,30 @@ def confirm_replacing(store: Path, plan: Plan) -> bool:
             kind="not-confirmed",
             what="The store exists and would be replaced.",
             file=str(store),
-            found="no terminal to ask on",
+            found=f"no terminal to ask on{_corrected_text(there)}",
             expected="--yes",
             remedy=f"To replace it, run {same_command('--yes')}; to add to it, run"
             f" {same_command(*joining)}",
         )
     )
+
+
+def _corrected_text(store: Store) -> str:
+    """Return which clips of a store would lose their corrections, as the end of a sentence."""
+    from tracks2zarr.common.problems import comma_list
+    from tracks2zarr.store.corrections import corrected_in
+
+    clips = corrected_in(store)
+    return f"; clips that were corrected by hand: {comma_list(clips, 3)}" if clips else ""
+
+
+def confirmed(question: str) -> bool:
+    """Ask on a terminal, and tell whether the answer is yes."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)  # the terminal has written ^C
+        raise
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

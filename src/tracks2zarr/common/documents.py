@@ -34,7 +34,7 @@ class Document:
     format_key
         The first key of the JSON; its value is the format.
     formats
-        The formats that can be read; the last is the one that is written.
+        The formats that can be read; the last is the one that is written by default.
     former_names
         By field, the name that it had in older documents.
     """
@@ -49,9 +49,14 @@ class Document:
         """Return the fields for JSON."""
         return fields_of(self)
 
+    @property
+    def written_format(self) -> int:
+        """The format in which the document is written."""
+        return self.formats[-1]
+
     def to_json(self) -> str:
         """Return the document as JSON text; `from_json` gives back an equal one."""
-        document = {self.format_key: self.formats[-1]} | self.as_dict()
+        document = {self.format_key: self.written_format} | self.as_dict()
         return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
     @classmethod

@@ -13,18 +13,21 @@ _KINDS: dict[type[Exception], str] = {
     " script-exists export-exists published-otherwise draft-exists clone-in-the-way",
     PermissionError: "merge-read-only object-store-access repository-access",
     OSError: "metadata-unreadable tracks-dir videos-from tracks-unreadable video-unreadable disk"
-    " disk-full too-many-open-files group-unreadable object-store repository-unreachable",
+    " disk-full too-many-open-files group-unreadable object-store repository-unreachable"
+    " correct-folder",
     RuntimeError: "needs-posix memory no-video-left store-busy no-flock planned-otherwise"
     " video-busy store-moved clip-kept video-unfinished not-drawn merge-unfinished merge-busy"
     " stdout worker-killed workers source-changed store-differs group-metadata unexpected"
     " slurm-unanswered memory-low slurm-refused input-unchanged jobs-left store-queued archive-busy"
     " archive-damaged store-replaced not-finished other-plan content-changed metadata-changed"
     " receipt-differs one-reader-only extra-group extra-file stale-metadata extra-missing"
-    " video-replaced program-missing repository-failed clone-changed clone-not-updated",
+    " video-replaced program-missing repository-failed clone-changed clone-not-updated"
+    " correct-changed correct-source correct-nothing-kept corrections-dropped",
     ValueError: "inside-store input-in-store plan-format store-root receipt-broken receipt-format"
     " schema-mixed output merge-twice merge-nested merge-damaged merge-unknown-group index-past-end"
     " log-folder prelude unverified url quick-only no-escape no-such-frames clip-query"
-    " no-video-given repository url-with-password",
+    " no-video-given repository url-with-password correct-format"
+    " correct-other-clip correct-no-frames correct-outside-frames correct-none",
 }
 #: By kind, for those that are named above.
 PYTHON_KINDS = {kind: python for python, kinds in _KINDS.items() for kind in kinds.split()}

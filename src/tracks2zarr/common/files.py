@@ -118,6 +118,14 @@ def read_json(content: str | bytes) -> Any:
             raise ValueError("too deep") from None
 
 
+def is_same_file(path: Path, other: Path) -> bool:
+    """Tell whether two paths lead to one file that is there."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
 def is_file(path: Path) -> bool:
     """Tell whether there is a file; links are followed.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import getpass
 import platform
 import sys
 import time
@@ -20,6 +21,14 @@ __version__ = version("tracks2zarr")
 def now() -> str:
     """Return the time in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def login_name() -> str | None:
+    """Return the name of the user, or None for a user without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None
 
 
 @dataclass(slots=True)

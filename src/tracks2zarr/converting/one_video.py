@@ -24,6 +24,7 @@ from tracks2zarr.parallel.processes import Stopped, report_bytes
 from tracks2zarr.parallel.threads import importing_in_background
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commit import Attempt, recover
+from tracks2zarr.store.corrections import changed_file
 from tracks2zarr.store.group_mode import Action, Decision, Mode, decide, problems_of
 from tracks2zarr.store.held_folder import FolderId, StoreMovedError
 from tracks2zarr.store.moved_sources import note_places
@@ -244,12 +245,28 @@ def _read_clips(attempt: Attempt, task: VideoTask, decision: Decision) -> list[R
                 clips.append(_kept_clip(attempt.store, decision.kept, kept, folder))
             else:
                 slot = slots.get(clip.clip, task.slot)
-                clips.append(_read_clip(decision.plan, clip, folder, slot))
+                clips.append(_read_chosen_clip(attempt.store, decision, clip, folder, slot))
         except Tracks2ZarrError as error:
             errors += error.problems
     if errors:
         raise Tracks2ZarrError(errors)
     return clips
+
+
+def _read_chosen_clip(
+    store: Store, decision: Decision, clip: ClipPlan, folder: Path, slot: int
+) -> ReadClip:
+    """Read a clip from its source, or from the very file that a correction chose."""
+    done = decision.corrected.get(clip.clip)
+    if done is None:
+        return _read_clip(decision.plan, clip, folder, slot)
+    found = "nothing there"
+    if clip.read_path.exists():
+        read = _read_clip(decision.plan, clip, folder, slot)
+        if read.digest == done.read_digest:
+            return read
+        found = f"{read.digest[:23]}…"
+    raise Tracks2ZarrError(changed_file(store.path, decision.plan, clip, found))
 
 
 def _kept_clip(store: Store, kept: Receipt, clip: ClipReceipt, folder: Path) -> ReadClip:
@@ -263,11 +280,11 @@ def _kept_clip(store: Store, kept: Receipt, clip: ClipReceipt, folder: Path) -> 
 
 
 def _read_clip(plan: VideoPlan, clip: ClipPlan, folder: Path, slot: int) -> ReadClip:
-    """Read a clip from its source."""
+    """Read a clip from its file."""
     from tracks2zarr.tracks.formats import format_named
     from tracks2zarr.tracks.reading import read_clip
 
-    path = clip.source_path
+    path = clip.read_path
     pointer = annex_problem(path)
     if pointer is not None:  # its content was dropped since it was planned
         raise Tracks2ZarrError(pointer)
@@ -306,7 +323,7 @@ def _write(
         content = read_content(attempt.group)
     receipts = tuple(
         replace(
-            decision.kept_clip(clip.clip) or _clip_receipt(clip, read, read_at_ns),
+            decision.kept_clip(clip.clip) or _clip_receipt(decision, clip, read, read_at_ns),
             n_individuals=len(of_clip),
             n_boxes=count,
         )
@@ -332,14 +349,20 @@ def _as_read(decision: Decision, clips: Sequence[ReadClip]) -> VideoPlan:
     """Return the plan with the sizes and times of the tracks files as they were when read."""
     return decision.plan.with_clips(
         clip
-        if read.stamp is None or decision.kept_clip(clip.clip) is not None
+        if read.stamp is None
+        or decision.kept_clip(clip.clip) is not None
+        or clip.clip in decision.corrected
         else replace(clip, size=read.stamp.size, mtime_ns=read.stamp.mtime_ns)
         for clip, read in zip(decision.plan.clips, clips, strict=True)
     )
 
 
-def _clip_receipt(clip: ClipPlan, read: ReadClip, read_at_ns: int) -> ClipReceipt:
-    """Return the receipt of a clip that was read from its source; nothing is counted yet."""
+def _clip_receipt(
+    decision: Decision, clip: ClipPlan, read: ReadClip, read_at_ns: int
+) -> ClipReceipt:
+    """Return the receipt of a clip that was read from a file; nothing is counted yet."""
+    if (done := decision.corrected.get(clip.clip)) is not None:
+        return replace(done, reader=read.reader)
     return ClipReceipt(
         clip=clip.clip,
         digest=read.digest,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tracks2zarr.common.arguments import check_path
 from tracks2zarr.common.durable import sync, sync_file
-from tracks2zarr.common.files import ABSENT, make_folder
+from tracks2zarr.common.files import ABSENT, is_same_file, make_folder
 from tracks2zarr.common.names import composed
 from tracks2zarr.common.posix import is_alive
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
@@ -246,11 +246,9 @@ class _Exporter:
         return ExportedFile(path=path, video=clip.video, clip=clip.clip, result=result, size=size)
 
     def _is_source(self, clip: StoredClip) -> bool:
-        """Tell whether the file of a clip would take the place of the one that it was read from."""
-        try:
-            return self.path_of(clip).samefile(clip.plan.source_path)
-        except OSError:
-            return False
+        """Tell whether the file of a clip would take the place of one that it was made from."""
+        path = self.path_of(clip)
+        return any(is_same_file(path, one) for one in (clip.plan.source_path, clip.plan.read_path))
 
     def _is_in_the_way(self, clip: StoredClip) -> bool:
         path = self.path_of(clip)
@@ -286,6 +284,7 @@ class _Exporter:
             first_frame=clip.frames.start,
             n_frames=len(clip.frames),
             images=self.images,
+            is_stretch=clip.is_stretch,
             size=size,
             mtime_ns=mtime_ns,
         )

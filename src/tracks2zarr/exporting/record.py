@@ -33,6 +33,8 @@ class ExportRecord(Document):
         The frames within the clip.
     images
         The template of the names of images.
+    is_stretch
+        Whether these frames were asked for; files of older versions lack those without boxes.
     size, mtime_ns
         The size of the file in bytes, and when it was written, in nanoseconds.
     replaced
@@ -53,6 +55,7 @@ class ExportRecord(Document):
     size: int
     mtime_ns: int
     replaced: str | None = None
+    is_stretch: bool = False
 
     def describes(self, path: Path) -> bool:
         """Tell whether a file is as it was exported."""

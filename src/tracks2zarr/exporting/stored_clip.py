@@ -36,6 +36,8 @@ class StoredClip:
         The number of its tracks.
     frames
         The frames within the clip to export.
+    is_stretch
+        Whether these were asked for; then files for people to edit have frames without boxes, too.
     """
 
     store: Path
@@ -48,6 +50,7 @@ class StoredClip:
     content: str
     n_individuals: int
     frames: range
+    is_stretch: bool = False
 
     @property
     def fps(self) -> float:
@@ -85,7 +88,7 @@ class StoredClip:
 
     def window(self, frames: slice) -> StoredClip:
         """Return the same clip with some of its frames."""
-        return replace(self, frames=range(self.plan.n_frames)[frames])
+        return replace(self, frames=range(self.plan.n_frames)[frames], is_stretch=True)
 
 
 def clips_of(store: Path, group: Path, receipt: Receipt) -> Iterator[StoredClip]:

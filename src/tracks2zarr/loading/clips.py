@@ -38,6 +38,7 @@ COLUMNS = {
     "escape_frame": "Int64",
     "escape_type": "str",
     "escape_seconds": "float64",
+    "n_corrections": "int64",
 }
 
 
@@ -61,7 +62,8 @@ def clips(store: str | os.PathLike[str]) -> pd.DataFrame:
         - ``escape_frame`` (Int64): the first frame of the escape in the video, from 0; missing for
           a clip without an escape;
         - ``escape_type`` (str): in lower case; ``none`` without an escape;
-        - ``escape_seconds`` (float64): the time of that frame within the clip; NaN without one.
+        - ``escape_seconds`` (float64): the time of that frame within the clip; NaN without one;
+        - ``n_corrections`` (int64): how often the clip was corrected by hand.
 
     Raises
     ------
@@ -95,6 +97,7 @@ def _row(video: VideoInfo, clip: ClipInfo) -> tuple[object, ...]:
         None if clip.escape_frame == ABSENT else clip.escape_frame,
         clip.escape_type,
         None if clip.escape is None else clip.escape / fps,
+        len(clip.corrections),
     )
 
 

@@ -105,6 +105,9 @@ class ClipPlan(OneLine):
     values
         The cells of the further columns, as they stand in the metadata CSV; in the order of
         `VideoPlan.columns`.
+    corrected
+        The corrected tracks file that is read in its place, as a POSIX path from the folder of
+        tracks; None for a clip that nobody has corrected. Its frames count within the clip.
     """
 
     clip: str
@@ -119,6 +122,7 @@ class ClipPlan(OneLine):
     metadata_csv: str | None = None
     expanded_size: int | None = None
     values: tuple[str, ...] = ()
+    corrected: str | None = None
 
     @property
     def content_size(self) -> int:
@@ -140,6 +144,16 @@ class ClipPlan(OneLine):
         """The tracks file."""
         return Path(self.tracks_dir, self.source)
 
+    @property
+    def read_source(self) -> str:
+        """The file that is read, from the folder of tracks: the corrected one, or the source."""
+        return self.source if self.corrected is None else self.corrected
+
+    @property
+    def read_path(self) -> Path:
+        """The file that is read."""
+        return Path(self.tracks_dir, self.read_source)
+
     def content(self) -> dict[str, Any]:
         """Return what of the clip's plan shows in the dataset, without paths and times."""
         shows = ("clip", "first_frame", "last_frame", "escape_frame", "escape_type")
@@ -148,11 +162,17 @@ class ClipPlan(OneLine):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan for JSON, without what most clips have not."""
-        return _without(fields_of(self), metadata_csv=None, expanded_size=None, values=[])
+        usual: dict[str, object] = {
+            "metadata_csv": None,
+            "expanded_size": None,
+            "corrected": None,
+            "values": [],
+        }
+        return _without(fields_of(self), **usual)
 
     def __str__(self) -> str:
         escape = "" if self.escape_frame == ABSENT else f", {self.escape_type} at {self.escape}"
-        return f"{self.clip}: {count_text(self.n_frames, 'frame')}{escape}, {self.source}"
+        return f"{self.clip}: {count_text(self.n_frames, 'frame')}{escape}, {self.read_source}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -257,12 +277,14 @@ class VideoPlan(Shown):
         return cost.predicted_verify_memory(sizes, n_frames=self.longest_clip_frames, reader=reader)
 
     def frame_rule(self, clip: ClipPlan) -> FrameRule:
-        """Return how the frames of a clip's file are found."""
+        """Return how the frames of the file that is read for a clip are found."""
+        # a corrected file is ours, and not as the settings say
+        settings = self.settings if clip.corrected is None else Settings()
         return FrameRule(
             clip.n_frames,
             clip.first_frame,
-            self.settings.frames,
-            self.settings.frame_regexp,
+            settings.frames,
+            settings.frame_regexp,
             GUIDE_EXTENT if self.has_escapes else PLAIN_EXTENT,
         )
 
@@ -295,8 +317,8 @@ class VideoPlan(Shown):
 
     @property
     def source_files(self) -> list[str]:
-        """The tracks file of each clip, as the group names it: in composed form."""
-        return [composed(clip.source) for clip in self.clips]
+        """The file that is read for each clip, as the group names it: in composed form."""
+        return [composed(clip.read_source) for clip in self.clips]
 
     @property
     def places(self) -> list[tuple[str, str, str]]:
@@ -334,7 +356,15 @@ class VideoPlan(Shown):
     def _shown_table(self) -> Table:
         """Return the clips."""
         rows = [
-            (c.clip, c.escape_type, c.source, c.first_frame, c.last_frame, c.n_frames, c.escape)
+            (
+                c.clip,
+                c.escape_type,
+                c.read_source,
+                c.first_frame,
+                c.last_frame,
+                c.n_frames,
+                c.escape,
+            )
             for c in self.clips
         ]
         head = (

@@ -15,6 +15,7 @@ from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.reporting.figures import ImageSize
 from tracks2zarr.reporting.images import ClipImages, VideoImages
 from tracks2zarr.reporting.timeline import Timeline, timeline
+from tracks2zarr.store.corrections import corrections_text
 from tracks2zarr.store.overview import ClipInfo, StoreInfo, VideoInfo
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.video_state import State
@@ -227,6 +228,7 @@ def as_html(page: Page) -> str:
 
 
 _FILTERS: Mapping[str, Callable[[Any], str]] = {
+    "corrections": corrections_text,
     "base64": lambda data: base64.b64encode(data).decode(),
     "clock": clock_text,
     "duration": duration_text,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import signal
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
-from tracks2zarr.common.provenance import now
+from tracks2zarr.common.provenance import login_name, now
 from tracks2zarr.planning import cost
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.slurm import script
@@ -350,11 +349,7 @@ def _merged_options(before: Sequence[str], requested: Sequence[str]) -> tuple[st
 
 def user_and_host() -> tuple[str, str]:
     """Return the name of the user and of the machine."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user without a name
-        user = ""
-    return user, socket.gethostname()
+    return login_name() or "", socket.gethostname()
 
 
 def _with_job(path: Path, job: str) -> Path:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Set
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal, Self
 
@@ -14,6 +14,7 @@ from tracks2zarr.common.problems import Problem
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store import group_mode_problems as problems
+from tracks2zarr.store.corrections import dropped, with_corrections, without_corrections
 from tracks2zarr.store.ownership import additions_warning, foreign_problem
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
@@ -51,6 +52,9 @@ class Decision:
     seen
         A digest of what the store held when that was decided: the receipt, and the stamp of
         the group. While they are the same, the decision stands.
+    corrected
+        By clip, for those to be read from a file that a correction chose: the receipt that the
+        clip gets, but for what is counted.
     """
 
     action: Action
@@ -58,6 +62,7 @@ class Decision:
     kept: Receipt | None = None
     problem: Problem | None = None
     seen: str = ""
+    corrected: Mapping[str, ClipReceipt] = field(default_factory=dict)
 
     @classmethod
     def refused(cls, plan: VideoPlan, problem: Problem) -> Self:
@@ -106,11 +111,11 @@ def decide(
     -------
     Decision
     """
-    seen = _seen(store, plan.video)  # before it is read: what changes meanwhile is noticed
+    seen = seen_of(store, plan.video)  # before it is read: what changes meanwhile is noticed
     if earlier is not None and earlier.seen == seen:
         return earlier
     decision = _decide(store, plan, mode, since, rehash=rehash)
-    if decision.action is Action.WRITE and (problem := _what_forbids(store, plan.video)):
+    if decision.action is Action.WRITE and (problem := what_forbids(store, plan.video)):
         decision = Decision.refused(plan, problem)
     if decision.action in {Action.SKIP, Action.NOTE_PLACES}:
         decision = _beside_additions(store, decision)
@@ -127,15 +132,15 @@ def _beside_additions(store: Store, decision: Decision) -> Decision:
     return Decision(Action.SKIP, receipt.plan, problem=problem)
 
 
-def _what_forbids(store: Store, video: str) -> Problem | None:
-    """Return why a video's group may be replaced in no mode, or None."""
+def what_forbids(store: Store, video: str) -> Problem | None:
+    """Return why a video's group may not be replaced, whatever is asked for, or None."""
     problem = foreign_problem(store, video)
     if problem is None and (unfetched := unfetched_in(store.group(video))):
         problem = replace(unfetched, video=video)
     return problem
 
 
-def _seen(store: Store, video: str) -> str:
+def seen_of(store: Store, video: str) -> str:
     """Return a digest of a video's receipt and of the stamp of its group."""
     try:
         receipt = read_file(store.receipt_file(video))
@@ -145,19 +150,20 @@ def _seen(store: Store, video: str) -> str:
 
 
 def _decide(store: Store, plan: VideoPlan, mode: Mode, since: str, *, rehash: bool) -> Decision:
-    receipt = store.read_receipt(plan.video)
+    receipt, anew = store.read_receipt(plan.video), without_corrections(plan)
     if receipt is None:
-        decision = _without_receipt(store, plan, mode)
+        decision = _without_receipt(store, anew, mode)
         return replace(decision, problem=decision.problem or broken_receipt(store, plan.video))
+    plan = with_corrections(plan, receipt)
     if not store.is_intact(receipt, read=True):
-        return _damaged(store, plan, receipt, mode, rehash=rehash)
+        return _damaged(store, anew if mode == "w" else plan, receipt, mode, rehash=rehash)
     if mode == "w" and receipt.finished < since:
-        return _replace(store, plan, receipt)
+        return _replace(store, anew, receipt)
     unchanged = unchanged_clips(receipt, plan, rehash=rehash)
     if plan.fingerprint() == receipt.plan.fingerprint() and len(unchanged) == len(plan.clips):
         return _done(receipt, _with_places(receipt.plan, plan, unchanged))
     if mode == "w":
-        return _replace(store, plan, receipt)
+        return _replace(store, anew, receipt)
     if mode == "w-":
         return Decision.refused(plan, problems.video_exists(store, plan, receipt, unchanged))
     return _add(store, plan, receipt, unchanged)
@@ -198,25 +204,38 @@ def _damaged(
 ) -> Decision:
     """Decide for a group that is not what its receipt says: it is made anew.
 
-    With ``a``, the clips that the plan lacks are made anew, too, from where they came.
+    With ``a``, the clips that the plan lacks are made anew, too, from where they came. Corrections
+    are lost only with ``w``: they are of the original tracks file as it was.
     """
     planned = plan.by_clip
+    if corrected := {clip.clip for clip in plan.clips if clip.corrected is not None}:
+        unchanged = unchanged_clips(receipt, plan, rehash=rehash)
+        if not corrected <= unchanged:
+            return Decision.refused(plan, problems.video_exists(store, plan, receipt, unchanged))
     lacking = [clip for clip in receipt.plan.clips if clip.clip not in planned]
     if mode != "a":
         return _replace(store, plan, receipt)
     if not lacking:
-        return Decision(Action.WRITE, plan)
+        return _write(plan, receipt)
     if receipt.plan.common != plan.common:
         unchanged = unchanged_clips(receipt, plan, rehash=rehash)
         return Decision.refused(plan, problems.video_exists(store, plan, receipt, unchanged))
-    return Decision(Action.WRITE, plan.with_clips_of(receipt.plan, lacking))
+    return _write(plan.with_clips_of(receipt.plan, lacking), receipt)
+
+
+def _write(plan: VideoPlan, receipt: Receipt) -> Decision:
+    """Decide to make a group anew, corrected clips from their corrected files."""
+    corrected = {clip.clip for clip in plan.clips if clip.corrected is not None}
+    then = {done.clip: done for done in receipt.clips if done.clip in corrected}
+    return Decision(Action.WRITE, plan, corrected=then)
 
 
 def _replace(store: Store, plan: VideoPlan, receipt: Receipt) -> Decision:
     """Decide for a group that is to be replaced: no clip of it may be lost."""
     lost = sorted(receipt.plan.by_clip.keys() - plan.by_clip.keys())
     if not lost or not os.path.lexists(store.group(plan.video)):
-        return Decision(Action.WRITE, plan)
+        decision = _write(plan, receipt)
+        return replace(decision, problem=dropped(store.path, receipt, plan))
     return Decision.refused(plan, problems.clips_would_be_lost(store, plan, lost))
 
 

@@ -12,6 +12,7 @@ from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.group.zarr_metadata import metadata_bytes
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commit import Attempt
+from tracks2zarr.store.corrections import moved_file
 from tracks2zarr.store.receipt import ClipReceipt, Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.tracks.source_file import changed_while_read
@@ -65,7 +66,11 @@ def _at_new_place(receipt: Receipt, clip: ClipPlan, read_at_ns: int) -> ClipRece
         raise Tracks2ZarrError(
             changed_while_read(clip.source_path, "other content than just before")
         )
-    return replace(done, stamp=stamp, read_at_ns=read_at_ns)
+    corrections = tuple(
+        replace(one, file=moved_file(one.file, then.tracks_dir, clip.tracks_dir))
+        for one in done.corrections
+    )
+    return replace(done, stamp=stamp, read_at_ns=read_at_ns, corrections=corrections)
 
 
 def _source_files_of(group: Path) -> object:

@@ -25,7 +25,7 @@ from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.dataset.schema import ABSENT
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.additions import additions, arrays_of
-from tracks2zarr.store.receipt import Receipt
+from tracks2zarr.store.receipt import Correction, Receipt
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.unreadable import UNREADABLE, broken_receipt, unreadable_problem
 from tracks2zarr.store.video_state import State, VideoInStore, video_in_store
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ClipInfo(OneLine):
-    """One clip. Frames are 0-based in the video; numbers of a clip that is not done are None."""
+    """One clip. Frames are 0-based in the video; numbers of a clip that is not done are None.
+
+    `source` is its tracks file, and `corrections` are those by hand, the last of which counts.
+    """
 
     clip: str
     n_frames: int
@@ -47,6 +50,14 @@ class ClipInfo(OneLine):
     n_individuals: int | None
     n_boxes: int | None
     source: str
+    corrections: tuple[Correction, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields for JSON, without what most clips have not."""
+        fields = fields_of(self)
+        if not self.corrections:
+            del fields["corrections"]
+        return fields
 
     @property
     def escape(self) -> int | None:
@@ -282,6 +293,7 @@ def clip_infos(plan: VideoPlan, receipt: Receipt | None) -> tuple[ClipInfo, ...]
             n_individuals=done[clip.clip].n_individuals if clip.clip in done else None,
             n_boxes=done[clip.clip].n_boxes if clip.clip in done else None,
             source=clip.source,
+            corrections=done[clip.clip].corrections if clip.clip in done else (),
         )
         for clip in plan.clips
     )

@@ -56,12 +56,13 @@ def agree_on_plan(store: Store, plan: VideoPlan, joined: VideoPlan) -> None:
     if there is None or is_same_work(there, plan):
         return
     if not is_same_work(there, joined):
-        raise Tracks2ZarrError(_planned_otherwise(store, plan))
+        raise Tracks2ZarrError(planned_otherwise(store, plan))
     with store.root_lock():
         store.write_plan(store.read_plan().joined(Plan((plan,))))
 
 
-def _planned_otherwise(store: Store, plan: VideoPlan) -> Problem:
+def planned_otherwise(store: Store, plan: VideoPlan) -> Problem:
+    """Return the problem of a video that the store plans otherwise than a run does."""
     return Problem(
         kind="planned-otherwise",
         what="Another run has planned the video since, from other input or settings.",

@@ -18,17 +18,59 @@ from tracks2zarr.tracks.source_folder import digest_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Correction(OneLine):
+    """One correction of a clip by hand.
+
+    Parameters
+    ----------
+    file
+        The corrected tracks file, as a POSIX path from the folder of tracks; it has the whole clip.
+    digest
+        The SHA-256 of its bytes, as ``sha256:<hex>``.
+    who
+        The login name of the person.
+    when
+        When it was made (UTC, ISO 8601).
+    first_frame, last_frame
+        The first and the last frame within the clip that was replaced.
+    counts
+        How many boxes and tracks changed, by kind of change.
+    note
+        What the person wrote about it.
+    """
+
+    file: str
+    digest: str
+    who: str
+    when: str
+    first_frame: int
+    last_frame: int
+    counts: Mapping[str, int]
+    note: str | None = None
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in self.counts.items() if count)
+        note = "" if self.note is None else f": {self.note}"
+        when = self.when[:16].replace("T", " ")
+        return f"{when} UTC by {self.who}, {counts or 'no box'} ({self.file}){note}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ClipReceipt(OneLine):
     """One clip as it was converted: the digest of its source, its individuals and boxes.
 
     Parameters
     ----------
+    digest
+        The digest of its tracks file, also where a corrected file was read in its place.
     reader
         The reader of its tracks file; None in receipts of version 0.1.
     stamp
         The stamp of its tracks file when it was read; None in older receipts.
     read_at_ns
         A time before that, by the clock of the store's disk, in nanoseconds.
+    corrections
+        The corrections by hand, the last of which is in the group.
     """
 
     clip: str
@@ -38,6 +80,19 @@ class ClipReceipt(OneLine):
     reader: ReaderName | None = None
     stamp: FileStamp | None = None
     read_at_ns: int | None = None
+    corrections: tuple[Correction, ...] = ()
+
+    @property
+    def read_digest(self) -> str:
+        """The digest of the file that the group was made from."""
+        return self.corrections[-1].digest if self.corrections else self.digest
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the receipt for JSON, without what most clips have not."""
+        fields = fields_of(self)
+        if not self.corrections:
+            del fields["corrections"]
+        return fields
 
     def __str__(self) -> str:
         return f"{self.clip}: {self.n_individuals:,} individuals, {self.n_boxes:,} boxes"
@@ -72,7 +127,8 @@ class Receipt(OneLine, Document):
     """
 
     format_key = "tracks2zarr_receipt"
-    formats = (1, 2)
+    #: Version 0.1 wrote 1. One with corrections has 3, so that no older version drops them.
+    formats = (1, 2, 3)
 
     plan: VideoPlan
     clips: tuple[ClipReceipt, ...]
@@ -92,6 +148,11 @@ class Receipt(OneLine, Document):
         return self.plan.video
 
     @property
+    def written_format(self) -> int:
+        """The format of this receipt."""
+        return 3 if any(clip.corrections for clip in self.clips) else 2
+
+    @property
     def n_boxes(self) -> int:
         """The number of boxes of all clips."""
         return sum(clip.n_boxes for clip in self.clips)
@@ -104,7 +165,9 @@ class Receipt(OneLine, Document):
     def fingerprint(self) -> str:
         """Return the fingerprint of what was converted, the content of its sources included."""
         sources = [self.digest(clip.clip) for clip in self.plan.clips]
-        return digest_of_json({"plan": self.plan.fingerprint(), "sources": sources})
+        made_from = {"plan": self.plan.fingerprint(), "sources": sources}
+        corrected = {clip.clip: clip.read_digest for clip in self.clips if clip.corrections}
+        return digest_of_json(made_from | ({"corrected": corrected} if corrected else {}))
 
     def digest(self, clip: str) -> str | None:
         """Return the digest of a clip's source, or None for a clip that is not there."""
@@ -121,6 +184,8 @@ class Receipt(OneLine, Document):
 
     def holds(self, plan: VideoPlan) -> bool:
         """Tell whether the group is what a plan asked for when the plan was made.
+
+        Corrections by hand do not count: a plan asks for input, and the receipt has them.
 
         A source is looked at only if it was converted with another path, size or mtime than the
         plan has; whether sources have changed since, `unchanged_clips` tells.

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from tracks2zarr.common.files import is_same_file
 from tracks2zarr.common.names import composed
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.common.system_problems import found_instead
@@ -147,8 +148,21 @@ def candidates(
         if isinstance(tracks_format, FormatOfFolders):
             if tracks_format.is_clip_folder(path):
                 yield name
-        elif metadata_csv is None or not _same_file(path, metadata_csv):
+        elif metadata_csv is None or not is_same_file(path, metadata_csv):
             yield name
+
+
+#: Ends the name of what `correct` writes beside a tracks file; see `corrected_name`.
+_CORRECTED = re.compile(r"_tracks\.corrected-[0-9]+\.csv$")
+
+
+def corrected_name(clip_stem: str, number: int) -> str:
+    """Return the name of a corrected tracks file, which no listing of tracks files has.
+
+    >>> corrected_name("04.09.2023-01-Right-Loop05", 1)
+    '04.09.2023-01-Right-Loop05_tracks.corrected-1.csv'
+    """
+    return f"{clip_stem}_tracks.corrected-{number}.csv"
 
 
 def is_recognised(path: Path, tracks_format: TracksFormat) -> bool:
@@ -163,7 +177,8 @@ _SUFFIX = re.compile(r"\.[a-z]+(\.gz|\.zst)?$", re.IGNORECASE)
 def matching_names(tracks_dir: Path, pattern: str, *, folders: bool = False) -> list[str]:
     """Return the paths below a folder that match a glob pattern, without hidden files.
 
-    A folder is no tracks file, though it is one by mistake where its name is that of one.
+    Corrected tracks files are left out, which lie beside the originals. A folder is no tracks
+    file, though it is one by mistake where its name is that of one.
 
     Parameters
     ----------
@@ -180,7 +195,7 @@ def matching_names(tracks_dir: Path, pattern: str, *, folders: bool = False) -> 
     # not Path.glob, which matches hidden files, too; './' stands for nothing, so that each
     # file has one name
     found = glob.glob(pattern, root_dir=tracks_dir, recursive=True)  # noqa: PTH207
-    names = {os.path.normpath(name) for name in found}
+    names = {os.path.normpath(name) for name in found if not _CORRECTED.search(name)}
     if folders:
         return [name for name in names if (tracks_dir / name).is_dir()]
     return [name for name in names if suffix or not (tracks_dir / name).is_dir()]
@@ -225,13 +240,6 @@ def _pattern_problems(patterns: Sequence[str] | None) -> list[Problem]:
 
 def _leads_nowhere(path: Path) -> bool:
     return path.is_symlink() and not path.exists()
-
-
-def _same_file(path: Path, other: Path) -> bool:
-    try:
-        return path.samefile(other)
-    except OSError:
-        return False
 
 
 def _nothing_matches(tracks_dir: Path, patterns: Sequence[str]) -> Problem:

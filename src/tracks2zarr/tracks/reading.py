@@ -75,7 +75,7 @@ def read_clip(
     def read(reader: ReadTracks, progress: OnBytes) -> ReadClip:
         return _read_with(reader, path, rule, folder, progress)
 
-    return _with_fastest(tracks_format, read, on_bytes)
+    return read_with_fastest(tracks_format, read, on_bytes)
 
 
 def read_frames(
@@ -103,15 +103,26 @@ def read_frames(
     def read(reader: ReadTracks, progress: OnBytes) -> ReadFile:
         return reader(path, rule, lambda _: None, progress)
 
-    return _with_fastest(tracks_format, read, on_bytes)
+    return read_with_fastest(tracks_format, read, on_bytes)
 
 
-def _with_fastest[Read](
+def read_with_fastest[Read](
     tracks_format: TracksFormat,
     read: Callable[[ReadTracks, OnBytes], Read],
-    on_bytes: OnBytes,
+    on_bytes: OnBytes = lambda _: None,
 ) -> Read:
-    """Return what the fastest reader reads that recognises the rows of a file."""
+    """Return what a function reads with the fastest reader that recognises all rows.
+
+    Parameters
+    ----------
+    tracks_format
+        The format of the file.
+    read
+        Called with a reader, and with what it tells of bytes; again where it raises
+        `UnrecognisedError`.
+    on_bytes
+        Called with the number of bytes that were read since the last call.
+    """
     *fast, last = tracks_format.READERS
     progress = _Progress(on_bytes)
     for name in fast:

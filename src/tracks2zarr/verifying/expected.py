@@ -94,7 +94,7 @@ class ExpectedGroup:
             "ds_type": "bboxes",
             "time_unit": "frames",
             "source_software": format_named(self.plan.format).SOURCE_SOFTWARE,
-            "source_file": [self._written(clip.source) for clip in self.plan.clips],
+            "source_file": [self._written(clip.read_source) for clip in self.plan.clips],
             "tracks2zarr_schema": self.plan.schema,
         }
 

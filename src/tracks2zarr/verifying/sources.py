@@ -17,6 +17,7 @@ from tracks2zarr.parallel.processes import report_bytes
 from tracks2zarr.planning.metadata_csv import ClipRow, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commands import create_command
+from tracks2zarr.store.corrections import changed_file
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.tracks.formats import UnrecognisedError, format_named
 from tracks2zarr.tracks.source_folder import digest_of, files_of
@@ -63,7 +64,11 @@ class VideoSources:
         return (self.metadata_csv or Path(planned)) if planned else None
 
     def path(self, clip: ClipPlan) -> Path:
-        """Return the tracks file of a clip."""
+        """Return the file that a clip was read from: its tracks file, or a corrected one."""
+        return found_in(self.tracks_dir or Path(clip.tracks_dir), clip.read_source)
+
+    def original_path(self, clip: ClipPlan) -> Path:
+        """Return the tracks file of a clip, also where a corrected one was read."""
         return found_in(self.tracks_dir or Path(clip.tracks_dir), clip.source)
 
     def command(self) -> str:
@@ -86,6 +91,7 @@ class VideoSources:
                 yield from compared.problems
                 if compared.tracks is not None:
                     tracks[number] = compared.tracks
+        yield from self._originals()
         yield from stored.differences(tracks)
 
     # ---- tracks files
@@ -98,7 +104,7 @@ class VideoSources:
         problem = _absent(self.plan.video, missing[0], "--tracks-dir", len(missing))
         if self.tracks_dir is None or annex_problem(missing[0]) is not None:
             return problem
-        sources = (clip.source for clip in self.plan.clips if self.path(clip) == missing[0])
+        sources = (clip.read_source for clip in self.plan.clips if self.path(clip) == missing[0])
         remedy = f"Check --tracks-dir: {self.tracks_dir} does not contain the file."
         if (folder := _subfolder_with(self.tracks_dir, next(sources))) is not None:
             remedy = f"The file is in {folder}: pass --tracks-dir {shlex.quote(str(folder))}."
@@ -135,7 +141,7 @@ class VideoSources:
         with source.boxes as boxes:
             differences = stored.clip_differences(number, boxes)
             problems = (*self._changed(number, source.digest), *differences)
-            if source.digest == self.receipt.clips[number].digest:
+            if source.digest == self.receipt.clips[number].read_digest:
                 problems += (*self._miscounted(number, boxes),)
             return _ComparedClip(problems, source.reader, boxes.tracks())
 
@@ -148,8 +154,12 @@ class VideoSources:
         yield from self._changed(number, digest)
 
     def _changed(self, number: int, digest: str) -> Iterator[Problem]:
-        clip, expected = self.plan.clips[number], self.receipt.clips[number].digest
-        if digest != expected:
+        clip, expected = self.plan.clips[number], self.receipt.clips[number].read_digest
+        if digest != expected and clip.corrected is not None:
+            store, found = self.group.parent, f"{digest[:23]}…"
+            problem = changed_file(store, self.plan, clip, found, can_undo=True)
+            yield replace(problem, file=str(self.path(clip)))
+        elif digest != expected:
             yield Problem(
                 kind="source-changed",
                 what="A tracks file is not the one that was converted.",
@@ -160,6 +170,27 @@ class VideoSources:
                 video=self.plan.video,
                 clip=clip.clip,
             )
+
+    def _originals(self) -> Iterator[Problem]:
+        """Yield which original tracks files of corrected clips are absent, or others now."""
+        for clip, done in zip(self.plan.clips, self.receipt.clips, strict=True):
+            if clip.corrected is None:
+                continue
+            path = self.original_path(clip)
+            if not _is_there(path):
+                yield replace(_absent(self.plan.video, path, "--tracks-dir"), clip=clip.clip)
+            elif (digest := digest_of(path)) != done.digest:
+                yield Problem(
+                    kind="source-changed",
+                    what="The original tracks file of a corrected clip has changed.",
+                    file=str(path),
+                    found=f"{digest[:23]}…",
+                    expected=f"{done.digest[:23]}…",
+                    remedy="Bring the file back; or, to convert the new file without the"
+                    f" corrections, run: {self.command()}",
+                    video=self.plan.video,
+                    clip=clip.clip,
+                )
 
     def _miscounted(self, number: int, boxes: SourceBoxes) -> Iterator[Problem]:
         clip, receipt = self.plan.clips[number], self.receipt.clips[number]
@@ -196,7 +227,7 @@ class VideoSources:
         video = self.plan.video
         metadata = read_metadata(path, self.plan.settings.columns)
         stem_of = format_named(self.plan.format).clip_stem_of
-        stems = {stem_of(self.path(clip)) for clip in clips}
+        stems = {stem_of(self.original_path(clip)) for clip in clips}
         for problem in metadata.problems:
             if concerns(problem, {video}, stems):
                 yield replace(problem, video=video)

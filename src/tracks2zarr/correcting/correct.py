@@ -1,0 +1,291 @@
+"""``correct``: puts a corrected stretch of a clip in the place of the same frames."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tracks2zarr.common.arguments import check_optional_path, check_path
+from tracks2zarr.common.display import Shown, Table
+from tracks2zarr.common.documents import fields_of
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.provenance import login_name, now
+from tracks2zarr.common.system_problems import os_problem
+from tracks2zarr.correcting import problems
+from tracks2zarr.correcting.changes import Changes, changes_between
+from tracks2zarr.correcting.clip_in_store import ClipInStore
+from tracks2zarr.correcting.corrected_file import CorrectedBoxes, check_folder, write_corrected
+from tracks2zarr.correcting.image_names import frame_rule
+from tracks2zarr.correcting.inputs import read_both
+from tracks2zarr.correcting.replacing import replace_clip
+from tracks2zarr.dataset.batches import Int64s
+from tracks2zarr.loading.load_clip import check_arguments, no_such_frames
+from tracks2zarr.planning.plan import CountsFrom
+from tracks2zarr.store.corrections import path_from
+from tracks2zarr.store.receipt import Correction
+
+#: Of so many boxes, one or another is usually left as it is.
+_MANY = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Corrected(Shown):
+    """What a correction changes, or has changed.
+
+    Parameters
+    ----------
+    store
+        The folder of the store.
+    video, clip
+        The clip.
+    changes
+        What changes.
+    correction
+        The correction as the store has it; None where nothing was changed.
+    file
+        The corrected tracks file; None where nothing was changed.
+    problems
+        Warnings.
+    """
+
+    store: Path
+    video: str
+    clip: str
+    changes: Changes
+    correction: Correction | None = None
+    file: Path | None = None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the store has the correction."""
+        return self.correction is not None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the document of ``correct --json``."""
+        return {
+            "store": str(self.store),
+            "video": self.video,
+            "clip": self.clip,
+            "changes": self.changes.as_dict(),
+            "corrected": self.is_done,
+            "file": None if self.file is None else str(self.file),
+            "correction": None if self.correction is None else fields_of(self.correction),
+        }
+
+    def __str__(self) -> str:
+        done = "corrected" if self.is_done else "not changed"
+        return f"{self.video}, {self.clip}, {done}: {self.changes}"
+
+    def _shown_table(self) -> Table:
+        """Return what changes."""
+        return self.changes._shown_table()
+
+    def _shown_problems(self) -> tuple[Problem, ...]:
+        """Return warnings."""
+        return self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedCorrection:
+    """A correction that was read and compared; nothing was changed yet.
+
+    Parameters
+    ----------
+    there
+        The clip in its store.
+    boxes
+        The boxes that the clip gets.
+    changes
+        What changes.
+    folder
+        Where the corrected tracks file goes.
+    problems
+        Warnings.
+    """
+
+    there: ClipInStore
+    boxes: CorrectedBoxes
+    changes: Changes
+    folder: Path
+    problems: tuple[Problem, ...] = ()
+
+    def unchanged(self) -> Corrected:
+        """Return what would change."""
+        return Corrected(
+            store=self.there.store.path,
+            video=self.there.receipt.video,
+            clip=self.there.clip.clip,
+            changes=self.changes,
+            problems=self.problems,
+        )
+
+    def apply(self, note: str | None = None) -> Corrected:
+        """Write the corrected tracks file, and convert the video again.
+
+        Parameters
+        ----------
+        note
+            What the receipt says about it.
+
+        Raises
+        ------
+        Tracks2ZarrError
+            If the file cannot be written, or another run is at work on the video, or has replaced
+            it; the video is as it was then.
+        """
+        try:
+            path, digest = write_corrected(self.folder, self.there.stem, self.boxes)
+        except OSError as error:
+            raise Tracks2ZarrError(os_problem(error, self.folder)) from error
+        correction = self._correction(path, digest, note)
+        clip = replace(self.there.clip, corrected=correction.file)
+        done = self.there.done
+        done = replace(done, corrections=(*done.corrections, correction))
+        _, warnings = replace_clip(self.there.store, self.there.receipt, clip, done)
+        warnings = (*self.problems, *warnings)
+        return replace(self.unchanged(), correction=correction, file=path, problems=warnings)
+
+    def _correction(self, path: Path, digest: str, note: str | None) -> Correction:
+        return Correction(
+            file=path_from(self.there.clip.tracks_dir, path),
+            digest=digest,
+            who=login_name() or "unknown",
+            when=now(),
+            first_frame=self.changes.first_frame,
+            last_frame=self.changes.last_frame,
+            counts=self.changes.counts,
+            note=note or None,
+        )
+
+
+def correct(
+    store: str | os.PathLike[str],
+    video: str,
+    clip: str | int,
+    corrected: str | os.PathLike[str],
+    *,
+    frames: slice | None = None,
+    frame_regexp: str | None = None,
+    counts_from: CountsFrom | None = None,
+    note: str | None = None,
+    to: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+) -> Corrected:
+    """Put a corrected stretch of a clip in the place of the same frames, without asking.
+
+    The boxes of the clip are written, with the stretch replaced, to a tracks file of its own beside
+    the original, which stays as it is. The video is converted again from it.
+
+    Parameters
+    ----------
+    store
+        The store.
+    video, clip
+        The video's id, and the id or the position of one of its clips.
+    corrected
+        The corrected VIA tracks CSV.
+    frames
+        Which frames it replaces, within the clip, from 0, as ``slice(100, 200)``: those of them
+        without a row lose their boxes. By default, the frames that have a row.
+    frame_regexp
+        Regular expression whose group 1 is the frame in the file name of an image. By default, the
+        names are those that `export` gave, or follow the rule of tracks files.
+    counts_from
+        Whether these frames count from the start of the ``clip`` or of the ``video``.
+    note
+        What the receipt says about the correction.
+    to
+        The folder of the corrected tracks file; by default, that of the original.
+    dry_run
+        Whether to change nothing.
+
+    Returns
+    -------
+    Corrected
+        What changes, and whether it was done: not where nothing changes.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If the clip cannot be corrected, rows break the format, or frames are not of the clip or of
+        `frames`: all of it at once, and before anything is changed. If another run is at work on
+        the video.
+    ValueError
+        If `frames` or `counts_from` is none.
+    """
+    prepared = prepare_correction(
+        store,
+        video,
+        clip,
+        corrected,
+        frames=frames,
+        frame_regexp=frame_regexp,
+        counts_from=counts_from,
+        to=to,
+        dry_run=dry_run,
+    )
+    return prepared.unchanged() if dry_run or not prepared.changes else prepared.apply(note)
+
+
+def prepare_correction(
+    store: str | os.PathLike[str],
+    video: str,
+    clip: str | int,
+    corrected: str | os.PathLike[str],
+    *,
+    frames: slice | None = None,
+    frame_regexp: str | None = None,
+    counts_from: CountsFrom | None = None,
+    to: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
+) -> PreparedCorrection:
+    """Read a corrected file, and compare it with the clip, which is not changed yet.
+
+    The parameters and errors are those of `correct`.
+    """
+    check_path("corrected", corrected)
+    check_optional_path("to", to)
+    check_arguments(clip, None, frames)
+    if counts_from not in {None, "clip", "video"}:
+        raise ValueError(f"counts_from is {counts_from!r}; expected 'clip' or 'video'")
+    there = ClipInStore.find(store, video, clip, dry_run=dry_run)
+    folder = there.clip.source_path.parent if to is None else Path(to)
+    given = Path(corrected).absolute()
+    check_folder(folder)
+    rule = frame_rule(given, there.plan, there.clip, frame_regexp, counts_from)
+    before, after = read_both(there, given, rule)
+    stretch = _stretch(there, given, frames, after.frames)
+    is_replaced = np.isin(before.frame, stretch)
+    replaced = before.rows(np.flatnonzero(is_replaced))
+    new = after.rows(slice(None))
+    changes = changes_between(replaced, new, stretch, np.unique(before.track[~is_replaced]))
+    boxes = CorrectedBoxes(there.clip.n_frames, before, stretch, new)
+    return PreparedCorrection(there, boxes, changes, folder, _warnings(given, changes))
+
+
+def _warnings(given: Path, changes: Changes) -> tuple[Problem, ...]:
+    """Return what a person should know before the clip is changed."""
+    is_odd = changes.n_boxes_after and changes.n_boxes_before >= _MANY and not changes.n_in_place
+    return (problems.nothing_in_place(given, changes.n_boxes_before),) if is_odd else ()
+
+
+def _stretch(there: ClipInStore, given: Path, frames: slice | None, have_row: Int64s) -> Int64s:
+    """Return the frames that are replaced, ascending."""
+    clip, video = there.clip, there.receipt.video
+    if frames is None:
+        if not len(have_row):
+            raise Tracks2ZarrError(problems.no_frames(given, clip, video))
+        return have_row
+    stretch = range(clip.n_frames)[frames]
+    if not stretch:
+        group = there.store.group(video)
+        raise Tracks2ZarrError(no_such_frames(group, [clip.clip], frames, clip.n_frames))
+    outside = [frame for frame in have_row.tolist() if frame not in stretch]
+    if outside:
+        raise Tracks2ZarrError(problems.outside_stretch(given, outside, stretch))
+    return np.arange(stretch.start, stretch.stop)

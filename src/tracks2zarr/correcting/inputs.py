@@ -1,0 +1,105 @@
+"""Reads the two files of a correction: the clip's present one, and the corrected stretch."""
+
+from __future__ import annotations
+
+import mmap
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.system_problems import found_instead
+from tracks2zarr.common.unfetched import annex_problem
+from tracks2zarr.correcting import problems
+from tracks2zarr.correcting.clip_in_store import ClipInStore
+from tracks2zarr.correcting.file_boxes import FileBoxes, read_file_boxes
+from tracks2zarr.tracks.files import check_tracks
+from tracks2zarr.tracks.formats import format_named
+from tracks2zarr.tracks.frames import FrameRule
+
+#: VIA gives a new box each attribute that other boxes have, empty.
+_EMPTY_CONFIDENCE = re.compile(rb'(""confidence""\s*:\s*)""""(?=\s*[,}])')
+
+
+def read_both(there: ClipInStore, given: Path, rule: FrameRule) -> tuple[FileBoxes, FileBoxes]:
+    """Return the boxes of a clip, and those of a corrected stretch of it.
+
+    Parameters
+    ----------
+    there
+        The clip.
+    given
+        The corrected file.
+    rule
+        How its frames are found.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If the first file is not as it was converted, or rows of the second break the format: all
+        problems of both at once.
+    """
+    found: list[FileBoxes] = []
+    errors: list[Problem] = []
+    for read in (partial(_present, there), partial(_corrected, there, given, rule)):
+        try:
+            found.append(read())
+        except Tracks2ZarrError as error:
+            errors += error.problems
+    if errors:
+        clip, video = there.clip.clip, there.receipt.video
+        raise Tracks2ZarrError(replace(one, video=video, clip=clip) for one in errors)
+    before, after = found
+    return before, after
+
+
+def _present(there: ClipInStore) -> FileBoxes:
+    """Read the file that the clip was made from."""
+    clip, path = there.clip, there.clip.read_path
+    if (pointer := annex_problem(path)) is not None:
+        raise Tracks2ZarrError(pointer)
+    try:
+        rule = there.plan.frame_rule(clip)
+        boxes = read_file_boxes(format_named(there.plan.format), path, rule)
+        found = f"{boxes.digest[:23]}…, and not {there.done.read_digest[:23]}…"
+        is_same = boxes.digest == there.done.read_digest
+    except Tracks2ZarrError as error:  # it was sound when it was converted
+        found, is_same = error.problems[0].what, False
+    except OSError as error:
+        found, is_same = found_instead(error), False
+    if not is_same:
+        raise Tracks2ZarrError(problems.absent_source(there.store, there.plan, clip, found))
+    return boxes
+
+
+def _corrected(there: ClipInStore, given: Path, rule: FrameRule) -> FileBoxes:
+    """Read the corrected file."""
+    tracks_format = format_named(there.plan.format)
+    _, faults = check_tracks(given.parent, [given.name], tracks_format)
+    if faults:
+        raise Tracks2ZarrError(problems.of_corrected_file(faults, given, given))
+    with _with_confidence(given) as path:
+        try:
+            return read_file_boxes(tracks_format, path, rule)
+        except Tracks2ZarrError as error:
+            found = problems.of_corrected_file(error.problems, path, given)
+            raise Tracks2ZarrError(found) from error
+
+
+@contextmanager
+def _with_confidence(given: Path) -> Iterator[Path]:
+    """Yield a file of which no box has an empty text as its confidence: a copy, where one had."""
+    with given.open("rb") as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if _EMPTY_CONFIDENCE.search(content) is None:
+            yield given
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder, given.name)
+            with copy.open("wb") as new:
+                new.writelines(_EMPTY_CONFIDENCE.sub(rb"\1null", line) for line in file)
+            yield copy
