@@ -115,6 +115,20 @@ def test_columns_become_coordinates(tracks: Path, tmp_path: Path) -> None:
     beach = xr.open_dataset(store, engine="tracks2zarr", group=RIGHT, chunks={})
     assert beach.where(beach["site"] == "beach", drop=True).sizes["clip_id"] == 1
     assert sorted(beach.groupby("night").groups) == [False, True]
+    table = tz.clips(store)
+    assert table["temperature"].tolist()[::2] == [21.5, 19]
+    assert table["night"].dtype == bool
+    assert table["day"].max() == pd.Timestamp("2023-09-05 12:30")
+    (chosen,) = tz.load_clips(store, "site == 'dune' and trial == 2")
+    assert str(chosen["clip_id"].item()) == "Loop01"
+    shown = json.loads(call("info", store, "--json").stdout)["videos"][0]["clips"]
+    assert shown[1]["columns"] == {
+        "temperature": None,
+        "site": "dune",
+        "trial": 2,
+        "night": False,
+        "day": None,
+    }
     boxes = tmp_path / "boxes"
     tz.export(store, boxes, format="parquet")
     table = pd.read_parquet(boxes)

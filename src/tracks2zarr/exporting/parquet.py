@@ -7,8 +7,7 @@ take that for a column, and an id such as ``007`` for a number.
 from __future__ import annotations
 
 import io
-from collections.abc import Buffer, Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Buffer, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -19,7 +18,7 @@ from polars.io.plugins import register_io_source
 from tracks2zarr.dataset.schema import ColumnType, individual_names
 from tracks2zarr.exporting.stored_clip import StoredClip
 from tracks2zarr.group.reader import StoredBoxes
-from tracks2zarr.planning.metadata_cells import is_empty
+from tracks2zarr.planning.clip_columns import cell_value
 
 SUFFIX = ".parquet"
 #: The columns of the table.
@@ -41,13 +40,13 @@ SCHEMA = {
     "fps": pl.Float64,
 }
 
-#: The type of a further column of the metadata CSV, and what makes its values of a cell.
-_FURTHER: Mapping[ColumnType, tuple[Any, Callable[[str], object]]] = {
-    "int64": (pl.Int64, int),
-    "float64": (pl.Float64, float),
-    "bool": (pl.Boolean, "true".__eq__),
-    "str": (pl.String, str),
-    "date": (pl.Datetime("us"), datetime.fromisoformat),
+#: The types of further columns of the metadata CSV.
+_FURTHER: Mapping[ColumnType, Any] = {
+    "int64": pl.Int64,
+    "float64": pl.Float64,
+    "bool": pl.Boolean,
+    "str": pl.String,
+    "date": pl.Datetime("us"),
 }
 
 
@@ -109,7 +108,7 @@ def _table(clip: StoredClip, boxes: StoredBoxes, names: pl.Series) -> pl.DataFra
         return pl.repeat(value, len(frame), dtype=dtype, eager=True)
 
     further = {
-        column.name: (each(_value(column.type, cell), _FURTHER[column.type][0]))
+        column.name: each(cell_value(column.type, cell), _FURTHER[column.type])
         for column, cell in zip(clip.video_plan.columns, plan.values, strict=True)
     }
     columns = {
@@ -134,11 +133,4 @@ def _table(clip: StoredClip, boxes: StoredBoxes, names: pl.Series) -> pl.DataFra
 
 def _schema(clip: StoredClip) -> dict[str, Any]:
     """Return the columns of the table of a clip."""
-    return SCHEMA | {one.name: _FURTHER[one.type][0] for one in clip.video_plan.columns}
-
-
-def _value(kind: ColumnType, cell: str) -> Any:
-    """Return the value of a cell of the metadata CSV; None where it is empty."""
-    if kind == "str":
-        return cell
-    return None if is_empty(cell) else _FURTHER[kind][1](cell.lower())
+    return SCHEMA | {one.name: _FURTHER[one.type] for one in clip.video_plan.columns}

@@ -63,7 +63,9 @@ def clips(store: str | os.PathLike[str]) -> pd.DataFrame:
           a clip without an escape;
         - ``escape_type`` (str): in lower case; ``none`` without an escape;
         - ``escape_seconds`` (float64): the time of that frame within the clip; NaN without one;
-        - ``n_corrections`` (int64): how often the clip was corrected by hand.
+        - ``n_corrections`` (int64): how often the clip was corrected by hand;
+        - the further columns of the metadata CSV that are in the dataset, each of the type that all
+          of its values have; missing for clips of videos without the column.
 
     Raises
     ------
@@ -79,7 +81,9 @@ def clip_table(found: StoreInfo) -> pd.DataFrame:
 
     done = [video for video in found.videos if video.state is State.DONE]
     rows = [_row(video, clip) for video in done for clip in video.clips]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    further = pd.DataFrame([dict(clip.columns) for video in done for clip in video.clips])
+    return table.join(further) if len(further.columns) else table
 
 
 def _row(video: VideoInfo, clip: ClipInfo) -> tuple[object, ...]:
@@ -195,7 +199,7 @@ def _queried(store: AnyStore, table: pd.DataFrame, query: str) -> pd.DataFrame:
                 what="The query for clips cannot be evaluated.",
                 file=str(store.path),
                 found=f"{one_line(query)!r}: {one_line(error)}",
-                expected=f"a condition on {comma_list(list(COLUMNS), len(COLUMNS))}",
+                expected=f"a condition on {comma_list(list(table.columns), len(table.columns))}",
                 remedy="Write it as for pandas, e.g. \"escape_type == 'triggered'\".",
             )
         ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +17,8 @@ _INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)?(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?")
 _TRUTH = frozenset({"true", "false"})
+#: What a cell of a further column holds.
+type ColumnValue = int | float | bool | str | datetime | None
 #: A float64 holds all integers that are smaller.
 _EXACT = 2**53
 #: Of an int64.
@@ -132,6 +134,21 @@ def _type_of(filled: Sequence[str], *, is_complete: bool) -> ColumnType:
     if is_complete and all(cell.lower() in _TRUTH for cell in filled):
         return "bool"
     return "date" if all(map(_is_date, filled)) else "str"
+
+
+def cell_value(kind: ColumnType, cell: str) -> ColumnValue:
+    """Return the value of a cell of a further column; None for an empty one, ``""`` of texts."""
+    if kind == "str":
+        return cell
+    if is_empty(cell):
+        return None
+    read: dict[ColumnType, Callable[[str], ColumnValue]] = {
+        "int64": int,
+        "float64": float,
+        "bool": lambda text: text.lower() == "true",
+        "date": datetime.fromisoformat,
+    }
+    return read[kind](cell)
 
 
 def _is_date(text: str) -> bool:

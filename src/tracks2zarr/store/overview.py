@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from tracks2zarr.common.problems import (
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.dataset.schema import ABSENT
+from tracks2zarr.planning.clip_columns import ColumnValue, cell_value
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.additions import additions, arrays_of
 from tracks2zarr.store.receipt import Correction, Receipt
@@ -39,6 +41,7 @@ class ClipInfo(OneLine):
     """One clip. Frames are 0-based in the video; numbers of a clip that is not done are None.
 
     `source` is its tracks file, and `corrections` are those by hand, the last of which counts.
+    `columns` are the values of the further columns of the metadata CSV.
     """
 
     clip: str
@@ -51,13 +54,17 @@ class ClipInfo(OneLine):
     n_boxes: int | None
     source: str
     corrections: tuple[Correction, ...] = ()
+    columns: Mapping[str, ColumnValue] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields for JSON, without what most clips have not."""
-        fields = fields_of(self)
-        if not self.corrections:
-            del fields["corrections"]
-        return fields
+        shown = {field.name: getattr(self, field.name) for field in fields(self)}
+        corrections, columns = shown.pop("corrections"), shown.pop("columns")
+        if corrections:
+            shown["corrections"] = [fields_of(one) for one in corrections]
+        if columns:
+            shown["columns"] = {name: _for_json(one) for name, one in columns.items()}
+        return shown
 
     @property
     def escape(self) -> int | None:
@@ -68,6 +75,10 @@ class ClipInfo(OneLine):
         escape = "" if self.escape is None else f", {self.escape_type} at {self.escape}"
         boxes = "" if self.n_boxes is None else f", {self.n_boxes:,} boxes"
         return f"{self.clip}: {count_text(self.n_frames, 'frame')}{escape}{boxes}"
+
+
+def _for_json(value: ColumnValue) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -294,6 +305,10 @@ def clip_infos(plan: VideoPlan, receipt: Receipt | None) -> tuple[ClipInfo, ...]
             n_boxes=done[clip.clip].n_boxes if clip.clip in done else None,
             source=clip.source,
             corrections=done[clip.clip].corrections if clip.clip in done else (),
+            columns={
+                column.name: cell_value(column.type, cell)
+                for column, cell in zip(plan.columns, clip.values, strict=True)
+            },
         )
         for clip in plan.clips
     )
