@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import tracks2zarr as tz
 from support.tracks_writers import WRITERS
@@ -163,3 +164,23 @@ def test_the_benchmark_layout_of_mot(tmp_path: Path) -> None:
     assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
     assert tz.verify(store, workers=1).ok
     assert float(tz.load_clip(store, VIDEO, "Loop00")["confidence"].max()) == 1
+
+
+def test_centroids_that_no_corner_gives_are_counted(tmp_path: Path) -> None:
+    tracks, metadata = write("movement", tmp_path)
+    path = next(tracks.glob("*Loop00.nc"))
+    with xr.open_dataset(path) as found:
+        odd = found.load().copy(deep=True)
+    place = tuple(np.argwhere(np.isfinite(odd["confidence"].to_numpy()))[0])
+    odd["position"].to_numpy()[place[0], :, place[1]] = 1e-8
+    odd["shape"].to_numpy()[place[0], :, place[1]] = 80
+    odd.to_netcdf(path, engine="h5netcdf")
+    store = tmp_path / "a.zarr"
+    assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
+    assert tz.verify(store, workers=1).ok
+    with tz.load_clip(store, VIDEO, "Loop00") as clip:
+        assert np.float32(1e-8) in clip["position"].to_numpy()
+    for name, count in {"via": 1, "mot": 1, "coco": 1, "parquet": 0, "movement": 0}.items():
+        (video,) = tz.export(store, tmp_path / name, format=name)  # type: ignore[arg-type]
+        assert [file.n_rounded for file in video.files] == [count, 0]
+    assert "1 box rounded" in str(tz.export(store, tmp_path / "via")[0])

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tracks2zarr.exporting.stored_clip import StoredClip
+
 type Float32s = NDArray[np.float32]
 
 #: How many numbers on either side of the difference are tried.
 _NEIGHBOURS = 4
+#: The formats of tracks files that have corners, from which the centroids were computed.
+_OF_CORNERS = frozenset({"via", "octron", "mot", "coco"})
 
 
 def corners(centroid: Float32s, size: Float32s) -> Float32s:
@@ -16,6 +20,8 @@ def corners(centroid: Float32s, size: Float32s) -> Float32s:
 
     Readers compute a centroid as ``corner + size / 2`` in float32, which rounds. Of the numbers
     next to ``centroid - size / 2``, this takes the nearest one whose sum is the centroid itself.
+    For boxes that were read from corners there is one; a file of centroids may have others, which
+    get the difference itself.
 
     Parameters
     ----------
@@ -26,16 +32,11 @@ def corners(centroid: Float32s, size: Float32s) -> Float32s:
     -------
     numpy.ndarray
         (n, 2) float32, pixels.
-
-    Raises
-    ------
-    ValueError
-        If there is no such number, so that these are not a centroid and a size of one box.
     """
     half = size / np.float32(2)
-    corner = centroid - half
+    difference = centroid - half
+    corner, up, down = difference, difference, difference
     wrong = corner + half != centroid
-    up, down = corner, corner
     for _ in range(_NEIGHBOURS):
         if not wrong.any():
             return corner
@@ -44,6 +45,16 @@ def corners(centroid: Float32s, size: Float32s) -> Float32s:
         for candidate in (up, down):
             corner = np.where(wrong & (candidate + half == centroid), candidate, corner)
         wrong = corner + half != centroid
-    if wrong.any():
-        raise ValueError("no corner of a box has this centroid")
     return corner
+
+
+def n_rounded(clip: StoredClip) -> int:
+    """Return how many boxes of a clip get another centroid from their corner than they have."""
+    if clip.video_plan.format in _OF_CORNERS:
+        return 0
+    count = 0
+    for boxes in clip.boxes():
+        corner = corners(boxes.position, boxes.shape)
+        found = corner + boxes.shape / np.float32(2)
+        count += int((found != boxes.position).any(axis=1).sum())
+    return count

@@ -19,6 +19,7 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, o
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.common.words import count_text, size_text
+from tracks2zarr.exporting.corners import n_rounded
 from tracks2zarr.exporting.formats import FORMAT_NAMES, ExportFormat, FormatName, format_named
 from tracks2zarr.exporting.record import ExportRecord, record_path, stamp_of
 from tracks2zarr.exporting.stored_clip import StoredClip, clips_of, image_name
@@ -32,6 +33,8 @@ from tracks2zarr.store.existing import enclosing_group, existing_store
 from tracks2zarr.store.listing import listed_in
 from tracks2zarr.store.store import Store
 
+#: The formats that have corners and no centroids.
+_WITH_CORNERS = frozenset({"via", "mot", "coco"})
 #: Begins the names of files that are being written.
 _TEMPORARY = ".tracks2zarr-"
 #: How the images of frames are called by default.
@@ -61,6 +64,9 @@ class ExportedFile:
         Whether it was written, or was there already from the same clip.
     size
         Its size in bytes.
+    n_rounded
+        How many of its boxes have a corner from which readers compute another centroid than the
+        dataset has: one that differs in the last digit. Only a dataset made from centroids has any.
     """
 
     path: Path
@@ -68,6 +74,7 @@ class ExportedFile:
     clip: str
     result: ExportResult
     size: int
+    n_rounded: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +96,10 @@ class ExportedVideo:
         size = size_text(sum(file.size for file in self.files))
         n_same = sum(file.result is ExportResult.SAME for file in self.files)
         same = f"; {n_same} of the files were there already" if n_same else ""
-        return one_line(f"{self.video}: {count_text(len(self.files), 'file')}, {size}{same}")
+        n_rounded = sum(file.n_rounded for file in self.files)
+        rounded = f"; {count_text(n_rounded, 'box', 'boxes')} rounded" if n_rounded else ""
+        files = count_text(len(self.files), "file")
+        return one_line(f"{self.video}: {files}, {size}{same}{rounded}")
 
 
 def export(
@@ -242,8 +252,14 @@ class _Exporter:
         if record is None or not self._is_of(record, clip):
             self._write(clip, path)
             result = ExportResult.WRITTEN
-        size = path.stat().st_size
-        return ExportedFile(path=path, video=clip.video, clip=clip.clip, result=result, size=size)
+        return ExportedFile(
+            path=path,
+            video=clip.video,
+            clip=clip.clip,
+            result=result,
+            size=path.stat().st_size,
+            n_rounded=n_rounded(clip) if self.name in _WITH_CORNERS else 0,
+        )
 
     def _is_source(self, clip: StoredClip) -> bool:
         """Tell whether the file of a clip would take the place of one that it was made from."""
