@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gzip
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 import polars as pl
+import zstandard
 from numpy.typing import NDArray
 
 type Ints = NDArray[np.int64]
@@ -144,6 +146,17 @@ def multiply(folder: Path, times: int) -> None:
             for path in (folder / "tracks").glob(f"{video}-Loop*_tracks.csv"):
                 path.with_name(path.name.replace(video, new)).hardlink_to(path)
     metadata_csv.write_text("".join(table))
+
+
+def compress(file: Path, program: Literal["gzip", "zstd"]) -> None:
+    """Compress a file, and remove it."""
+    content = file.read_bytes()
+    if program == "gzip":
+        file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(content, 6))
+    else:
+        packed = zstandard.ZstdCompressor().compress(content)
+        file.with_name(f"{file.name}.zst").write_bytes(packed)
+    file.unlink()
 
 
 def _video_id(number: int) -> str:

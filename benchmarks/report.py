@@ -188,6 +188,32 @@ def reading(
     return Table("Reading", text, head, rows)
 
 
+def formats(title: str, text: str, rows: Sequence[tuple[str, Summary, str, Summary]]) -> Table:
+    """Return the table of formats.
+
+    Parameters
+    ----------
+    title, text
+        What was done.
+    rows
+        A format, our program, and the library beside it with its own program.
+    """
+    head = ("format", "s", "min–max", "peak MB", "beside it", "s", "min–max", "peak MB", "ratio")
+    cells = [
+        (
+            f"`{name}`",
+            *_times(ours),
+            _megabytes(ours.peak_memory),
+            library,
+            *_times(theirs),
+            _megabytes(theirs.peak_memory),
+            f"{ours.median / theirs.median:.2f}",
+        )
+        for name, ours, library, theirs in rows
+    ]
+    return Table(title, text, head, cells)
+
+
 def start_up(text: str, results: Sequence[Result]) -> Table:
     """Return the table of programs that have next to nothing to do."""
     head = ("program", "s", "min–max", "peak MB", "times the first")

@@ -18,7 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.generate import multiply
+from benchmarks.format_references import READ, WRITE
+from benchmarks.generate import compress, multiply
 from benchmarks.measure import Run, Summary, measure
 from benchmarks.plot import write_bars, write_curve
 from benchmarks.report import (
@@ -27,6 +28,7 @@ from benchmarks.report import (
     Result,
     Table,
     conversions,
+    formats,
     machine,
     reading,
     start_up,
@@ -36,6 +38,7 @@ from benchmarks.report import (
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 FULL_PAGE = PAGE.with_name("benchmarks-full.md")
+FORMATS = HERE / "format_references.py"
 TRACKS2ZARR = Path(sys.executable).with_name("tracks2zarr")
 CREATE, VERIFY = "`tracks2zarr create`", "`tracks2zarr verify`"
 TASK = "`tracks2zarr slurm task`"
@@ -79,6 +82,7 @@ def _counted(count: int, what: str) -> str:
 
 ONE_VIDEO = Input("One video of long clips", 1, 3, 7750, 70)
 MANY_VIDEOS = Input("Many small videos", 100, 1, 150, 30)
+SHORTER = Input("One video of shorter clips", 1, 3, 2500, 70)
 EIGHT_CLIPS = Input("One video of eight clips", 1, 8, 13400, 70)
 LONGEST = Input("One clip of 47 minutes", 1, 1, 168_000, 94, 1500)
 SEASON = Input("A field season, of which each clip is a link to one of 24", 3, 8, 10_200, 70)
@@ -258,6 +262,71 @@ class Bench:
         shutil.rmtree(folder)
         return start_up(text, results)
 
+    def formats(self, input_: Input) -> tuple[Table, Table]:
+        """Measure reading and writing of each format, beside what a user would take instead."""
+        folder = self._folder / "input"
+        _say(f"making input: {input_.title.lower()}")
+        text = input_.text(input_.write(folder))
+        metadata, store = _metadata_of(folder), folder / "ours.zarr"
+        measure([TRACKS2ZARR, "create", folder / "tracks", metadata, store], self._log)
+        files = self._files_of_formats(folder, store)
+        made, theirs, python = folder / "made", folder / "theirs", sys.executable
+        reads = {
+            name: (
+                Program([TRACKS2ZARR, "create", files[name], metadata, made], made),
+                Program([python, FORMATS, "read", name, files[name]]),
+            )
+            for name in READ
+        }
+        writes = {
+            name: (
+                Program([TRACKS2ZARR, "export", store, made, "--format", name], made),
+                Program([python, FORMATS, "write", name, store, theirs], theirs),
+            )
+            for name in WRITE
+        }
+        tables = (
+            self._beside("Formats in", f"{text} `create`, beside reading alone.", reads, READ),
+            self._beside("Formats out", f"{text} `export`, beside a few lines.", writes, WRITE),
+        )
+        shutil.rmtree(folder)
+        return tables
+
+    def _files_of_formats(self, folder: Path, store: Path) -> Mapping[str, Path]:
+        """Write the tracks files in each format, and return the folder of each."""
+        files = {name: folder / name.replace(", .", "-") for name in READ} | {
+            "via": folder / "tracks"
+        }
+        for name in ("mot", "coco", "movement"):
+            measure([TRACKS2ZARR, "export", store, files[name], "--format", name], self._log)
+        write: Command = [sys.executable, FORMATS, "write", "octron", store, files["octron"]]
+        measure(write, self._log)
+        for name in ("via, .gz", "via, .zst"):
+            shutil.copytree(files["via"], files[name])
+            for file in list(files[name].iterdir()):
+                compress(file, "gzip" if name.endswith("gz") else "zstd")
+        return files
+
+    def _beside(
+        self,
+        title: str,
+        text: str,
+        programs: Mapping[str, tuple[Program, Program]],
+        libraries: Mapping[str, tuple[object, str]],
+    ) -> Table:
+        """Return the table of formats, with our program and that of a library for each."""
+        flat = {
+            f"{name}: {whose}": program
+            for name, both in programs.items()
+            for whose, program in zip(("ours", "theirs"), both, strict=True)
+        }
+        runs = {name: Summary.of(found) for name, found in self.in_turn(flat).items()}
+        rows = [
+            (name, runs[f"{name}: ours"], libraries[name][1], runs[f"{name}: theirs"])
+            for name in programs
+        ]
+        return formats(title, text, rows)
+
     def in_turn(self, programs: Mapping[str, Program]) -> Mapping[str, list[Run]]:
         """Run all programs one after the other, and all of that several times."""
         runs: dict[str, list[Run]] = {name: [] for name in programs}
@@ -324,6 +393,7 @@ def main() -> int:
 def _few_minutes(bench: Bench, *, tiny: bool) -> list[Table]:
     converted = [bench.convert(input_) for input_ in (TINY if tiny else (ONE_VIDEO, MANY_VIDEOS))]
     tables = [table for table, _ in converted]
+    tables += bench.formats(TINY[1] if tiny else SHORTER)
     return [*tables, bench.reads(), bench.start(converted[0][1]), machine()]
 
 

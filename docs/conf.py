@@ -41,7 +41,8 @@ nitpick_ignore_regex = [
     (
         r"py:.*",
         r"(collections|concurrent|numpy|np|os|pandas|pathlib|pd|polars|typing|xarray|xr|zarr)\..*"
-        r"|Path|optional|default.*|tracks2zarr\.store\.Store|PublishedStore",
+        r"|Path|optional|default.*|tracks2zarr\.store\.Store|PublishedStore"
+        r"|tracks2zarr\..*\.(ClipColumn|ColumnValue)",
     ),
 ]
 

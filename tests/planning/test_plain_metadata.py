@@ -234,8 +234,8 @@ def test_whole_videos_on_the_command_line(tracks: Path, tmp_path: Path) -> None:
     plan = call("plan", tracks, "--fps", "59.94", "--json")
     videos = json.loads(plan.stdout)["videos"]
     assert [len(video["clips"]) for video in videos] == [1, 1, 1]
-    for words in (["plan", tracks], ["create", tracks, store], ["create", tracks]):
-        assert call(*words).status == 2
+    for ended in (call("plan", tracks), call("create", tracks, store), call("create", tracks)):
+        assert ended.status == 2
     both = call("create", tracks, metadata(tracks), store, "--fps", "1")
     assert both.status == 1
     assert "Leave out one of them." in both.stderr

@@ -122,7 +122,8 @@ def test_zarr_reads_it(store: Path, archive: Path) -> None:
     from zarr.storage import ZipStore
 
     with ZipStore(archive, mode="r") as opened, xr.open_datatree(store, engine="zarr") as here:
-        xr.testing.assert_identical(xr.open_datatree(opened, engine="zarr").load(), here.load())
+        tree = xr.open_datatree(opened, engine="zarr")  # type: ignore[arg-type]
+        xr.testing.assert_identical(tree.load(), here.load())
         one = xr.open_zarr(opened, group="B")
         xr.testing.assert_identical(one.load(), here["B"].to_dataset())
 
@@ -154,7 +155,7 @@ def test_it_needs_no_obstore_nor_does_a_folder(store: Path, tmp_path: Path) -> N
         "for place in sys.argv[2:]:\n"
         " assert tz.verify(place, quick=True).ok; tz.load_clip(place, 'A', 0).load()"
     )
-    arguments = [sys.executable, "-c", program, store, path, folder]
+    arguments: list[str | Path] = [sys.executable, "-c", program, store, path, folder]
     subprocess.run(arguments, env=cli_environment(), check=True)
 
 
@@ -301,7 +302,8 @@ def test_stopped_on_the_way(
     before = archive.read_bytes()
     if not is_there:
         archive.unlink()
-    arguments = [sys.executable, "-c", PROGRAM, store, archive, str(after), str(int(number))]
+    moment = str(after), str(int(number))
+    arguments: list[str | Path] = [sys.executable, "-c", PROGRAM, store, archive, *moment]
     done = subprocess.run(arguments, env=cli_environment(), check=False, capture_output=True)
     assert done.returncode != 0
     assert (archive.read_bytes() if archive.exists() else None) == (before if is_there else None)

@@ -104,7 +104,7 @@ def write_movement(folder: Path, stem: str, boxes: Sequence[TrackBox]) -> Path:
     for box in boxes:
         place = box.frame - frames.start, slice(None), tracks.index(box.track)
         size[place] = box.width, box.height
-        position[place] = np.float32((box.x, box.y)) + size[place] / np.float32(2)
+        position[place] = np.array((box.x, box.y), np.float32) + size[place] / np.float32(2)
         confidence[place[0], place[2]] = _or(box.confidence, np.nan)
     dims = "time", "space", "individual"
     xr.Dataset(

@@ -8,7 +8,7 @@ package), ``frame_id`` (MMTracking) or ``frame``, from 0; else the last digits i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, one_line
@@ -18,7 +18,7 @@ from tracks2zarr.tracks.source_file import FileStart
 
 NAME = "coco"
 SOURCE_SOFTWARE = "COCO"
-PATTERNS = ("*.json", "*.json.gz", "*.json.zst")
+PATTERNS: Sequence[str] = ("*.json", "*.json.gz", "*.json.zst")
 EXPECTED = "a JSON object with the lists 'images' and 'annotations'"
 READERS: Mapping[ReaderName, str] = {
     "columns": "tracks2zarr.tracks.coco_readers:read_columns",

@@ -8,7 +8,7 @@ the class and the visibility.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tracks2zarr.common.encodings import other_separator
@@ -21,7 +21,7 @@ from tracks2zarr.tracks.source_file import FileStart
 NAME = "mot"
 SOURCE_SOFTWARE = "MOTChallenge"
 #: The last one is the layout of the benchmark, where a folder has the name of the clip.
-PATTERNS = (
+PATTERNS: Sequence[str] = (
     *("*.txt", "*.txt.gz", "*.txt.zst"),
     *("*.csv", "*.csv.gz", "*.csv.zst"),
     "*/gt/gt.txt",

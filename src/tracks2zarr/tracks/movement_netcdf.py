@@ -7,7 +7,7 @@ The format is that of https://movement.neuroinformatics.dev/latest/user_guide/mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tracks2zarr.common.problems import Problem
@@ -17,7 +17,7 @@ from tracks2zarr.tracks.source_file import FileStart
 
 NAME = "movement"
 SOURCE_SOFTWARE = "movement"
-PATTERNS = ("*.nc",)
+PATTERNS: Sequence[str] = ("*.nc",)
 EXPECTED = "netCDF-4 with a dataset of bounding boxes, as movement writes it"
 READERS: Mapping[ReaderName, str] = {
     "columns": "tracks2zarr.tracks.movement_readers:read_columns",

@@ -8,7 +8,7 @@ box is ``bbox_x_min`` to ``bbox_x_max`` and ``bbox_y_min`` to ``bbox_y_max``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tracks2zarr.common.encodings import UTF8_MARK
@@ -22,7 +22,7 @@ from tracks2zarr.tracks.source_folder import files_of
 
 NAME = "octron"
 SOURCE_SOFTWARE = "OCTRON"
-PATTERNS = ("*", "octron_predictions/*")
+PATTERNS: Sequence[str] = ("*", "octron_predictions/*")
 EXPECTED = "a folder per clip with the CSV files that OCTRON writes, one per track"
 READERS: Mapping[ReaderName, str] = {
     "columns": "tracks2zarr.tracks.octron_readers:read_columns",

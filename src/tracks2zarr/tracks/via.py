@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tracks2zarr.common.problems import Problem
@@ -20,7 +20,7 @@ from tracks2zarr.tracks.source_file import FileStart
 HEADER = header.HEADER
 NAME = "via"
 SOURCE_SOFTWARE = "VIA-tracks"
-PATTERNS = ("*.csv", "*.csv.gz", "*.csv.zst")
+PATTERNS: Sequence[str] = ("*.csv", "*.csv.gz", "*.csv.zst")
 EXPECTED = f"a file that begins with {header.HEADER_TEXT}"
 READERS: Mapping[ReaderName, str] = {
     "compiled": "tracks2zarr.tracks.compiled_reader:read_file",
