@@ -184,3 +184,12 @@ def test_centroids_that_no_corner_gives_are_counted(tmp_path: Path) -> None:
         (video,) = tz.export(store, tmp_path / name, format=name)  # type: ignore[arg-type]
         assert [file.n_rounded for file in video.files] == [count, 0]
     assert "1 box rounded" in str(tz.export(store, tmp_path / "via")[0])
+
+
+def test_poses_are_named(tmp_path: Path) -> None:
+    tracks, metadata = write("via", tmp_path)
+    (tracks / f"{VIDEO}-Loop00_tracks.csv").write_text(
+        "scorer,DLC,DLC,DLC\nbodyparts,nose,nose,nose\ncoords,x,y,likelihood\n0,1.0,2.0,0.9\n"
+    )
+    with pytest.raises(tz.Tracks2ZarrError, match="has poses, not boxes"):
+        tz.plan(tracks, metadata)

@@ -24,6 +24,8 @@ from tracks2zarr.tracks.source_file import FileStart
 HOLE = encodings.HOLE
 COPY_AGAIN = "Copy the file again, or export the tracks again; more rows may be missing."
 EXPORT_AGAIN = "Export the tracks again."
+#: The first name in the header of DeepLabCut's CSV files, which have key points.
+_POSES = "scorer"
 _REMEDY = "Export the tracks again, or leave the file out with --pattern."
 _NOT_COMMAS = (
     "Export the tracks again; or save the spreadsheet as CSV separated by commas, for which the"
@@ -165,6 +167,14 @@ def _header_fault(start: FileStart) -> FileFault | None:
             row=1,
             found=f"a header separated by {name}",
             remedy=_NOT_COMMAS,
+        )
+    if header[:1] == [_POSES]:
+        return FileFault(
+            kind="tracks-poses",
+            what="A tracks file has poses, not boxes.",
+            row=1,
+            found="a CSV file of DeepLabCut",
+            remedy="Leave the file out with --pattern. movement loads and analyses poses.",
         )
     further = header[len(HEADER) :]
     if is_header(header[: len(HEADER)]) and not any(name.strip() for name in further):
