@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from movement.io import load_bboxes
 
 import tracks2zarr as tz
+from support.sample import SAMPLE
 from support.tracks_writers import WRITERS
 from tracks2zarr.tracks.format_checks import TrackBox
 
@@ -193,3 +195,23 @@ def test_poses_are_named(tmp_path: Path) -> None:
     )
     with pytest.raises(tz.Tracks2ZarrError, match="has poses, not boxes"):
         tz.plan(tracks, metadata)
+
+
+@pytest.mark.parametrize("fps", [None, 59.94])
+def test_what_movement_itself_writes(fps: float | None, tmp_path: Path) -> None:
+    """With `fps`, movement counts time in seconds."""
+    source = SAMPLE / "tracks" / f"{VIDEO}-Loop00_tracks.csv"
+    loaded = load_bboxes.from_via_tracks_file(source, fps=fps, use_frame_numbers_from_file=True)
+    tracks = tmp_path / "tracks"
+    tracks.mkdir()
+    loaded.to_netcdf(tracks / f"{VIDEO}-Loop00.nc", engine="h5netcdf")
+    store, metadata = tmp_path / "a.zarr", SAMPLE / "loop-frames-ffmpeg.csv"
+    assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
+    assert tz.verify(store, workers=1).ok
+    whole = tmp_path / "via.zarr"
+    plan = tz.plan(SAMPLE / "tracks", metadata, pattern=source.name)
+    assert tz.create(plan, whole, workers=1).ok
+    ours, expected = (tz.load_clip(one, VIDEO, "Loop00") for one in (store, whole))
+    for name in ("position", "shape", "confidence"):
+        np.testing.assert_array_equal(ours[name], expected[name])
+    np.testing.assert_array_equal(ours["track_id"], expected["track_id"])

@@ -248,13 +248,21 @@ def _read_hdf5(path: Path, rule: FrameRule, take: TakeBoxes, problems: RowProble
 
 
 def _frames_or_fault(arrays: _Arrays, attributes: Any) -> Int64s:
-    unit, fps = attributes.get("time_unit"), attributes.get("fps")
+    unit, fps = _attribute(attributes, "time_unit"), _attribute(attributes, "fps")
     try:
         return _frames(arrays.time, unit, fps)
     except (UnrecognisedError, TypeError, ValueError):
         text = f"time_unit {unit!r}, fps {fps!r}, time from {arrays.time[:2]} on"
         expected = "time_unit 'frames', or 'seconds' with an fps that gives whole frames"
         raise BadFileError(other_content(text, expected)) from None
+
+
+def _attribute(attributes: Any, name: str) -> Any:
+    """Return an attribute of HDF5, which has a number as an array, and some texts as bytes."""
+    value = attributes.get(name)
+    if value is not None and not isinstance(value, str):
+        value = np.ravel(value)[0]
+    return value.decode() if isinstance(value, bytes) else value
 
 
 @dataclass(frozen=True)
@@ -267,7 +275,7 @@ class _Arrays:
 
     @classmethod
     def of(cls, file: Any) -> _Arrays:
-        kind = file.attrs.get("ds_type")
+        kind = _attribute(file.attrs, "ds_type")
         if kind != "bboxes":
             raise BadFileError(other_content(f"ds_type {kind!r}", "ds_type 'bboxes'"))
         dims = {}
