@@ -41,7 +41,7 @@ def command(
 ) -> int:
     """Show the work to be done, and all problems.
 
-    Nothing is written, unless --into names a store. TRACKS_DIR holds one VIA tracks CSV per clip,
+    Nothing is written, unless --into names a store. TRACKS_DIR holds one tracks file per clip,
     METADATA_CSV has one row per clip.
     """
     from tracks2zarr.cli import show
