@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, cast, runtime_checkable
 
 from tracks2zarr.common.names import composed
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.tracks.compressed import expanded_name
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.source_file import FileStamp, FileStart
@@ -164,10 +164,10 @@ def clip_stem(file_name: str, suffix: str = "_tracks") -> str:
     return composed(expanded_name(file_name).rpartition(".")[0].removesuffix(suffix))
 
 
-@cache
-def format_names() -> tuple[str, ...]:
-    """Return the names of all formats, those of other packages last."""
-    return (*FORMATS, *sorted(_modules_of_others().keys() - FORMATS.keys()))
+def format_names() -> Iterator[str]:
+    """Yield the names of all formats, those of other packages last."""
+    yield from FORMATS
+    yield from sorted(_modules_of_others().keys() - FORMATS.keys())
 
 
 @cache
@@ -211,7 +211,7 @@ def unknown_format(name: object) -> Problem:
         kind="format",
         what="There is no such format of tracks files.",
         found=repr(name),
-        expected=comma_list(format_names(), len(format_names())),
+        expected=", ".join(format_names()),
         remedy="Correct --format, or install the package that adds it.",
     )
 
