@@ -302,12 +302,16 @@ def plan_options(*, store: Literal["required", "optional"] | None = None) -> Dec
 
 def _placed(given: dict[str, Any], *, needs_store: bool) -> dict[str, Any]:
     """Return the arguments, of which METADATA_CSV is left out where there is --fps."""
+    if given["fps"] is not None and given["columns"] is not None:
+        raise click.UsageError("--columns needs METADATA_CSV, whose place --fps takes.")
     if given["fps"] is not None and "store" in given and given["store"] is None:
         given |= {"metadata_csv": None, "store": given["metadata_csv"]}
     elif given["fps"] is None and given["metadata_csv"] is None:
         raise click.UsageError("Missing argument 'METADATA_CSV'.")
     if needs_store and given["store"] is None:
-        raise click.UsageError("Missing argument 'STORE'.")
+        raise click.UsageError(
+            "Missing argument 'STORE'. METADATA_CSV is left out only with --fps."
+        )
     return given
 
 
@@ -321,7 +325,7 @@ _PLAN_OPTIONS = (
         "--fps",
         type=float,
         metavar="F",
-        help="Frames per second, in the place of METADATA_CSV: then each tracks file is of a whole"
+        help="Frames per second. Leave METADATA_CSV out then; each tracks file covers a whole"
         " video.",
     ),
     click.option(

@@ -73,11 +73,12 @@ def column_problems(
         )
     taken = {name.casefold() for name in own_variables() | _TAKEN}
     for name in columns_of(header, layout, asked):
-        reason = why_unsafe(name)
-        if name.casefold() in taken:
+        coordinate = coordinate_name(name)
+        reason = why_unsafe(coordinate)
+        if coordinate.casefold() in taken:
             reason = "the dataset, or a table made from it, has it for something else"
-        elif further.count(name) > 1:
-            reason = f"{further.count(name)} columns have it"
+        elif (count := [*map(coordinate_name, further)].count(coordinate)) > 1:
+            reason = f"{count} columns would have it"
         if reason:
             yield _problem(
                 path,
@@ -104,6 +105,17 @@ def _problem(
     )
 
 
+def coordinate_name(name: str) -> str:
+    """Return the name of the coordinate that a column becomes, in which blanks are underscores.
+
+    xarray finds coordinates by a list of names with blanks between them.
+
+    >>> coordinate_name("water temperature")
+    'water_temperature'
+    """
+    return "_".join(name.split())
+
+
 def typed_column(name: str, cells: Sequence[str]) -> ClipColumn:
     """Return a further column with the type that all of its cells have.
 
@@ -118,7 +130,8 @@ def typed_column(name: str, cells: Sequence[str]) -> ClipColumn:
         Those of all rows. Empty ones make integers floats, and truth values texts.
     """
     filled = [cell.strip() for cell in cells if not is_empty(cell)]
-    return ClipColumn(name, _type_of(filled, is_complete=len(filled) == len(cells)))
+    kind = _type_of(filled, is_complete=len(filled) == len(cells))
+    return ClipColumn(coordinate_name(name), kind)
 
 
 def _type_of(filled: Sequence[str], *, is_complete: bool) -> ColumnType:

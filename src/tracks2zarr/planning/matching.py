@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from tracks2zarr.common.arguments import check_path, check_texts
+from tracks2zarr.common.arguments import check_path, check_texts, check_type
 from tracks2zarr.common.names import clip_id_of
 from tracks2zarr.common.problems import (
     Problem,
@@ -26,6 +26,7 @@ from tracks2zarr.planning.escape_types import misspelt_escape_types
 from tracks2zarr.planning.given_paths import IsTracks, swapped, tracks_below, with_near_path
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, concerns, read_metadata
 from tracks2zarr.planning.odd_rows import overlapping_clips, video_names_alike
+from tracks2zarr.planning.other_formats import clip_folder_given, files_of_other_formats
 from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, VideoPlan
 from tracks2zarr.planning.selection import Selection, without_file
 from tracks2zarr.planning.settings_problems import regexp_without_frames, settings_problems
@@ -111,6 +112,7 @@ def plan(
     check_texts("pattern", () if pattern is None else pattern)
     check_texts("videos", () if videos is None else videos)
     check_texts("columns", () if columns is None else columns)
+    check_type("fps", fps, (int, float, type(None)), "a number, or None")
     drafted = draft(
         tracks_dir,
         metadata_csv,
@@ -168,6 +170,8 @@ def draft(
     metadata_path = None if metadata_csv is None else Path(metadata_csv).absolute()
     if metadata_path is not None and folder.is_file() and metadata_path.is_dir():
         return Plan((), (swapped(folder, metadata_path),))
+    if (problem := clip_folder_given(folder)) is not None:
+        return Plan((), (problem,))
     asked = None if pattern is None else _each(pattern)
     name = format or recognised_format(folder, asked, metadata_path)
     tracks_format = format_named(name)
@@ -198,6 +202,8 @@ def draft(
         problems += match.videos_without_file(selection, require_all=require_all)
     if selection:
         problems += selection.unknown(metadata_path or folder)
+    if format is None and asked is None:
+        problems += files_of_other_formats(folder, metadata_path, name, match.missing_clips)
     drafted = _drafted(match, problems, require_all=require_all)
     no_frames = regexp_without_frames(settings.frame_regexp, files)
     return Plan((), (no_frames, *drafted.problems)) if no_frames else drafted
@@ -360,7 +366,7 @@ class _Match:
             *of_files,
             *self._unmatched(),
             *self._rows_without_file(with_files, require_all=require_all),
-            *overlapping_clips(tracked, self.metadata_csv),
+            *overlapping_clips(tracked, self.metadata_csv, self.metadata.layout.extent),
             *video_names_alike(with_files, self.metadata_csv),
             *misspelt_escape_types(self.metadata.rows, self.metadata_csv, with_files),
         ]
@@ -387,6 +393,12 @@ class _Match:
         return without_file(
             missing, self.metadata, self.metadata_csv, self.folder, require_all=require_all
         )
+
+    @property
+    def missing_clips(self) -> set[str]:
+        """The stems of the clips that have no tracks file."""
+        have = {file.clip_stem for file in self.files}
+        return {row.clip_stem for row in self.metadata.rows} - have
 
     def _files_without_row(self) -> list[TracksFile]:
         if not self.metadata.names:  # then the metadata's own problem says why

@@ -205,7 +205,7 @@ def _of_metadata_alone(metadata: Metadata, path: Path) -> Iterator[Problem]:
     """Yield the problems of a metadata CSV, as `plan` would if all clips had tracks files."""
     videos = {row.video for row in metadata.rows}
     yield from map(with_near_path, metadata.problems)
-    yield from overlapping_clips(metadata.rows, path)
+    yield from overlapping_clips(metadata.rows, path, metadata.layout.extent)
     yield from video_names_alike(videos, path)
     yield from misspelt_escape_types(metadata.rows, path, videos)
 

@@ -81,11 +81,13 @@ class Named:
 class Metadata:
     """What a metadata CSV says: its sound rows, the names of all rows, and its problems.
 
-    `layout` tells which columns it has, and `columns` are further ones that were asked for.
+    `layout` tells which columns it has, and `columns` are further ones that were asked for, which
+    the header calls `further`.
     """
 
     layout: MetadataLayout = GUIDE
     columns: tuple[ClipColumn, ...] = ()
+    further: tuple[str, ...] = ()
     rows: list[ClipRow] = field(default_factory=list)
     names: dict[int, Named] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -131,10 +133,10 @@ def read_metadata(path: Path, columns: Collection[str] | None = None) -> Metadat
         metadata.layout = layout_of(header)
         if _check_header(path, header, metadata):
             metadata.problems += column_problems(path, header, metadata.layout, columns)
-            further = columns_of(header, metadata.layout, columns)
+            metadata.further = tuple(columns_of(header, metadata.layout, columns))
             rows = list(_cells(path, reader, header, metadata))
             metadata.columns = tuple(
-                typed_column(name, [cells[name] for _, cells in rows]) for name in further
+                typed_column(name, [cells[name] for _, cells in rows]) for name in metadata.further
             )
             for row, cells in rows:
                 _read_row(path, row, cells, metadata)
@@ -363,7 +365,7 @@ def _read_row(path: Path, row: int, cells: dict[str, str], metadata: Metadata) -
             last_frame=last - number,
             escape_frame=escape,
             escape_type=escape_type_of(cells.get(ESCAPE_TYPE, ""), has_escape=escape != NO_ESCAPE),
-            values=tuple(cells[column.name].strip() for column in metadata.columns),
+            values=tuple(cells[name].strip() for name in metadata.further),
         )
     )
 

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, one_line
 from tracks2zarr.planning.metadata_csv import ClipRow
+from tracks2zarr.tracks.frames import ExtentColumns
 
 
-def overlapping_clips(clips: Iterable[ClipRow], metadata_csv: Path) -> Iterator[Problem]:
+def overlapping_clips(
+    clips: Iterable[ClipRow], metadata_csv: Path, extent: ExtentColumns
+) -> Iterator[Problem]:
     """Yield a warning for each clip that starts before an earlier one of its video ends.
 
     Parameters
@@ -19,6 +22,8 @@ def overlapping_clips(clips: Iterable[ClipRow], metadata_csv: Path) -> Iterator[
         The rows of the clips that have tracks files.
     metadata_csv
         The file that they stand in.
+    extent
+        Its columns with the first and the last frame of a clip.
     """
     rows_of: dict[str, list[ClipRow]] = defaultdict(list)
     for clip in clips:
@@ -33,10 +38,11 @@ def overlapping_clips(clips: Iterable[ClipRow], metadata_csv: Path) -> Iterator[
                     what="Two clips of a video overlap.",
                     file=str(metadata_csv),
                     row=row.row,
-                    column="loop_START_frame_ffmpeg",
-                    found=f"'{one_line(row.clip)}' starts at {row.first_frame + 1}, before"
+                    column=extent.first,
+                    found=f"'{one_line(row.clip)}' starts at"
+                    f" {row.first_frame + extent.first_number}, before"
                     f" '{one_line(furthest.clip)}' (row {furthest.row}) ends at"
-                    f" {furthest.last_frame + 1}",
+                    f" {furthest.last_frame + extent.first_number}",
                     expected="clips one after the other",
                     remedy="Check both rows; both clips are converted as they are.",
                     severity="warning",

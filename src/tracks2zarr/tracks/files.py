@@ -19,7 +19,12 @@ from tracks2zarr.common.names import composed
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.common.system_problems import found_instead
 from tracks2zarr.common.unfetched import annex_problem
-from tracks2zarr.tracks.formats import FormatOfFolders, FormatOfImages, TracksFormat
+from tracks2zarr.tracks.formats import (
+    DEFAULT_FORMAT,
+    FormatOfFolders,
+    FormatOfImages,
+    TracksFormat,
+)
 from tracks2zarr.tracks.source_file import FileStamp, read_start
 from tracks2zarr.tracks.source_folder import files_of, stamp_of
 
@@ -91,7 +96,9 @@ def list_tracks(
     }
     names = sorted({name for found in matching.values() for name in found})
     if not names:
-        return [], [_nothing_matches(tracks_dir, list(matching))]
+        return [], [
+            _nothing_matches(tracks_dir, list(matching), _names_of(tracks_format, patterns))
+        ]
     if patterns is not None:
         idle = [pattern for pattern, found in matching.items() if not found]
         problems += [_nothing_matches(tracks_dir, [one]).as_warning() for one in idle]
@@ -166,7 +173,12 @@ def corrected_name(clip_stem: str, number: int) -> str:
 
 
 def is_recognised(path: Path, tracks_format: TracksFormat) -> bool:
-    """Tell whether a file has a format, as far as its start shows; an empty file has none."""
+    """Tell whether a file has a format, as far as its start shows; an empty file has none.
+
+    A folder is known by the names of its files.
+    """
+    if isinstance(tracks_format, FormatOfFolders):
+        return tracks_format.is_clip_folder(path)
     looked = _look_at(path, tracks_format)
     return not isinstance(looked, Problem) and looked[0] > 0
 
@@ -242,16 +254,22 @@ def _leads_nowhere(path: Path) -> bool:
     return path.is_symlink() and not path.exists()
 
 
-def _nothing_matches(tracks_dir: Path, patterns: Sequence[str]) -> Problem:
+def _nothing_matches(tracks_dir: Path, patterns: Sequence[str], of: str = "files") -> Problem:
     held = sorted(entry.name for entry in tracks_dir.iterdir())
     return Problem(
         kind="no-tracks",
         what="No tracks file matches the pattern.",
         file=str(tracks_dir),
         found=f"a folder that holds {comma_list(held)}" if held else "an empty folder",
-        expected=f"files that match {' or '.join(f"'{one_line(one)}'" for one in patterns)}",
+        expected=f"{of} that match {' or '.join(f"'{one_line(one)}'" for one in patterns)}",
         remedy="Check the folder, or pass another --pattern (quoted, so that the shell leaves it).",
     )
+
+
+def _names_of(tracks_format: TracksFormat, patterns: Sequence[str] | None) -> str:
+    """Return what files are called that patterns match."""
+    is_default = patterns is None and tracks_format.NAME == DEFAULT_FORMAT
+    return "tracks files of one of the formats; for VIA, files" if is_default else "files"
 
 
 def _look_at(path: Path, tracks_format: TracksFormat) -> Problem | tuple[int, str | None]:

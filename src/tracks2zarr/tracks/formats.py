@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, cast, runtime_checkable
 
 from tracks2zarr.common.names import composed
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, did_you_mean
 from tracks2zarr.tracks.compressed import expanded_name
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.source_file import FileStamp, FileStart
@@ -212,7 +212,8 @@ def unknown_format(name: object) -> Problem:
         what="There is no such format of tracks files.",
         found=repr(name),
         expected=", ".join(format_names()),
-        remedy="Correct --format, or install the package that adds it.",
+        remedy=did_you_mean(str(name).lower(), format_names())
+        or "Correct --format, or install the package that adds it.",
     )
 
 

@@ -224,6 +224,11 @@ class Outside:
                 "; or the file counts from the video's first frame: then pass --frames video"
             )
         too_low = "Correct the frame"
+        if 0 <= lowest < rule.first_number:
+            too_low = (
+                f"Frames of this format count from {rule.first_number}: if the file counts from"
+                f" {lowest}, add {rule.first_number - lowest} to each"
+            )
         if rule.counts_from == "video" and lowest >= rule.first_number:
             too_low = (
                 f"Correct the row; or, if the metadata are wrong, {first} would have"

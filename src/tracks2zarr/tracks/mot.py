@@ -74,7 +74,9 @@ def _first_row_problem(path: Path, row: str) -> Problem | None:
         row=1,
         found=f"values separated by {separator[1]}" if separator else one_line(row),
         expected=EXPECTED,
-        remedy="Export the tracks again, or leave the file out with --pattern.",
+        remedy="Export the tracks again, or leave the file out with --pattern."
+        if separator
+        else "If row 1 is a header, remove it. Else leave the file out with --pattern.",
     )
     return fault.problem(path)
 

@@ -23,8 +23,11 @@ from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.mot import COLUMNS, EXPECTED, LEAST_VALUES
 from tracks2zarr.tracks.row_problems import BadRowError
 from tracks2zarr.tracks.source_file import SourceFile
+from tracks2zarr.tracks.values import to_number
 
 _FIRST_FRAME = 1
+#: The id of a detection.
+_NO_TRACK = -1
 #: The confidence of a box that has none.
 _NO_CONFIDENCE = -1
 _BATCH_BYTES = 4 * 2**20
@@ -89,6 +92,8 @@ def _box(fields: list[str]) -> numbered.Row:
     if len(fields) < LEAST_VALUES:
         raise BadRowError(_few_fields(fields))
     frame = checked.frame_number(fields[0], "frame")
+    if to_number(fields[1]) == _NO_TRACK:
+        raise BadRowError(_detection(fields[1]))
     track = checked.track_number(fields[1], "id")
     named = zip(COLUMNS[2:], fields[2:LEAST_VALUES], strict=False)
     left, top, width, height = (checked.number(field, name, name) for name, field in named)
@@ -98,6 +103,18 @@ def _box(fields: list[str]) -> numbered.Row:
         confidence = checked.confidence(fields[LEAST_VALUES], "confidence")
     confidence = math.nan if confidence == _NO_CONFIDENCE else confidence
     return numbered.Row(frame, track, (left, top, width, height), confidence)
+
+
+def _detection(found: str) -> Problem:
+    return Problem(
+        kind="track",
+        what="The track of a box is not a track number.",
+        column="id",
+        found=f"id {found}",
+        expected="an integer from 0 to 2**63 - 1",
+        remedy="Boxes with the id -1 are detections, which belong to no track: run a tracker on"
+        " them first.",
+    )
 
 
 def _few_fields(fields: list[str]) -> Problem:

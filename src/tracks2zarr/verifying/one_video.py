@@ -10,7 +10,7 @@ from typing import Any
 
 from tracks2zarr.common.display import OneLine
 from tracks2zarr.common.files import FolderContent, holds_files_alone, read_content
-from tracks2zarr.common.problems import Problem, one_line
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.commands import converting, create_command
@@ -260,6 +260,8 @@ def _source_problems(
     problems: list[Problem] = []
     try:
         problems += sources.problems()
+    except Tracks2ZarrError as error:  # such as a format whose package is not installed
+        problems += (replace(one, video=one.video or receipt.video) for one in error.problems)
     except Exception as error:  # a broken group can make any reader raise anything
         problems.append(_unreadable(store, receipt.video, error, _again(store, receipt.plan)))
     return sorted(problems, key=lambda problem: not problem.is_error)

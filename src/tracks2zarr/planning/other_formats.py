@@ -1,0 +1,68 @@
+"""Tracks files of another format than the one that is read, which were perhaps meant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from tracks2zarr.common.problems import Problem, comma_list, same_command
+from tracks2zarr.common.words import count_text
+from tracks2zarr.tracks.files import candidates
+from tracks2zarr.tracks.formats import FORMATS, FormatOfFolders, format_named
+
+
+def clip_folder_given(folder: Path) -> Problem | None:
+    """Return the problem of a folder that is one clip of a format of folders, or None."""
+    for name in FORMATS:
+        tracks_format = format_named(name)
+        if isinstance(tracks_format, FormatOfFolders) and tracks_format.is_clip_folder(folder):
+            return Problem(
+                kind="clip-folder",
+                what="The folder holds the files of one clip.",
+                file=str(folder),
+                found=f"the files of one clip in the format {name}",
+                expected="a folder with one such folder per clip",
+                remedy=f"Pass the folder above it, {folder.parent}, and for this clip alone"
+                f" --pattern '{folder.name}'.",
+            )
+    return None
+
+
+def files_of_other_formats(
+    folder: Path, metadata_csv: Path | None, used: str, missing: Collection[str]
+) -> Iterator[Problem]:
+    """Yield a warning for each format in which clips without a tracks file have one.
+
+    Parameters
+    ----------
+    folder
+        The folder of tracks files.
+    metadata_csv
+        The metadata CSV.
+    used
+        The format that is read.
+    missing
+        The stems of the clips without a tracks file.
+    """
+    for name in FORMATS if missing and folder.is_dir() else ():
+        if name == used:
+            continue
+        tracks_format = format_named(name)
+        names = {
+            one
+            for pattern in tracks_format.PATTERNS
+            for one in candidates(folder, pattern, metadata_csv, tracks_format)
+        }
+        found = sorted(one for one in names if tracks_format.clip_stem_of(folder / one) in missing)
+        if found:
+            yield Problem(
+                kind="other-format",
+                what="Clips without a tracks file have one of another format.",
+                file=str(folder),
+                found=f"{count_text(len(found), 'file')} that may be of the format {name}:"
+                f" {comma_list(found, 3)}",
+                expected=f"files of the format {used}, as the others are",
+                remedy=f"To convert these, run {same_command('--format', name)}; all clips of a"
+                " video have one format.",
+                severity="warning",
+            )
