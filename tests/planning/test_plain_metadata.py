@@ -72,6 +72,8 @@ def problems(*args: object, **options: object) -> list[tz.Problem]:
         (["", ""], "str"),
         ([".", "-"], "str"),
         (["1", "beach"], "str"),
+        (["1e400", "1"], "str"),
+        ([str(2**53 + 1), "0.5"], "str"),
     ],
 )
 def test_a_column_has_the_type_of_all_its_cells(cells: list[str], kind: ColumnType) -> None:

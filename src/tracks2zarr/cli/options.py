@@ -136,6 +136,10 @@ class FrameSlice(click.ParamType[slice]):
         return slice(start, stop)
 
 
+#: The default of --pattern, in words.
+_PATTERNS = "those of the format; *.csv, *.csv.gz and *.csv.zst for VIA"
+
+
 def pattern_option(
     name: str = "--pattern", folder: str = "TRACKS_DIR", *, multiple: bool = True
 ) -> Decorator:
@@ -150,13 +154,13 @@ def pattern_option(
     multiple
         Whether it may be repeated.
     """
-    default = "those of the format; *.csv, *.csv.gz and *.csv.zst for VIA" if multiple else "*.csv"
     return click.option(
         name,
         "pattern",
         multiple=multiple,
-        default=None if multiple else default,
-        show_default=default,
+        default=None if multiple else "*.csv",
+        show_default=_PATTERNS if multiple else True,
+        cls=Option,
         metavar="GLOB",
         callback=(lambda _context, _option, given: given or None) if multiple else None,
         help=f"Names of the tracks files in {folder}; put it in quotes."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
@@ -142,11 +143,20 @@ def _type_of(filled: Sequence[str], *, is_complete: bool) -> ColumnType:
         if any(len(cell) > _MOST_DIGITS or abs(int(cell)) >= most for cell in filled):
             return "str"
         return "int64" if is_complete else "float64"
-    if all(_NUMBER.fullmatch(cell) and any(map(str.isdigit, cell)) for cell in filled):
+    if all(map(_is_float, filled)):
         return "float64"
     if is_complete and all(cell.lower() in _TRUTH for cell in filled):
         return "bool"
     return "date" if all(map(_is_date, filled)) else "str"
+
+
+def _is_float(text: str) -> bool:
+    """Tell whether a text is a number that a float64 holds, with all digits of an integer."""
+    if not _NUMBER.fullmatch(text) or not any(map(str.isdigit, text)):
+        return False
+    return math.isfinite(float(text)) and (
+        not _INTEGER.fullmatch(text) or (len(text) <= _MOST_DIGITS and abs(int(text)) <= _EXACT)
+    )
 
 
 def cell_value(kind: ColumnType, cell: str) -> ColumnValue:

@@ -203,7 +203,10 @@ def draft(
     if selection:
         problems += selection.unknown(metadata_path or folder)
     if format is None and asked is None:
-        problems += files_of_other_formats(folder, metadata_path, name, match.missing_clips)
+        missing = {
+            stem for stem in match.missing_clips if selection is None or selection.has_clip(stem)
+        }
+        problems += files_of_other_formats(folder, metadata_path, name, missing)
     drafted = _drafted(match, problems, require_all=require_all)
     no_frames = regexp_without_frames(settings.frame_regexp, files)
     return Plan((), (no_frames, *drafted.problems)) if no_frames else drafted

@@ -6,7 +6,7 @@ import csv
 import difflib
 import io
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -349,6 +349,7 @@ def _read_row(path: Path, row: int, cells: dict[str, str], metadata: Metadata) -
         extent = read(check_extent, first, last, layout.extent)
         if extent is not None and layout.has_escapes:
             read(check_escape, escape, first, last)
+    problems += _nul_in_cells(path, row, metadata.further, cells, name)
     metadata.problems += problems
     if problems or video is None or clip is None or fps is None:
         return
@@ -368,6 +369,26 @@ def _read_row(path: Path, row: int, cells: dict[str, str], metadata: Metadata) -
             values=tuple(cells[name].strip() for name in metadata.further),
         )
     )
+
+
+def _nul_in_cells(
+    path: Path, row: int, columns: Iterable[str], cells: dict[str, str], name: Named
+) -> Iterator[Problem]:
+    """Yield the problem of each cell that no text of a dataset can hold."""
+    for column in columns:
+        if "\0" in cells[column]:
+            yield Problem(
+                kind="metadata-nul-bytes",
+                what="The metadata CSV has NUL bytes.",
+                file=str(path),
+                row=row,
+                column=column,
+                found="a cell with a NUL byte",
+                expected="text",
+                remedy="Correct the cell.",
+                video=name.video or None,
+                clip=name.clip_stem or None,
+            )
 
 
 def _row_problem(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, comma_list, same_command
 from tracks2zarr.common.words import count_text
-from tracks2zarr.tracks.files import candidates
+from tracks2zarr.tracks.files import candidates, is_recognised
 from tracks2zarr.tracks.formats import FORMATS, FormatOfFolders, format_named
 
 
@@ -53,7 +53,12 @@ def files_of_other_formats(
             for pattern in tracks_format.PATTERNS
             for one in candidates(folder, pattern, metadata_csv, tracks_format)
         }
-        found = sorted(one for one in names if tracks_format.clip_stem_of(folder / one) in missing)
+        found = sorted(
+            one
+            for one in names
+            if tracks_format.clip_stem_of(folder / one) in missing
+            and is_recognised(folder / one, tracks_format)
+        )
         if found:
             yield Problem(
                 kind="other-format",

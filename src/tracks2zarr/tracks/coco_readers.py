@@ -41,10 +41,14 @@ def read_columns(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes
         source.check_end()
     try:
         document = orjson.loads(content)
-        images = {image["id"]: _image(image) for image in document["images"]}
-        if len(images) < len(document["images"]):
+        found, annotations = document["images"], document["annotations"]
+        if not isinstance(found, list) or not isinstance(annotations, list):
             raise UnrecognisedError
-        annotations = document["annotations"]
+        images = {image["id"]: _image(image) for image in found}
+        _check_types(images, int, str)
+        _check_types((one["image_id"] for one in annotations), int, str)
+        if len(images) < len(found):
+            raise UnrecognisedError
         frames = frames_of(list(images.values()), rule)
         number_of = {key: number for number, key in enumerate(images)}
         image = np.array([number_of[one["image_id"]] for one in annotations], np.int32)
@@ -118,6 +122,8 @@ def read_rows(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
     try:
         document = _document(content.decode("utf-8-sig"))
         images = _images(document["images"])
+        # images without boxes count, too
+        rows.number_of.update({image: n for n, image in enumerate(dict.fromkeys(images.values()))})
         for place, annotation in enumerate(document["annotations"], start=1):
             try:
                 _read_annotation(place, annotation, images, rows)
@@ -129,8 +135,12 @@ def read_rows(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
         problems.add_fault(bad.fault)
     except UnicodeDecodeError:
         problems.add_fault(replace(first_not_utf8(path), expected=EXPECTED))
-    rows.name_bad_images({number: _of_coco(bad) for number, bad in frames.bad.items()})
-    frame_of_image = np.array(frames.of_image, np.int32)
+    bad_images = {number: _of_coco(bad) for number, bad in frames.bad.items()}
+    rows.name_bad_images(bad_images)
+    if not problems and bad_images:  # of images without boxes, by their place in the list
+        for number, problem in bad_images.items():
+            problems.add(number + 1, problem)
+    frame_of_image = np.array([] if frames.bad else frames.of_image, np.int32)
     if not problems:
         rows.name_duplicates(frame_of_image, "annotations.track_id")
     if problems:
@@ -155,14 +165,31 @@ def _images(found: Sequence[Any]) -> dict[object, Image]:
     """Return the images by id."""
     images: dict[object, Image] = {}
     for place, image in enumerate(found):
-        if not isinstance(image, dict) or not isinstance(image.get("id"), int | str):
+        if not isinstance(image, dict) or type(image.get("id")) not in {int, str}:
             text = f"images[{place}] is {one_line(image)}"
             raise BadFileError(other_content(text, "an image without an id"))
         if image["id"] in images:
             text = f"id {image['id']!r} in images[{place}]"
             raise BadFileError(other_content(text, "two images with one id"))
-        images[image["id"]] = _image(image)
+        images[image["id"]] = _named_image(image)
     return images
+
+
+def _named_image(image: Mapping[str, Any]) -> Image:
+    """Return an image by its own reading of the keys, for this reader proves the other one."""
+    for key in _FRAME_KEYS:
+        if key in image:
+            return Image(str(image.get("file_name", "")), json.dumps({"frame": image[key]}))
+    return Image(str(image.get("file_name", "")), "{}")
+
+
+def _given_track(annotation: Mapping[str, Any]) -> object:
+    """Return the track that an annotation gives, under the first of the keys that it has."""
+    for key in _TRACK_KEYS:
+        if key in annotation:
+            return annotation[key]
+    nested = annotation.get("attributes", {})
+    return nested.get(_TRACK_KEYS[0]) if isinstance(nested, dict) else None
 
 
 def _read_annotation(
@@ -171,7 +198,7 @@ def _read_annotation(
     if not isinstance(annotation, dict):
         raise BadRowError(_bad("annotations", one_line(annotation), "a JSON object"))
     key = annotation.get("image_id")
-    if not isinstance(key, int | str) or key not in images:
+    if type(key) not in {int, str} or key not in images:
         raise BadRowError(_bad("annotations.image_id", repr(key), "the id of one of the images"))
     box = annotation.get("bbox")
     if not isinstance(box, list) or len(box) != 4:
@@ -181,7 +208,7 @@ def _read_annotation(
     names = ("x", "y", "width", "height")
     edges = [checked.number(one, name, column) for one, name in zip(box, names, strict=True)]
     checked.check_size(edges[2], edges[3], column)
-    track = checked.track_number(_track(annotation), "annotations.track_id")
+    track = checked.track_number(_given_track(annotation), "annotations.track_id")
     confidence = checked.confidence(annotation.get("score"), "annotations.score")
     rows.add_row(place, images[key])
     rows.add_box(track, edges, confidence)

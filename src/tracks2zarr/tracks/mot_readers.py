@@ -18,10 +18,12 @@ from tracks2zarr.common.words import count_text
 from tracks2zarr.tracks import checked_values as checked
 from tracks2zarr.tracks import numbered_frames as numbered
 from tracks2zarr.tracks.csv_records import whole_records
+from tracks2zarr.tracks.file_start import no_csv
 from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes, UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.mot import COLUMNS, EXPECTED, LEAST_VALUES
-from tracks2zarr.tracks.row_problems import BadRowError
+from tracks2zarr.tracks.number_columns import numbers, whole_numbers, with_line_feeds
+from tracks2zarr.tracks.row_problems import BadFileError, BadRowError
 from tracks2zarr.tracks.source_file import SourceFile
 from tracks2zarr.tracks.values import to_number
 
@@ -42,7 +44,9 @@ def read_columns(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes
 
 def _columns(source: SourceFile) -> Iterator[numbered.Columns]:
     for number, records in enumerate(whole_records(source.file, b"", _BATCH_BYTES)):
-        text = records.removeprefix(UTF8_MARK) if number == 0 else records
+        if number and records.startswith(UTF8_MARK):
+            raise UnrecognisedError  # it was joined from several files
+        text = with_line_feeds(records)
         if b" " in text or b"\t" in text:
             text = _BLANKS_OF_LINES.sub(rb"\1", _BLANKS.sub(b",", text))
         if not text.strip():
@@ -57,22 +61,13 @@ def _of_text(found: pl.DataFrame) -> numbered.Columns:
     """Return the numbers in columns of text, whatever follows them."""
     if found.width < LEAST_VALUES:
         raise UnrecognisedError
-    numbers = found[:, : len(COLUMNS)].cast(pl.Float64)
-    if any(one.has_nulls() for one in numbers):
-        raise UnrecognisedError
-    ids = found[:, 1].cast(pl.Int64, strict=False)
-    edges = numbers[:, 2:LEAST_VALUES].to_numpy()
-    confidence = np.full(len(numbers), np.nan)
-    if numbers.width > LEAST_VALUES:
-        given = numbers[:, LEAST_VALUES].to_numpy()
+    frame, track = (whole_numbers(found[:, place]) for place in range(2))
+    values = numbers(found[:, 2 : len(COLUMNS)])
+    confidence = np.full(len(found), np.nan)
+    if found.width > LEAST_VALUES:
+        given = values[:, -1]
         confidence = np.where(given == _NO_CONFIDENCE, np.nan, given)
-    return numbered.Columns(
-        frame=numbers[:, 0].to_numpy(),
-        track=(numbers[:, 1] if ids.has_nulls() else ids).to_numpy(),
-        corner=edges[:, :2],
-        size=edges[:, 2:],
-        confidence=confidence,
-    )
+    return numbered.Columns(frame, track, values[:, :2], values[:, 2:4], confidence)
 
 
 def read_rows(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
@@ -83,9 +78,12 @@ def read_rows(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -
 def _rows(source: SourceFile) -> Iterator[tuple[int, list[str]]]:
     text = io.TextIOWrapper(source.file, "utf-8-sig", newline="")
     reader = csv.reader(text, quoting=csv.QUOTE_NONE)
-    for fields in reader:
-        if any(field.strip() for field in fields):
-            yield reader.line_num, fields
+    try:
+        for fields in reader:
+            if any(field.strip() for field in fields):
+                yield reader.line_num, fields
+    except csv.Error as error:
+        raise BadFileError(no_csv(str(error), reader.line_num, EXPECTED)) from None
 
 
 def _box(fields: list[str]) -> numbered.Row:

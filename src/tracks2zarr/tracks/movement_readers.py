@@ -1,6 +1,7 @@
 """The two readers of netCDF of `movement`: xarray, and h5py.
 
-Both read some frames at once. The row of a problem is the place along `time`, from 1.
+Both read some frames at once. The row of a problem is the place along `time`, from 1. They share
+no code that finds frames, tracks or boxes.
 """
 
 from __future__ import annotations
@@ -33,9 +34,13 @@ require_extra("netcdf", "Reading netCDF", "h5netcdf")
 _VALUES = 1 << 21
 _READ_BYTES = 1 << 20
 _INDIVIDUALS = ("individual", "individuals")
-_DIGITS = re.compile(r"([0-9]{1,18})$")
+#: The number at the end of a name; a sign or a point before it makes it another number.
+_NUMBER_OF_NAME = re.compile(r"(?:^|[^-.0-9]|[A-Za-z]-)([0-9]+)$", re.ASCII)
 #: How far a time may be from that of a frame, in frames.
 _TOLERANCE = 1e-3
+_LARGEST_FRAME = 2**53
+#: Attributes by which numbers are stored as others.
+_PACKED = ("scale_factor", "add_offset", "missing_value")
 
 type Floats = NDArray[np.floating[Any]]
 
@@ -47,22 +52,6 @@ class _Block(NamedTuple):
     position: Floats
     shape: Floats
     confidence: Floats
-
-
-@dataclass(frozen=True)
-class _Content:
-    """What a file says besides its boxes.
-
-    Parameters
-    ----------
-    frame
-        (n_times,) int64, the frame of each time, as the file counts it.
-    track
-        (n_individuals,) int64, their track numbers.
-    """
-
-    frame: Int64s
-    track: Int64s
 
 
 def read_columns(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
@@ -91,14 +80,16 @@ def _read_dataset(path: Path, rule: FrameRule, take: TakeBoxes) -> Int64s | None
         with (
             h5py.File(path, "r") as hdf5,
             h5netcdf.File(hdf5, "r") as netcdf,
-            xr.open_dataset(H5NetCDFStore(netcdf), decode_times=False) as dataset,
+            xr.open_dataset(
+                H5NetCDFStore(netcdf), decode_times=False, mask_and_scale=False
+            ) as dataset,
         ):
-            content = _content_of_dataset(dataset)
-            frame = content.frame - rule.offset
+            frame, track = _frames_and_tracks(dataset)
+            frame = frame - rule.offset
             if len(frame) and not 0 <= frame.min() <= frame.max() < rule.n_frames:
                 return None
             for block in _blocks_of_dataset(dataset):
-                take(_sound_batch(block, content))
+                take(_sound_batch(block, track))
             return frame
     except Exception:  # a damaged file makes HDF5 raise anything
         return None
@@ -115,15 +106,50 @@ def _without_complaints() -> Iterator[None]:
         sys.unraisablehook = hook
 
 
-def _content_of_dataset(dataset: Any) -> _Content:
-    if dataset.attrs.get("ds_type") != "bboxes":
+def _frames_and_tracks(dataset: Any) -> tuple[Int64s, Int64s]:
+    """Return the frame of each time, as the file counts it, and the track of each individual."""
+    attributes, individual = dataset.attrs, _individual_dim(dataset["position"].dims)
+    if attributes.get("ds_type") != "bboxes" or individual not in dataset.coords:
         raise UnrecognisedError
-    name = _individual_dim(dataset["position"].dims)
-    fps = dataset.attrs.get("fps")
-    frame = _frames(dataset["time"].to_numpy(), dataset.attrs.get("time_unit"), fps)
-    names = [str(one) for one in dataset[name].to_numpy()]
-    ids = dataset["track_id"].to_numpy() if "track_id" in dataset.coords else None
-    return _Content(frame, _tracks(names, ids))
+    for name in ("position", "shape", "confidence", "track_id", "time"):
+        if name in dataset.variables:
+            _check_plain(dataset[name].attrs)
+    time = dataset.coords["time"].to_numpy()
+    if time.dtype.kind not in "iuf" or "units" in dataset["time"].attrs:
+        raise UnrecognisedError
+    number = time.astype(np.float64)
+    if attributes.get("time_unit") == "seconds":
+        number = number * float(attributes["fps"])
+    elif attributes.get("time_unit") != "frames":
+        raise UnrecognisedError
+    frame = np.rint(number)
+    if not (np.abs(number - frame) <= _TOLERANCE).all() or (frame >= _LARGEST_FRAME).any():
+        raise UnrecognisedError
+    return frame.astype(np.int64), _tracks_of_dataset(dataset, individual)
+
+
+def _check_plain(attributes: Any) -> None:
+    """Check that the numbers of an array are stored as they are, with NaN where there is none."""
+    fill = attributes.get("_FillValue", np.nan)
+    if any(name in attributes for name in _PACKED) or not np.isnan(fill):
+        raise UnrecognisedError
+
+
+def _tracks_of_dataset(dataset: Any, individual: str) -> Int64s:
+    n = dataset.sizes[individual]
+    if "track_id" in dataset.variables:
+        ids = dataset["track_id"]
+        found = ids.to_numpy()
+        whole: Int64s = found.astype(np.int64)
+        is_sound = ids.dims == (individual,) and found.dtype.kind in "iuf"
+        if not is_sound or (whole != found).any() or (whole < 0).any():
+            raise UnrecognisedError
+        return whole
+    matches = [_NUMBER_OF_NAME.search(str(name)) for name in dataset[individual].to_numpy()]
+    numbers = {int(match[1]) for match in matches if match}
+    if len(numbers) < n:
+        return np.arange(n, dtype=np.int64)
+    return np.array([int(match[1]) for match in matches if match], np.int64)
 
 
 def _blocks_of_dataset(dataset: Any) -> Iterator[_Block]:
@@ -142,7 +168,7 @@ def _blocks_of_dataset(dataset: Any) -> Iterator[_Block]:
         yield _Block(start, position, shape, confidence)
 
 
-def _sound_batch(block: _Block, content: _Content) -> Batch:
+def _sound_batch(block: _Block, track: Int64s) -> Batch:
     """Return the boxes of a block, whose images are the times."""
     centroid, size = block.position.transpose(0, 2, 1), block.shape.transpose(0, 2, 1)
     time, individual = np.nonzero(~np.isnan(centroid).any(axis=2))
@@ -157,17 +183,13 @@ def _sound_batch(block: _Block, content: _Content) -> Batch:
     )
     if not is_sound:
         raise UnrecognisedError
-    return _batch(block.start + time, content.track[individual], centroid, size, confidence)
-
-
-def _batch(time: Int64s, track: Int64s, centroid: Floats, size: Floats, sure: Floats) -> Batch:
     position, shape = centroid.astype(np.float32), size.astype(np.float32)
     return Batch(
-        image=time.astype(np.int32),
-        track=track,
+        image=(block.start + time).astype(np.int32),
+        track=track[individual],
         corner=position - shape / np.float32(2),
         size=shape,
-        confidence=np.where(np.isnan(sure), np.nan, sure).astype(np.float32),
+        confidence=np.where(np.isnan(confidence), np.nan, confidence).astype(np.float32),
         centroid=position,
     )
 
@@ -177,34 +199,6 @@ def _individual_dim(dims: Sequence[str]) -> str:
     if len(found) != 1 or {*dims} != {"time", "space", *found}:
         raise UnrecognisedError
     return found[0]
-
-
-def _frames(time: NDArray[Any], unit: object, fps: object) -> Int64s:
-    """Return (n,) int64, the frames of times in frames or seconds."""
-    number = np.asarray(time, np.float64)
-    if unit == "seconds":
-        number = number * float(fps)  # type: ignore[arg-type]
-    elif unit != "frames":
-        raise UnrecognisedError
-    frame = np.rint(number)
-    if (np.abs(number - frame) > _TOLERANCE).any() or np.isnan(number).any():
-        raise UnrecognisedError
-    return frame.astype(np.int64)
-
-
-def _tracks(names: Sequence[str], ids: NDArray[Any] | None) -> Int64s:
-    """Return (n,) int64, the track number of each individual.
-
-    It is `track_id`, where the file has it; else the digits at the end of the names, where they
-    differ; else the place.
-    """
-    if ids is not None and ids.shape == (len(names),) and ids.dtype.kind in "iu":
-        return ids.astype(np.int64)
-    found = [_DIGITS.search(name) for name in names]
-    numbers = [int(match[1]) for match in found if match]
-    if len(set(numbers)) == len(names):
-        return np.array(numbers, np.int64)
-    return np.arange(len(names), dtype=np.int64)
 
 
 # ---- with h5py
@@ -234,27 +228,36 @@ def _read_hdf5(path: Path, rule: FrameRule, take: TakeBoxes, problems: RowProble
     try:
         with h5py.File(path, "r") as file:
             arrays = _Arrays.of(file)
-            frame = _frames_or_fault(arrays, file.attrs)
-            within = frame - rule.offset
-            outside = Outside.of(frame.tolist(), rule, "time")
-            for place in np.flatnonzero((within < 0) | (within >= rule.n_frames)).tolist():
-                problems.add(place + 1, outside.problem(int(frame[place])))
-            content = _Content(frame, _tracks(arrays.names, arrays.track_ids))
+            frame, names = arrays.frames(), arrays.names()
+            track = arrays.tracks(names)
+            _check_frames(frame, rule, problems)
             for block in arrays.blocks():
-                _hand_on(block, content, arrays.names, take, problems)
-            return within
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+                _hand_on(block, track, names, take, problems)
+            return frame - rule.offset
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError) as error:
         raise BadFileError(other_content(one_line(f"{type(error).__name__}: {error}"))) from error
 
 
-def _frames_or_fault(arrays: _Arrays, attributes: Any) -> Int64s:
-    unit, fps = _attribute(attributes, "time_unit"), _attribute(attributes, "fps")
-    try:
-        return _frames(arrays.time, unit, fps)
-    except (UnrecognisedError, TypeError, ValueError):
-        text = f"time_unit {unit!r}, fps {fps!r}, time from {arrays.time[:2]} on"
-        expected = "time_unit 'frames', or 'seconds' with an fps that gives whole frames"
-        raise BadFileError(other_content(text, expected)) from None
+def _check_frames(frame: Int64s, rule: FrameRule, problems: RowProblems) -> None:
+    """Add a problem for each time that is no frame of the clip, or that is there twice."""
+    outside = Outside.of(frame.tolist(), rule, "time")
+    seen: dict[int, int] = {}
+    for place, number in enumerate(frame.tolist()):
+        if not rule.has(number):
+            problems.add(place + 1, outside.problem(number))
+        elif number in seen:
+            problems.add(place + 1, _twice(number, seen[number] + 1))
+        seen.setdefault(number, place)
+
+
+def _twice(frame: int, row: int) -> Problem:
+    return Problem(
+        kind="duplicate-box",
+        what="A track has two boxes in one frame.",
+        column="time",
+        found=f"frame {frame}, as in row {row}",
+        expected="each frame once",
+    )
 
 
 def _attribute(attributes: Any, name: str) -> Any:
@@ -267,7 +270,7 @@ def _attribute(attributes: Any, name: str) -> Any:
 
 @dataclass(frozen=True)
 class _Arrays:
-    """The arrays of a file, with the places of their dimensions."""
+    """The arrays of a file, with the names of their dimensions."""
 
     file: Any
     dims: dict[str, list[str]]
@@ -278,42 +281,98 @@ class _Arrays:
         kind = _attribute(file.attrs, "ds_type")
         if kind != "bboxes":
             raise BadFileError(other_content(f"ds_type {kind!r}", "ds_type 'bboxes'"))
-        dims = {}
-        for name in ("position", "shape", "confidence"):
-            if name not in file:
-                if name == "confidence":
-                    continue
-                raise BadFileError(other_content(f"no variable {name}"))
-            if "scale_factor" in file[name].attrs or "add_offset" in file[name].attrs:
-                raise BadFileError(other_content(f"{name} that is packed into integers"))
-            dims[name] = [dim[0].name.rpartition("/")[2] for dim in file[name].dims]
+        needed = ("position", "shape", "space", "time")
+        if lacking := [name for name in needed if name not in file]:
+            raise BadFileError(other_content(f"no variable {lacking[0]}"))
+        arrays = [name for name in ("position", "shape", "confidence") if name in file]
+        for name in (*arrays, "time", *(["track_id"] if "track_id" in file else [])):
+            cls._check_stored(name, file[name].attrs)
+        dims = {
+            name: [dim[0].name.rpartition("/")[2] for dim in file[name].dims] for name in arrays
+        }
         individual = next((name for name in _INDIVIDUALS if name in dims["position"]), "")
+        if individual not in file:
+            raise BadFileError(other_content("no variable individual"))
         for name, found in dims.items():
             wanted = {"time", individual} | ({"space"} if name != "confidence" else set())
             if {*found} != wanted:
                 raise BadFileError(other_content(f"{name} with the dimensions {found}"))
         return cls(file, dims, individual)
 
-    @property
-    def time(self) -> NDArray[Any]:
-        """(n_times,) the times."""
-        return np.asarray(self.file["time"][...])
+    @staticmethod
+    def _check_stored(name: str, attributes: Any) -> None:
+        """Check that no attribute makes other numbers of those that are stored."""
+        if odd := [one for one in _PACKED if one in attributes]:
+            raise BadFileError(other_content(f"{name} with the attribute {odd[0]}"))
+        fill = _attribute(attributes, "_FillValue")
+        if fill is not None and fill == fill:  # noqa: PLR0124 - not NaN
+            raise BadFileError(other_content(f"{name} with the _FillValue {fill}", "NaN"))
 
-    @property
+    def frames(self) -> Int64s:
+        """Return (n_times,) int64, the frame of each time, as the file counts it."""
+        unit, fps = (_attribute(self.file.attrs, name) for name in ("time_unit", "fps"))
+        time = self.file["time"]
+        is_number = np.dtype(time.dtype).kind in "iuf" and "units" not in time.attrs
+        scale = {"frames": 1.0, "seconds": fps}.get(unit) if is_number else None
+        found = np.asarray(time[...], np.float64) if scale is not None else np.array([np.nan])
+        scaled = found * float(scale or 1)
+        rounded = np.floor(scaled + 0.5)
+        off = ~(np.abs(scaled - rounded) <= _TOLERANCE) | ~(rounded < _LARGEST_FRAME)
+        if off.any():
+            text = f"time_unit {unit!r}, fps {fps!r}, time from {found[:2].tolist()} on"
+            expected = "time_unit 'frames', or 'seconds' with an fps that gives whole frames"
+            raise BadFileError(other_content(text, expected))
+        return rounded.astype(np.int64)
+
     def names(self) -> list[str]:
-        """The names of individuals."""
-        return [str(name) for name in self.file[self.individual].asstr()[...]]
+        """Return the names of individuals."""
+        found = self.file[self.individual]
+        if np.dtype(found.dtype).kind in "iuf":
+            return [str(name) for name in found[...]]
+        return [str(name) for name in found.asstr()[...]]
 
-    @property
-    def track_ids(self) -> NDArray[Any] | None:
-        """(n_individuals,) the track numbers, None where the file has none."""
-        return np.asarray(self.file["track_id"][...]) if "track_id" in self.file else None
+    def tracks(self, names: Sequence[str]) -> Int64s:
+        """Return (n_individuals,) int64, the track number of each individual."""
+        if "track_id" not in self.file:
+            return self._tracks_by_name(names)
+        ids = self.file["track_id"]
+        if [dim[0].name.rpartition("/")[2] for dim in ids.dims] != [self.individual]:
+            raise BadFileError(other_content("a track_id that is not along the individuals"))
+        tracks: list[int] = []
+        for name, number in zip(names, ids[...].tolist(), strict=True):
+            is_whole = isinstance(number, int | float) and number == number // 1
+            if not is_whole or isinstance(number, bool) or not 0 <= number < values.MAX_TRACK:
+                found = f"track_id {number!r} of {one_line(name)}"
+                raise BadFileError(other_content(found, "an integer from 0 to 2**63 - 1"))
+            if int(number) in tracks:
+                found = f"track_id {int(number)} of two individuals"
+                raise BadFileError(other_content(found, "one individual per track"))
+            tracks.append(int(number))
+        return np.array(tracks, np.int64)
+
+    @staticmethod
+    def _tracks_by_name(names: Sequence[str]) -> Int64s:
+        """Return the numbers at the end of the names, or the places where these do not differ."""
+        tracks: list[int] = []
+        for name in names:
+            before = name.rstrip("0123456789")
+            ahead = before[-2:-1]
+            is_signed = before.endswith("-") and not (ahead.isascii() and ahead.isalpha())
+            if before == name or before.endswith(".") or is_signed:
+                return np.arange(len(names), dtype=np.int64)
+            tracks.append(int(name[len(before) :]))
+        if len(set(tracks)) < len(tracks):
+            return np.arange(len(names), dtype=np.int64)
+        if any(track >= values.MAX_TRACK for track in tracks):
+            found = f"the individual {one_line(names[int(np.argmax(tracks))])}"
+            raise BadFileError(other_content(found, "a number below 2**63 in each name"))
+        return np.array(tracks, np.int64)
 
     def blocks(self) -> Iterator[_Block]:
         """Yield some frames after the other."""
         sides = [str(name) for name in self.file["space"].asstr()[...]]
         order = [sides.index("x"), sides.index("y")]
-        n_times, n_individuals = len(self.time), len(self.names)
+        n_times, n_individuals = (len(self.file[name]) for name in ("time", self.individual))
         step = max(1, _VALUES // max(1, 2 * n_individuals))
         for start in range(0, n_times, step):
             stop = min(start + step, n_times)
@@ -336,33 +395,48 @@ class _Arrays:
 
 def _hand_on(
     block: _Block,
-    content: _Content,
+    track: Int64s,
     names: Sequence[str],
     take: TakeBoxes,
     problems: RowProblems,
 ) -> None:
     """Hand the boxes of a block on, and name each that is none."""
-    time, individual = np.nonzero(
-        ~(np.isnan(block.position).all(axis=1) & np.isnan(block.shape).all(axis=1))
+    absent = np.isnan(block.position).all(axis=1) & np.isnan(block.shape).all(axis=1)
+    time, individual = np.nonzero(~absent)
+    x, y, width, height = (
+        array[time, side, individual] for array in (block.position, block.shape) for side in (0, 1)
     )
-    centroid = block.position[time, :, individual]
-    size = block.shape[time, :, individual]
-    confidence = block.confidence[time, individual]
-    is_number = (np.abs(np.concatenate([centroid, size], axis=1)) < values.MAX_NUMBER).all(axis=1)
-    is_good = is_number & (size >= 0).all(axis=1) & ~(np.abs(confidence) >= values.MAX_NUMBER)
+    sure = block.confidence[time, individual]
+    is_number = np.logical_and.reduce(
+        [np.abs(one) < values.MAX_NUMBER for one in (x, y, width, height)]
+    )
+    is_good = is_number & (width >= 0) & (height >= 0) & ~(np.abs(sure) >= values.MAX_NUMBER)
     for place in np.flatnonzero(~is_good).tolist():
+        found = [float(one[place]) for one in (x, y, width, height, sure)]
         row = block.start + int(time[place]) + 1
-        problems.add(row, _no_box(names[individual[place]], centroid[place], size[place]))
-    keep = is_good.nonzero()[0]
-    times, tracks = block.start + time[keep], content.track[individual[keep]]
-    take(_batch(times, tracks, centroid[keep], size[keep], confidence[keep]))
+        problems.add(row, _no_box(names[individual[place]], found))
+    good = np.flatnonzero(is_good)
+    size = np.column_stack([width[good], height[good]]).astype(np.float32)
+    centroid = np.column_stack([x[good], y[good]]).astype(np.float32)
+    confidence = sure[good].astype(np.float32)
+    confidence[np.isnan(confidence)] = np.nan
+    take(
+        Batch(
+            image=(block.start + time[good]).astype(np.int32),
+            track=track[individual[good]],
+            corner=centroid - size / np.float32(2),
+            size=size,
+            confidence=confidence,
+            centroid=centroid,
+        )
+    )
 
 
-def _no_box(name: str, centroid: Floats, size: Floats) -> Problem:
+def _no_box(name: str, found: Sequence[float]) -> Problem:
     return Problem(
         kind="not-a-number",
         what="A box has a value that is no number, or a negative size.",
         column="shape",
-        found=f"{one_line(name)}: position {centroid.tolist()}, shape {size.tolist()}",
+        found=f"{one_line(name)}: position {found[:2]}, shape {found[2:4]}, confidence {found[4]}",
         expected="finite numbers, or NaN in all of position and shape where there is no box",
     )

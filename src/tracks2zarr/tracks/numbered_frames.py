@@ -46,6 +46,8 @@ class Columns(NamedTuple):
         (n, 2) x and y of the top-left corner, width and height, in pixels.
     confidence
         (n,) NaN where absent.
+    frame_without_box
+        (m,) the frames that the file names without a box.
     """
 
     frame: Float64s | Int64s
@@ -53,6 +55,7 @@ class Columns(NamedTuple):
     corner: Float64s
     size: Float64s
     confidence: Float64s
+    frame_without_box: Float64s | Int64s = np.empty(0, np.int64)
 
 
 class Row(NamedTuple):
@@ -63,14 +66,14 @@ class Row(NamedTuple):
     frame, track
         The frame as the file counts it, and the track number.
     box
-        x and y of the top-left corner, width and height, in pixels.
+        x and y of the top-left corner, width and height, in pixels; None where there is no box.
     confidence
         NaN where absent.
     """
 
     frame: int
     track: int
-    box: tuple[float, float, float, float]
+    box: tuple[float, float, float, float] | None
     confidence: float
 
 
@@ -88,7 +91,7 @@ class RowFormat[Content]:
         Yields line and content of each row of an open file; raises `BadFileError` where it is no
         such file.
     box_of
-        Returns the box of a row, None where it has none; raises `BadRowError` for a bad one.
+        Returns what a row has; raises `BadRowError` for a bad one.
     frame, track
         What the format calls them.
     expected
@@ -100,7 +103,7 @@ class RowFormat[Content]:
     """
 
     rows_of: Callable[[SourceFile], Iterable[tuple[int, Content]]]
-    box_of: Callable[[Content], Row | None]
+    box_of: Callable[[Content], Row]
     frame: str
     track: str
     expected: str
@@ -196,8 +199,8 @@ def _read_rows[Content](
             except BadRowError as bad:
                 problems.add(line, bad.problem)
                 continue
-            if box is not None:
-                rows.add_row(line, box.frame, file)
+            rows.add_row(line, box.frame, file)
+            if box.box is not None:
                 rows.add_box(box.track, box.box, box.confidence)
     except BadFileError as bad:
         problems.add_fault(bad.fault)
@@ -233,10 +236,12 @@ class _Frames:
             If a value cannot be right.
         """
         frame, track = _integers(columns.frame), _integers(columns.track)
-        frame = frame - self._rule.offset
+        frame, without = (
+            one - self._rule.offset for one in (frame, _integers(columns.frame_without_box))
+        )
         confidence = columns.confidence
         is_sound = (
-            ((frame >= 0) & (frame < self._rule.n_frames)).all()
+            all(((one >= 0) & (one < self._rule.n_frames)).all() for one in (frame, without))
             and (track >= 0).all()
             and all((np.abs(one) < values.MAX_NUMBER).all() for one in columns[2:4])  # not NaN
             and (columns.size >= 0).all()
@@ -244,7 +249,8 @@ class _Frames:
         )
         if not is_sound:
             raise UnrecognisedError
-        self._n = max(self._n, int(frame.max(initial=-1)) + 1)
+        last = max(frame.max(initial=-1), without.max(initial=-1))
+        self._n = max(self._n, int(last) + 1)
         return Batch(
             image=frame.astype(np.int32),
             track=track,

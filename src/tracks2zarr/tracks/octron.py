@@ -101,11 +101,14 @@ def header_fault(lines: list[str]) -> FileFault | None:
         found, row = one_line(first[0].strip()) if first else "nothing", 1
         expected = f"{N_LINES_BEFORE} lines, of which the first begins with '{_FIRST_KEY}'"
     else:
-        missing = sorted({*COLUMNS} - {name.strip() for name in header[0].split(",")})
-        if not missing:
+        names = [name.strip() for name in header[0].split(",")]
+        missing = [name for name in COLUMNS if name not in names]
+        twice = [name for name in COLUMNS if names.count(name) > 1]
+        if not missing and not twice:
             return None
         found, row = f"no column {comma_list(missing)}", N_LINES_BEFORE + 1
-        expected = f"a header with the columns {comma_list(COLUMNS)}"
+        found = found if missing else f"the column {comma_list(twice)} more than once"
+        expected = f"a header with each of the columns {comma_list(COLUMNS)} once"
     return FileFault(
         kind="tracks-header",
         what="A tracks file has another header.",

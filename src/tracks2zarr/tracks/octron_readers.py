@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tracks2zarr.tracks.csv_records import is_quoted_strictly
 from tracks2zarr.tracks.file_start import no_csv
 from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes, UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.number_columns import numbers, whole_numbers, with_line_feeds
 from tracks2zarr.tracks.octron import (
     COLUMNS,
     EDGES,
@@ -39,32 +41,37 @@ def read_columns(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes
 
 def _columns(source: SourceFile) -> Iterator[numbered.Columns]:
     """Yield the boxes of one track, whose file is small."""
-    content = source.file.read()
-    if not is_quoted_strictly(content):
+    content = with_line_feeds(source.file.read())
+    try:
+        before = content.decode().split("\n", N_LINES_BEFORE + 1)[: N_LINES_BEFORE + 1]
+    except UnicodeDecodeError:
+        raise UnrecognisedError from None
+    if header_fault(before) is not None or not is_quoted_strictly(content):
         raise UnrecognisedError
     try:
-        before = content.decode("utf-8-sig").split("\n", N_LINES_BEFORE + 1)[: N_LINES_BEFORE + 1]
-        if header_fault(before) is not None:
-            raise UnrecognisedError
         found = pl.read_csv(
             io.BytesIO(content),
             skip_lines=N_LINES_BEFORE,
             columns=list(COLUMNS),
             infer_schema=False,
         )
-        numbers = found.select(pl.col(COLUMNS).str.strip_chars().cast(pl.Float64))
-    except (pl.exceptions.PolarsError, UnicodeDecodeError):
+    except pl.exceptions.PolarsError:
         raise UnrecognisedError from None
-    if any(one.has_nulls() for one in numbers):
-        raise UnrecognisedError
-    edges = numbers.select(EDGES).to_numpy()
+    frame, track = whole_numbers(found["frame_idx"]), whole_numbers(found["track_id"])
+    if (track < 0).any():
+        raise UnrecognisedError  # also of rows without a box
+    edges = numbers(found.select(EDGES))
     has_box = ~np.isnan(edges).all(axis=1)
     edges = edges[has_box].astype(np.float32)
-    frame, track, confidence = (
-        numbers[name].to_numpy()[has_box] for name in ("frame_idx", "track_id", "confidence")
-    )
     size = (edges[:, 2:] - edges[:, :2]).astype(np.float64)
-    yield numbered.Columns(frame, track, edges[:, :2].astype(np.float64), size, confidence)
+    yield numbered.Columns(
+        frame=frame[has_box],
+        track=track[has_box],
+        corner=edges[:, :2].astype(np.float64),
+        size=size,
+        confidence=numbers(found.select("confidence"))[has_box, 0],
+        frame_without_box=frame[~has_box],
+    )
 
 
 def read_rows(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
@@ -90,13 +97,13 @@ def _rows(source: SourceFile) -> Iterator[tuple[int, dict[str, str]]]:
         raise BadFileError(no_csv(str(error), N_LINES_BEFORE + reader.line_num, EXPECTED)) from None
 
 
-def _box(cells: dict[str, str]) -> numbered.Row | None:
+def _box(cells: dict[str, str]) -> numbered.Row:
     if any(name not in cells for name in COLUMNS):
         raise BadRowError(_few_fields(cells))
     frame = checked.frame_number(cells["frame_idx"], "frame_idx")
     track = checked.track_number(cells["track_id"], "track_id")
     if all(is_nan(cells[name]) for name in EDGES):
-        return None  # a mask without a box
+        return numbered.Row(frame, track, None, math.nan)  # a mask without a box
     left, top, right, bottom = (
         np.float32(checked.number(cells[name], name, name)) for name in EDGES
     )

@@ -32,13 +32,10 @@ from tracks2zarr.tracks.header import HEADER, is_blank, is_header
 from tracks2zarr.tracks.json_cells import read_box, read_region
 from tracks2zarr.tracks.odd_cells import QUOTES, other_quotes
 from tracks2zarr.tracks.row_problems import BadRowError, RowProblems, file_warnings, first_not_utf8
-from tracks2zarr.tracks.rows_read import RowsRead
+from tracks2zarr.tracks.rows_read import MOST_LETTERS, RowsRead
 from tracks2zarr.tracks.source_file import open_source
 
 _EMPTY = "{}"
-# the module's own limit, 128 KiB, is less than other readers take: up to four of their batches
-_MOST_LETTERS = 64 * 2**20
-csv.field_size_limit(_MOST_LETTERS)
 HOLE_TEXT = HOLE.decode()
 MARK = "\ufeff"
 #: The start of a JSON object in a line, quoted or not, where its own quotes are single.
@@ -92,9 +89,9 @@ class _Lines:
         self.last = ""
 
     def __iter__(self) -> Iterator[str]:
-        while line := self._text.readline(_MOST_LETTERS):
+        while line := self._text.readline(MOST_LETTERS):
             self.last = line
-            if len(line) == _MOST_LETTERS:
+            if len(line) == MOST_LETTERS:
                 raise csv.Error("a line of more than 64 Mi characters")
             yield line
 

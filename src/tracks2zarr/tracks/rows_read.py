@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from array import array
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from tracks2zarr.dataset.batches import Batch, Int32s, is_in_order
 from tracks2zarr.tracks.formats import TakeBoxes
 from tracks2zarr.tracks.row_problems import RowProblems
 
+# the module's own limit, 128 KiB, is less than other readers take: up to four of their batches
+MOST_LETTERS = 64 * 2**20
+csv.field_size_limit(MOST_LETTERS)
 #: Boxes that are handed on at once.
 _BATCH_BOXES = 1 << 18
 
