@@ -109,7 +109,7 @@ def _without_complaints() -> Iterator[None]:
 def _frames_and_tracks(dataset: Any) -> tuple[Int64s, Int64s]:
     """Return the frame of each time, as the file counts it, and the track of each individual."""
     attributes, individual = dataset.attrs, _individual_dim(dataset["position"].dims)
-    if attributes.get("ds_type") != "bboxes" or individual not in dataset.coords:
+    if attributes.get("ds_type") != "bboxes" or not {"time", individual} <= {*dataset.coords}:
         raise UnrecognisedError
     for name in ("position", "shape", "confidence", "track_id", "time"):
         if name in dataset.variables:
@@ -123,7 +123,8 @@ def _frames_and_tracks(dataset: Any) -> tuple[Int64s, Int64s]:
     elif attributes.get("time_unit") != "frames":
         raise UnrecognisedError
     frame = np.rint(number)
-    if not (np.abs(number - frame) <= _TOLERANCE).all() or (frame >= _LARGEST_FRAME).any():
+    is_whole = (np.abs(number - frame) <= _TOLERANCE) & (frame < _LARGEST_FRAME)
+    if not is_whole.all() or len(np.unique(frame)) < len(frame):
         raise UnrecognisedError
     return frame.astype(np.int64), _tracks_of_dataset(dataset, individual)
 
@@ -268,6 +269,14 @@ def _attribute(attributes: Any, name: str) -> Any:
     return value.decode() if isinstance(value, bytes) else value
 
 
+def _is_variable(file: Any, name: str) -> bool:
+    """Tell whether a file has a variable; a dimension without one has an array all the same."""
+    if not name or name not in file:
+        return False
+    said = _attribute(file[name].attrs, "NAME")
+    return not str(said).startswith("This is a netCDF dimension but not a netCDF variable")
+
+
 @dataclass(frozen=True)
 class _Arrays:
     """The arrays of a file, with the names of their dimensions."""
@@ -282,7 +291,7 @@ class _Arrays:
         if kind != "bboxes":
             raise BadFileError(other_content(f"ds_type {kind!r}", "ds_type 'bboxes'"))
         needed = ("position", "shape", "space", "time")
-        if lacking := [name for name in needed if name not in file]:
+        if lacking := [name for name in needed if not _is_variable(file, name)]:
             raise BadFileError(other_content(f"no variable {lacking[0]}"))
         arrays = [name for name in ("position", "shape", "confidence") if name in file]
         for name in (*arrays, "time", *(["track_id"] if "track_id" in file else [])):
@@ -291,7 +300,7 @@ class _Arrays:
             name: [dim[0].name.rpartition("/")[2] for dim in file[name].dims] for name in arrays
         }
         individual = next((name for name in _INDIVIDUALS if name in dims["position"]), "")
-        if individual not in file:
+        if not _is_variable(file, individual):
             raise BadFileError(other_content("no variable individual"))
         for name, found in dims.items():
             wanted = {"time", individual} | ({"space"} if name != "confidence" else set())

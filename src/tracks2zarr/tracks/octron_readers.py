@@ -31,7 +31,7 @@ from tracks2zarr.tracks.octron import (
 )
 from tracks2zarr.tracks.row_problems import BadFileError, BadRowError
 from tracks2zarr.tracks.source_file import SourceFile
-from tracks2zarr.tracks.values import is_nan
+from tracks2zarr.tracks.values import MAX_NUMBER, is_nan
 
 
 def read_columns(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
@@ -61,6 +61,8 @@ def _columns(source: SourceFile) -> Iterator[numbered.Columns]:
     if (track < 0).any():
         raise UnrecognisedError  # also of rows without a box
     edges = numbers(found.select(EDGES))
+    if (np.abs(edges) >= MAX_NUMBER).any():  # NaN is not
+        raise UnrecognisedError
     has_box = ~np.isnan(edges).all(axis=1)
     edges = edges[has_box].astype(np.float32)
     size = (edges[:, 2:] - edges[:, :2]).astype(np.float64)
