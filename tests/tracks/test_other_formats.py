@@ -12,7 +12,13 @@ import tracks2zarr as tz
 from support.readers import Read, read_with
 from support.tracks_writers import write_movement, write_octron
 from tracks2zarr.tracks.format_checks import TrackBox
-from tracks2zarr.tracks.formats import ReaderName, UnrecognisedError, format_named, reader_named
+from tracks2zarr.tracks.formats import (
+    ReaderName,
+    ReadFile,
+    UnrecognisedError,
+    format_named,
+    reader_named,
+)
 from tracks2zarr.tracks.frames import FrameRule
 
 RULE = FrameRule(20, 0, "clip", None)
@@ -43,8 +49,14 @@ def same(name: str, path: Path) -> Read:
         return slow
     for column in ("frame", "track", "box", "confidence"):
         np.testing.assert_array_equal(getattr(fast.boxes, column), getattr(slow.boxes, column))
-    np.testing.assert_array_equal(fast.file.frame_of_image.max(), slow.file.frame_of_image.max())
+    assert last_frame(fast) == last_frame(slow)
     return slow
+
+
+def last_frame(found: Read) -> int:
+    """Return the last frame that a file names, with or without a box."""
+    assert isinstance(found.file, ReadFile)
+    return int(found.file.frame_of_image.max())
 
 
 # ---- MOTChallenge
@@ -123,7 +135,7 @@ def test_images_of_coco_without_boxes_count(tmp_path: Path) -> None:
     ]
     found = same("coco", coco(tmp_path, images, [annotation()]))
     assert found.boxes.frame.tolist() == [1], "not all images have a frame_index"
-    assert found.file.frame_of_image.max() == 9
+    assert last_frame(found) == 9
 
 
 @pytest.mark.parametrize(
@@ -165,7 +177,7 @@ def test_a_row_of_octron_without_a_box_is_a_frame(tmp_path: Path) -> None:
     more = "2,12,3,crab,NaN,1,2,nan,nan,nan,nan,9,1,1\n"
     found = same("octron", octron(tmp_path, lambda text: text + more))
     assert found.boxes.frame.tolist() == [0, 0, 4, 4]
-    assert found.file.frame_of_image.max() == 12
+    assert last_frame(found) == 12
 
 
 def test_octron_with_carriage_returns(tmp_path: Path) -> None:
