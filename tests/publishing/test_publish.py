@@ -32,7 +32,9 @@ def published_files(store: Path) -> dict[str, bytes]:
     files = {
         path.relative_to(store).as_posix(): path for path in store.rglob("*") if path.is_file()
     }
-    return {name: path.read_bytes() for name, path in files.items() if "/locks/" not in name}
+    kept = {name: path for name, path in files.items() if "/locks/" not in name}
+    kept.pop(".tracks2zarr/identity.json", None)
+    return {name: path.read_bytes() for name, path in kept.items()}
 
 
 def assert_published(server: S3Server, store: Path) -> None:
@@ -410,3 +412,95 @@ def test_a_damaged_object(store: Path, tmp_path: Path, chunks: Any) -> None:
         opened.position.load()
     (problem,) = error.value.problems
     assert (problem.kind, problem.video) == ("content-changed", "A")
+
+
+# ---- another store
+
+
+def stores_of_one_name(tmp_path: Path) -> tuple[Path, Path]:
+    """Return two stores, each with a video A, which differs."""
+    stores = tmp_path / "first.zarr", tmp_path / "second.zarr"
+    for store, one in zip(stores, (video("A"), moved_boxes("A")), strict=True):
+        plan = tz.plan(*Experiment((one,)).write(tmp_path / f"input of {store.stem}"))
+        assert tz.create(plan, store, workers=1).ok
+    return stores
+
+
+@pytest.fixture(params=[URL, "{}/there", "{}/there.zip"], ids=["s3", "folder", "archive"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return where to publish to."""
+    return str(request.param).format(tmp_path.as_uri())
+
+
+def test_videos_of_another_store_are_not_replaced(tmp_path: Path, place: str) -> None:
+    first, second = stores_of_one_name(tmp_path)
+    tz.publish(first, place)
+    problem = problem_of(second, place)
+    assert (problem.kind, problem.found) == ("published-otherwise", "A")
+    xr.testing.assert_identical(tz.open_store(place)["A"].load(), tz.open_store(first)["A"].load())
+    ended = call("publish", second, place)
+    assert (ended.status, ended.stdout) == (1, "")
+    assert f"run: tracks2zarr publish {second} {place} --replace" in ended.stderr
+    tz.publish(second, place, replace=True)
+    xr.testing.assert_identical(tz.open_store(place)["A"].load(), tz.open_store(second)["A"].load())
+    assert problem_of(first, place).kind == "published-otherwise"
+
+
+def test_a_store_is_known_again_after_it_changed_and_moved(tmp_path: Path, place: str) -> None:
+    first, _ = stores_of_one_name(tmp_path)
+    tz.publish(first, place)
+    convert_again(first, moved_boxes("A"))
+    assert tz.publish(first, place)[0].result == "sent"
+    moved = shutil.copytree(first, tmp_path / "moved.zarr")
+    convert_again(moved, video("A"), video("B"))
+    assert [one.result for one in tz.publish(moved, place)] == ["sent", "sent"]
+
+
+def test_what_was_published_without_an_identity_is_replaced(tmp_path: Path) -> None:
+    first, second = stores_of_one_name(tmp_path)
+    url, record = (tmp_path / "there").as_uri(), tmp_path / "there/.tracks2zarr/published.json"
+    tz.publish(first, url)
+    document = json.loads(record.read_text())
+    del document["store"]
+    record.write_text(json.dumps(document))
+    tz.publish(second, url)
+    assert problem_of(first, url).kind == "published-otherwise"
+
+
+def test_a_store_that_is_interrupted_is_not_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = stores_of_one_name(tmp_path)
+    url = (tmp_path / "there").as_uri()
+    with monkeypatch.context() as patch:
+        before_chunk_is_read(patch, lambda path: path.rename(path.with_name("moved")))
+        problem_of(first, url)
+    (moved,) = first.rglob("moved")
+    moved.rename(moved.with_name("0"))
+    assert problem_of(second, url).kind == "published-otherwise"
+    assert tz.publish(first, url)[0].result == "sent"
+
+
+def test_the_unpacked_archive_is_the_same_store(tmp_path: Path) -> None:
+    first, _ = stores_of_one_name(tmp_path)
+    archive, unpacked = tmp_path / "first.zip", tmp_path / "unpacked.zarr"
+    tz.publish(first, archive)
+    shutil.unpack_archive(archive, unpacked)
+    convert_again(unpacked, moved_boxes("A"))
+    tz.publish(unpacked, archive)
+
+
+def test_a_store_that_cannot_be_written_to_is_known_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = stores_of_one_name(tmp_path)
+    url = (tmp_path / "there").as_uri()
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("tracks2zarr.common.documents.write_atomically", refused)
+    tz.publish(first, url)
+    assert not (first / ".tracks2zarr/identity.json").exists()
+    assert tz.publish(first, url)[0].result == "same"
+    assert problem_of(second, url).kind == "published-otherwise"

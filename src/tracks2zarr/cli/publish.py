@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 @click.command("publish", cls=Command)
 @click.argument("store", type=FOLDER)
 @click.argument("url")
+@click.option(
+    "--replace", is_flag=True, help="Replace videos that were published there from another store."
+)
 @debug_option
-def command(store: Path, url: str) -> None:
+def command(store: Path, url: str, *, replace: bool) -> None:
     """Copy the finished videos in STORE to a URL, or to a ZIP file.
 
     URL is e.g. s3://bucket/CrabTracks.zarr, gs://..., az://... or file:///...; or the path of an
@@ -37,6 +40,6 @@ def command(store: Path, url: str) -> None:
         console.print(str(one), markup=False, soft_wrap=True)
 
     with printing_results(print_result) as progress:
-        videos = publish(store, url, progress=progress)
+        videos = publish(store, url, replace=replace, progress=progress)
     text = f"{count_text(len(videos), 'video')} at {one_line(url)}"
     console.print(text, markup=False, soft_wrap=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from tracks2zarr.common.problems import Problem, comma_list
+from tracks2zarr.common.problems import Problem, comma_list, same_command
 from tracks2zarr.store.store import Store
 
 
@@ -57,6 +57,18 @@ def other_videos(place: str, store: Store, videos: Sequence[str]) -> Problem:
         expected=f"only videos that {store.path} lists",
         remedy="Publish to another URL. If the videos were removed from this store on purpose,"
         " first remove everything at this URL.",
+    )
+
+
+def videos_of_another_store(place: str, videos: Sequence[str]) -> Problem:
+    """Return the problem of published videos of another store that would be replaced."""
+    return Problem(
+        kind="published-otherwise",
+        what="Videos that were published from another store would be replaced.",
+        file=place,
+        found=comma_list(videos),
+        expected="nothing, or what was published from this store",
+        remedy=f"Publish to another place. To replace them, run {same_command('--replace')}",
     )
 
 

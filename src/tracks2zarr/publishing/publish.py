@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace as replaced
 from hashlib import file_digest
 
 from tracks2zarr.common.archive import archive_path, is_archive
@@ -17,6 +18,7 @@ from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.publishing.archive import publish_archive
+from tracks2zarr.publishing.identity import check_same_store, identity_of
 from tracks2zarr.publishing.problems import content_changed, not_ours, other_store, other_videos
 from tracks2zarr.publishing.results import PublishResult, VideoPublished
 from tracks2zarr.publishing.snapshot import Snapshot
@@ -35,6 +37,7 @@ def publish(
     store: str | os.PathLike[str],
     url: str | os.PathLike[str],
     *,
+    replace: bool = False,
     progress: bool | Progress = False,
 ) -> tuple[VideoPublished, ...]:
     """Copy the finished videos of a store to an object store, or into an archive.
@@ -51,6 +54,9 @@ def publish(
     url
         Where to: the URL of a place in an object store, such as ``s3://bucket/CrabTracks.zarr``;
         or the path of an archive, such as ``CrabTracks.zarr.zip``.
+    replace
+        Whether to replace videos that were published there from another store. A store that was
+        copied or moved, or in which videos were converted again, is the same store.
     progress
         Whether to show a bar, or what to tell how far it is.
 
@@ -69,9 +75,10 @@ def publish(
     there = existing_store(store)
     with _local_files(), showing(progress) as told:
         if is_archive(url):
-            return publish_archive(there, archive_path(url), told)
+            return publish_archive(there, archive_path(url), told, may_replace=replace)
         snapshot = Snapshot.of(there)
-        publication = _Publication.begun(there, Location(str(url)), snapshot)
+        location = Location(str(url))
+        publication = _Publication.begun(there, location, snapshot, may_replace=replace)
         videos = list(snapshot.videos)
         told.begin(videos, None)
         done = []
@@ -111,7 +118,9 @@ class _Publication:
         self.objects = objects
 
     @classmethod
-    def begun(cls, store: Store, location: Location, snapshot: Snapshot) -> _Publication:
+    def begun(
+        cls, store: Store, location: Location, snapshot: Snapshot, *, may_replace: bool
+    ) -> _Publication:
         """Look at what lies at the URL, and announce what changes there.
 
         Raises
@@ -123,6 +132,7 @@ class _Publication:
         record = _read_record(location)
         begun = cls(store, location, snapshot, record or Published(), objects)
         begun._check_ours(is_new=record is None)
+        begun._claim(may_replace=may_replace)
         begun._unlist_changed()
         begun._announce()
         return begun
@@ -137,6 +147,13 @@ class _Publication:
         foreign = self._foreign_paths(self.snapshot.documents() if is_new else ())
         if foreign:
             raise Tracks2ZarrError(not_ours(self.location.place, foreign))
+
+    def _claim(self, *, may_replace: bool) -> None:
+        """Check that the record is that of the same store, and let it say so."""
+        identity = identity_of(self.store, self.snapshot)
+        place = self.location.place
+        check_same_store(self.record, identity, self.snapshot, place, may_replace=may_replace)
+        self.record = replaced(self.record, store=identity)
 
     def _foreign_paths(self, documents: Iterable[str]) -> list[str]:
         """Return what is there of the paths to write, and not in the record."""
