@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tracks2zarr.common.extras import require_extra
+from tracks2zarr.common.files import remove_emptied
 from tracks2zarr.common.objects import PIECE, StoredObject
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 
@@ -139,10 +140,12 @@ class Location:
         return StoredObject(size, put["e_tag"] or found["e_tag"] or "")
 
     def remove(self, paths: Sequence[str]) -> None:
-        """Remove objects."""
+        """Remove objects; where they are files, also the folders that are empty then."""
         if paths:
             with self._asking(paths[0]):
                 self.store.delete(list(paths))
+                if urlsplit(self.place).scheme == "file":
+                    remove_emptied(Path(unquote(urlsplit(self.place).path)), paths)
 
     @contextmanager
     def _asking(self, path: str = "") -> Iterator[None]:
