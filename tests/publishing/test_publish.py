@@ -386,6 +386,49 @@ def test_files_of_others_are_not_overwritten(store: Path, tmp_path: Path, path: 
     assert published_files(tmp_path / "there") == {path: b"precious"}
 
 
+def test_a_folder_that_holds_other_files_is_left_alone(store: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "there/lab/notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("precious")
+    problem = problem_of(store, (tmp_path / "there").as_uri())
+    assert (problem.kind, problem.found) == ("published-otherwise", "lab/notes.txt")
+    assert published_files(tmp_path / "there") == {"lab/notes.txt": b"precious"}
+
+
+def test_a_prefix_that_holds_other_objects_is_left_alone(server: S3Server, store: Path) -> None:
+    server.client().put_object(Bucket=BUCKET, Key="lab/a.zarr/notes.txt", Body=b"precious")
+    assert problem_of(store, URL).kind == "published-otherwise"
+    assert server.objects() == {"lab/a.zarr/notes.txt": b"precious"}
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("a.zarr", "the store itself"),
+        ("a.zarr/new", "a folder inside a store"),
+        ("a.zarr/A/new", "a folder inside a store"),
+        ("no/such/b.zarr", "no folder {}/no/such"),
+        ("a file", "a file"),
+    ],
+)
+def test_where_no_folder_can_be(store: Path, tmp_path: Path, path: str, found: str) -> None:
+    (tmp_path / "a file").write_text("precious")
+    before = {one: one.is_dir() or one.read_bytes() for one in tmp_path.rglob("*")}
+    problem = problem_of(store, (tmp_path / path).as_uri())
+    assert (problem.kind, problem.found) == ("output", found.format(tmp_path))
+    assert {one: one.is_dir() or one.read_bytes() for one in tmp_path.rglob("*")} == before
+
+
+def test_folders_that_became_empty_are_removed(store: Path, tmp_path: Path) -> None:
+    url, there = (tmp_path / "there").as_uri(), tmp_path / "there"
+    tz.publish(store, url)
+    assert (there / "A/position/c").is_dir()
+    convert_again(store, Video("A", (replace(video("A").clips[0], boxes=()),)))
+    tz.publish(store, url)
+    assert not (there / "A/position/c").exists()
+    assert not [one for one in there.rglob("*") if one.is_dir() and not any(one.iterdir())]
+
+
 @pytest.mark.parametrize("harm", ["removed", "cut"])
 def test_missing_objects_are_no_nan(store: Path, tmp_path: Path, harm: str) -> None:
     url, chunk = (tmp_path / "there").as_uri(), tmp_path / "there/A/position/c/0/0/0/0"

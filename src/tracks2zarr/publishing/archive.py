@@ -21,16 +21,15 @@ from tracks2zarr.common.problems import Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.common.progress import Progress
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.publishing.identity import check_same_store, identity_of
+from tracks2zarr.publishing.places import check_file
 from tracks2zarr.publishing.problems import (
     archive_busy,
     content_changed,
-    no_place,
     not_our_archive,
     other_videos,
 )
 from tracks2zarr.publishing.results import PublishResult, VideoPublished
 from tracks2zarr.publishing.snapshot import Snapshot, VideoSnapshot
-from tracks2zarr.store.existing import enclosing_group
 from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.publication import (
     PLAN,
@@ -69,7 +68,7 @@ def publish_archive(
         As `publish` does.
     """
     target = Path(os.path.realpath(path))
-    _check_place(target)
+    check_file(target)
     snapshot = Snapshot.of(store)
     identity = identity_of(store, snapshot)
     with _temporary(target) as temporary:
@@ -94,19 +93,6 @@ def publish_archive(
 
 def _there_already(video: str) -> VideoPublished:
     return VideoPublished(video=video, result=PublishResult.SAME, n_sent=0, size_sent=0)
-
-
-def _check_place(target: Path) -> None:
-    """Check that an archive can lie there, before anything is read."""
-    found = None
-    if target.is_dir():
-        found = "a folder"
-    elif not target.parent.is_dir():
-        found = f"no folder {target.parent}"
-    elif enclosing_group(target) is not None:
-        found = "a file inside the store"
-    if found is not None:
-        raise Tracks2ZarrError(no_place(str(target), found))
 
 
 @contextmanager

@@ -47,6 +47,18 @@ def not_ours(place: str, paths: Sequence[str]) -> Problem:
     )
 
 
+def not_empty(place: str, paths: Sequence[str]) -> Problem:
+    """Return the problem of files at the URL where nothing was published yet."""
+    return Problem(
+        kind="published-otherwise",
+        what="There are files at the URL that tracks2zarr did not put there.",
+        file=place,
+        found=comma_list(paths, 5),
+        expected="nothing, or what an earlier 'tracks2zarr publish' put there",
+        remedy="Publish to another URL, such as a new folder below this one.",
+    )
+
+
 def other_videos(place: str, store: Store, videos: Sequence[str]) -> Problem:
     """Return the problem of published videos that the store does not list."""
     return Problem(
@@ -105,4 +117,16 @@ def no_place(place: str, found: str) -> Problem:
         found=found,
         expected="a new file, or one to replace, in a folder outside any store",
         remedy="Choose another path.",
+    )
+
+
+def no_folder_place(place: str, found: str) -> Problem:
+    """Return the problem of a folder that no store can be published to."""
+    return Problem(
+        kind="output",
+        what="The store cannot be published there.",
+        file=place,
+        found=found,
+        expected="a new or empty folder, in a folder that is there, outside any store",
+        remedy="Correct the URL, or make the folder around it.",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace as replaced
 from hashlib import file_digest
@@ -11,6 +11,7 @@ from hashlib import file_digest
 from tracks2zarr.common.archive import archive_path, is_archive
 from tracks2zarr.common.documents import DocumentError
 from tracks2zarr.common.files import content_digest, open_file
+from tracks2zarr.common.folder import folder_path, is_folder
 from tracks2zarr.common.object_store import Location
 from tracks2zarr.common.objects import AT_ONCE, StoredObject
 from tracks2zarr.common.problems import Tracks2ZarrError
@@ -19,7 +20,14 @@ from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.publishing.archive import publish_archive
 from tracks2zarr.publishing.identity import check_same_store, identity_of
-from tracks2zarr.publishing.problems import content_changed, not_ours, other_store, other_videos
+from tracks2zarr.publishing.places import check_folder
+from tracks2zarr.publishing.problems import (
+    content_changed,
+    not_empty,
+    not_ours,
+    other_store,
+    other_videos,
+)
 from tracks2zarr.publishing.results import PublishResult, VideoPublished
 from tracks2zarr.publishing.snapshot import Snapshot
 from tracks2zarr.store.existing import existing_store
@@ -77,6 +85,8 @@ def publish(
         if is_archive(url):
             return publish_archive(there, archive_path(url), told, may_replace=replace)
         snapshot = Snapshot.of(there)
+        if is_folder(url):
+            check_folder(there, folder_path(str(url)))
         location = Location(str(url))
         publication = _Publication.begun(there, location, snapshot, may_replace=replace)
         videos = list(snapshot.videos)
@@ -141,10 +151,12 @@ class _Publication:
         """Check that all that is overwritten was published, and from this store."""
         if is_new and ROOT in self.objects:
             raise Tracks2ZarrError(other_store(self.location.place, f"{ROOT}, without {RECORD}"))
+        if is_new and self.objects:
+            raise Tracks2ZarrError(not_empty(self.location.place, sorted(self.objects)))
         lost = sorted(self.record.videos.keys() - self.snapshot.videos.keys())
         if lost:
             raise Tracks2ZarrError(other_videos(self.location.place, self.store, lost))
-        foreign = self._foreign_paths(self.snapshot.documents() if is_new else ())
+        foreign = self._foreign_paths()
         if foreign:
             raise Tracks2ZarrError(not_ours(self.location.place, foreign))
 
@@ -155,11 +167,11 @@ class _Publication:
         check_same_store(self.record, identity, self.snapshot, place, may_replace=may_replace)
         self.record = replaced(self.record, store=identity)
 
-    def _foreign_paths(self, documents: Iterable[str]) -> list[str]:
+    def _foreign_paths(self) -> list[str]:
         """Return what is there of the paths to write, and not in the record."""
         ours = {path for one in self.record.videos.values() for path in one.objects}
         paths = {name for one in self.snapshot.videos.values() for name in one.names}
-        return sorted((paths.union(documents) & self.objects.keys()) - ours)
+        return sorted((paths & self.objects.keys()) - ours)
 
     def _unlist_changed(self) -> None:
         """Let the root list only videos that are whole, before any of the others is changed."""
