@@ -443,6 +443,19 @@ def test_nothing_there(archive: Path) -> None:
         tz.open_store(archive.with_name("b.zip"))
 
 
+@pytest.mark.parametrize("command", [("info",), ("verify", "--quick")])
+def test_a_store_in_a_folder_of_a_zip_file(
+    store: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    path = shutil.make_archive(str(tmp_path / "zipped.zarr"), "zip", tmp_path, "a.zarr")
+    ended = call(*command, path)
+    assert (ended.status, ended.stdout, ended.stderr.count("error:")) == (1, "", 1)
+    assert "a store in the folder 'a.zarr'" in ended.stderr
+    unpack = ended.stderr.rpartition("pass the folder: ")[2].strip()
+    subprocess.run(unpack, shell=True, check=True)
+    assert call(*command, tmp_path / "unpacked/a.zarr").status == 0
+
+
 def test_a_zip_file_of_something_else(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as opened:
         opened.writestr("a.zarr/zarr.json", "{}")

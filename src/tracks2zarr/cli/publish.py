@@ -31,7 +31,7 @@ def command(store: Path, url: str, *, replace: bool) -> None:
     archive if the store changed. It can be stopped at any moment.
     """
     from tracks2zarr.cli import show
-    from tracks2zarr.cli.progress import printing_results
+    from tracks2zarr.cli.progress import continued_by_same_command, printing_results
     from tracks2zarr.publishing.publish import publish
 
     console = show.stdout()
@@ -39,7 +39,7 @@ def command(store: Path, url: str, *, replace: bool) -> None:
     def print_result(one: VideoPublished) -> None:
         console.print(str(one), markup=False, soft_wrap=True)
 
-    with printing_results(print_result) as progress:
+    with continued_by_same_command(), printing_results(print_result) as progress:
         videos = publish(store, url, replace=replace, progress=progress)
     text = f"{count_text(len(videos), 'video')} at {one_line(url)}"
     console.print(text, markup=False, soft_wrap=True)
