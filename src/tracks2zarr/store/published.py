@@ -21,6 +21,7 @@ from tracks2zarr.common.problems import (
     Tracks2ZarrError,
     comma_list,
     did_you_mean,
+    nearest_file,
     one_line,
 )
 from tracks2zarr.parallel.threads import map_in_threads
@@ -286,5 +287,5 @@ def _no_archive(path: Path) -> Problem:
         file=str(path),
         found="no such file",
         expected="an archive that 'tracks2zarr publish' wrote",
-        remedy=did_you_mean(path.name, beside) or "Check the path.",
+        remedy=did_you_mean(path.name, beside, near_to=nearest_file) or "Check the path.",
     )
