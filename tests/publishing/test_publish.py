@@ -218,6 +218,16 @@ def test_a_url_with_three_slashes_is_offered_for_a_folder(
     assert str(problem.remedy).endswith(offered) is (url != "file:///")
 
 
+@pytest.mark.parametrize("url", ["s3:/crabs/a.zarr", "s3:crabs/a.zarr"])
+def test_a_url_with_two_slashes_is_offered_for_a_bucket(store: Path, url: str) -> None:
+    assert problem_of(store, url).remedy == "Did you mean s3://crabs/a.zarr?"
+
+
+def test_help_and_message_show_the_url_of_a_folder(store: Path) -> None:
+    assert "file:///full/path/CrabTracks.zarr" in call("publish", "--help").stdout
+    assert "file:///" in str(problem_of(store, "a.zarr").expected)
+
+
 def test_a_store_of_others_is_left_alone(server: S3Server, store: Path) -> None:
     server.client().put_object(Bucket=BUCKET, Key="lab/a.zarr/zarr.json", Body=b"{}")
     assert problem_of(store, URL).kind == "published-otherwise"
@@ -241,7 +251,14 @@ def test_on_the_command_line(server: S3Server, store: Path) -> None:
     assert done.status == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith("A: sent ")
     again = call("publish", store, URL)
-    assert again.stdout == f"A: there already\nB: there already\n2 videos at {URL}\n"
+    assert again.stdout.startswith(f"A: there already\nB: there already\n2 videos at {URL}\n")
+
+
+def test_what_it_prints_opens_it(tmp_path: Path, store: Path, place: str) -> None:
+    lines = call("publish", store, place).stdout.partition("To open it:\n")[2].splitlines()
+    found: dict[str, Any] = {}
+    exec("\n".join(line.strip() for line in lines), found)
+    assert list(found["dt"].children) == ["A", "B"]
 
 
 # ---- reading by URL
