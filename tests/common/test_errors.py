@@ -146,3 +146,15 @@ def _latin(folder: Path) -> Path:
     file = folder / "latin.csv"
     file.write_bytes("video_name,é\n".encode("latin-1"))
     return file
+
+
+def test_only_near_names_of_files_are_offered(tmp_path: Path) -> None:
+    for name in ("c.csv", "b.zarr.zip"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "c.zarr").mkdir()
+    for command, name in (("metadata check", "nosuch.csv"), ("info", "other.zarr.zip")):
+        ended = call(*command.split(), tmp_path / name)
+        assert ended.status == 1
+        assert "Did you mean" not in ended.stderr
+    assert "Did you mean 'c.csv'?" in call("metadata", "check", tmp_path / "C.csv").stderr
+    assert "Did you mean" not in call("info", tmp_path / "a.zarr").stderr

@@ -368,3 +368,17 @@ def test_without_a_stretch_frames_without_boxes_have_no_row(tmp_path: Path) -> N
     (file,) = export(store, out, frames=slice(0, 8))
     assert file.result == "written", "the same frames, but with rows of all"
     assert len(file.path.read_bytes().splitlines()) == 9
+
+
+def test_interrupted_it_says_how_to_continue(
+    sample_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tracks2zarr.exporting.export.export", interrupted)
+        ended = call("export", sample_store, tmp_path / "out")
+    assert ended.status == 130
+    assert ended.stderr == "Interrupted. To continue, run the same command again.\n"
+    assert call("export", sample_store, tmp_path / "out").status == 0

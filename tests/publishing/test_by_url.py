@@ -334,6 +334,30 @@ def test_a_publication_that_was_stopped(
     assert tz.verify(URL, quick=True).ok
 
 
+@pytest.mark.parametrize("command", [("info",), ("verify", "--quick")])
+def test_a_first_publication_that_was_stopped(
+    server: S3Server, store: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    write = Location.write
+
+    def stopped(location: Location, path: str, content: Any) -> Any:
+        if path.startswith("B/"):
+            raise KeyboardInterrupt
+        return write(location, path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Location, "write", stopped)
+        ended = call("publish", store, URL)
+    assert ended.status == 130
+    assert ended.stdout.startswith("A: sent ")
+    assert ended.stderr == "Interrupted. To continue, run the same command again.\n"
+    shown = call(*command, URL)
+    assert (shown.status, shown.stdout, shown.stderr.count("error:")) == (1, "", 1)
+    assert "has not been published to the end" in shown.stderr
+    assert f"run it again: tracks2zarr publish STORE {URL}" in shown.stderr
+    assert call("publish", store, URL).stdout.startswith("A: there already\n")
+
+
 def test_a_copy_by_other_means_has_no_record(server: S3Server, store: Path) -> None:
     for file in (one for one in store.rglob("*") if one.is_file()):
         put(server, file.relative_to(store).as_posix(), file.read_bytes())

@@ -32,7 +32,9 @@ def published_files(store: Path) -> dict[str, bytes]:
     files = {
         path.relative_to(store).as_posix(): path for path in store.rglob("*") if path.is_file()
     }
-    return {name: path.read_bytes() for name, path in files.items() if "/locks/" not in name}
+    kept = {name: path for name, path in files.items() if "/locks/" not in name}
+    kept.pop(".tracks2zarr/identity.json", None)
+    return {name: path.read_bytes() for name, path in kept.items()}
 
 
 def assert_published(server: S3Server, store: Path) -> None:
@@ -216,6 +218,16 @@ def test_a_url_with_three_slashes_is_offered_for_a_folder(
     assert str(problem.remedy).endswith(offered) is (url != "file:///")
 
 
+@pytest.mark.parametrize("url", ["s3:/crabs/a.zarr", "s3:crabs/a.zarr"])
+def test_a_url_with_two_slashes_is_offered_for_a_bucket(store: Path, url: str) -> None:
+    assert problem_of(store, url).remedy == "Did you mean s3://crabs/a.zarr?"
+
+
+def test_help_and_message_show_the_url_of_a_folder(store: Path) -> None:
+    assert "file:///full/path/CrabTracks.zarr" in call("publish", "--help").stdout
+    assert "file:///" in str(problem_of(store, "a.zarr").expected)
+
+
 def test_a_store_of_others_is_left_alone(server: S3Server, store: Path) -> None:
     server.client().put_object(Bucket=BUCKET, Key="lab/a.zarr/zarr.json", Body=b"{}")
     assert problem_of(store, URL).kind == "published-otherwise"
@@ -239,7 +251,14 @@ def test_on_the_command_line(server: S3Server, store: Path) -> None:
     assert done.status == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith("A: sent ")
     again = call("publish", store, URL)
-    assert again.stdout == f"A: there already\nB: there already\n2 videos at {URL}\n"
+    assert again.stdout.startswith(f"A: there already\nB: there already\n2 videos at {URL}\n")
+
+
+def test_what_it_prints_opens_it(tmp_path: Path, store: Path, place: str) -> None:
+    lines = call("publish", store, place).stdout.partition("To open it:\n")[2].splitlines()
+    found: dict[str, Any] = {}
+    exec("\n".join(line.strip() for line in lines), found)
+    assert list(found["dt"].children) == ["A", "B"]
 
 
 # ---- reading by URL
@@ -384,6 +403,49 @@ def test_files_of_others_are_not_overwritten(store: Path, tmp_path: Path, path: 
     assert published_files(tmp_path / "there") == {path: b"precious"}
 
 
+def test_a_folder_that_holds_other_files_is_left_alone(store: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "there/lab/notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("precious")
+    problem = problem_of(store, (tmp_path / "there").as_uri())
+    assert (problem.kind, problem.found) == ("published-otherwise", "lab/notes.txt")
+    assert published_files(tmp_path / "there") == {"lab/notes.txt": b"precious"}
+
+
+def test_a_prefix_that_holds_other_objects_is_left_alone(server: S3Server, store: Path) -> None:
+    server.client().put_object(Bucket=BUCKET, Key="lab/a.zarr/notes.txt", Body=b"precious")
+    assert problem_of(store, URL).kind == "published-otherwise"
+    assert server.objects() == {"lab/a.zarr/notes.txt": b"precious"}
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("a.zarr", "the store itself"),
+        ("a.zarr/new", "a folder inside a store"),
+        ("a.zarr/A/new", "a folder inside a store"),
+        ("no/such/b.zarr", "no folder {}/no/such"),
+        ("a file", "a file"),
+    ],
+)
+def test_where_no_folder_can_be(store: Path, tmp_path: Path, path: str, found: str) -> None:
+    (tmp_path / "a file").write_text("precious")
+    before = {one: one.is_dir() or one.read_bytes() for one in tmp_path.rglob("*")}
+    problem = problem_of(store, (tmp_path / path).as_uri())
+    assert (problem.kind, problem.found) == ("output", found.format(tmp_path))
+    assert {one: one.is_dir() or one.read_bytes() for one in tmp_path.rglob("*")} == before
+
+
+def test_folders_that_became_empty_are_removed(store: Path, tmp_path: Path) -> None:
+    url, there = (tmp_path / "there").as_uri(), tmp_path / "there"
+    tz.publish(store, url)
+    assert (there / "A/position/c").is_dir()
+    convert_again(store, Video("A", (replace(video("A").clips[0], boxes=()),)))
+    tz.publish(store, url)
+    assert not (there / "A/position/c").exists()
+    assert not [one for one in there.rglob("*") if one.is_dir() and not any(one.iterdir())]
+
+
 @pytest.mark.parametrize("harm", ["removed", "cut"])
 def test_missing_objects_are_no_nan(store: Path, tmp_path: Path, harm: str) -> None:
     url, chunk = (tmp_path / "there").as_uri(), tmp_path / "there/A/position/c/0/0/0/0"
@@ -410,3 +472,95 @@ def test_a_damaged_object(store: Path, tmp_path: Path, chunks: Any) -> None:
         opened.position.load()
     (problem,) = error.value.problems
     assert (problem.kind, problem.video) == ("content-changed", "A")
+
+
+# ---- another store
+
+
+def stores_of_one_name(tmp_path: Path) -> tuple[Path, Path]:
+    """Return two stores, each with a video A, which differs."""
+    stores = tmp_path / "first.zarr", tmp_path / "second.zarr"
+    for store, one in zip(stores, (video("A"), moved_boxes("A")), strict=True):
+        plan = tz.plan(*Experiment((one,)).write(tmp_path / f"input of {store.stem}"))
+        assert tz.create(plan, store, workers=1).ok
+    return stores
+
+
+@pytest.fixture(params=[URL, "{}/there", "{}/there.zip"], ids=["s3", "folder", "archive"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return where to publish to."""
+    return str(request.param).format(tmp_path.as_uri())
+
+
+def test_videos_of_another_store_are_not_replaced(tmp_path: Path, place: str) -> None:
+    first, second = stores_of_one_name(tmp_path)
+    tz.publish(first, place)
+    problem = problem_of(second, place)
+    assert (problem.kind, problem.found) == ("published-otherwise", "A")
+    xr.testing.assert_identical(tz.open_store(place)["A"].load(), tz.open_store(first)["A"].load())
+    ended = call("publish", second, place)
+    assert (ended.status, ended.stdout) == (1, "")
+    assert f"run: tracks2zarr publish {second} {place} --replace" in ended.stderr
+    tz.publish(second, place, replace=True)
+    xr.testing.assert_identical(tz.open_store(place)["A"].load(), tz.open_store(second)["A"].load())
+    assert problem_of(first, place).kind == "published-otherwise"
+
+
+def test_a_store_is_known_again_after_it_changed_and_moved(tmp_path: Path, place: str) -> None:
+    first, _ = stores_of_one_name(tmp_path)
+    tz.publish(first, place)
+    convert_again(first, moved_boxes("A"))
+    assert tz.publish(first, place)[0].result == "sent"
+    moved = shutil.copytree(first, tmp_path / "moved.zarr")
+    convert_again(moved, video("A"), video("B"))
+    assert [one.result for one in tz.publish(moved, place)] == ["sent", "sent"]
+
+
+def test_what_was_published_without_an_identity_is_replaced(tmp_path: Path) -> None:
+    first, second = stores_of_one_name(tmp_path)
+    url, record = (tmp_path / "there").as_uri(), tmp_path / "there/.tracks2zarr/published.json"
+    tz.publish(first, url)
+    document = json.loads(record.read_text())
+    del document["store"]
+    record.write_text(json.dumps(document))
+    tz.publish(second, url)
+    assert problem_of(first, url).kind == "published-otherwise"
+
+
+def test_a_store_that_is_interrupted_is_not_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = stores_of_one_name(tmp_path)
+    url = (tmp_path / "there").as_uri()
+    with monkeypatch.context() as patch:
+        before_chunk_is_read(patch, lambda path: path.rename(path.with_name("moved")))
+        problem_of(first, url)
+    (moved,) = first.rglob("moved")
+    moved.rename(moved.with_name("0"))
+    assert problem_of(second, url).kind == "published-otherwise"
+    assert tz.publish(first, url)[0].result == "sent"
+
+
+def test_the_unpacked_archive_is_the_same_store(tmp_path: Path) -> None:
+    first, _ = stores_of_one_name(tmp_path)
+    archive, unpacked = tmp_path / "first.zip", tmp_path / "unpacked.zarr"
+    tz.publish(first, archive)
+    shutil.unpack_archive(archive, unpacked)
+    convert_again(unpacked, moved_boxes("A"))
+    tz.publish(unpacked, archive)
+
+
+def test_a_store_that_cannot_be_written_to_is_known_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = stores_of_one_name(tmp_path)
+    url = (tmp_path / "there").as_uri()
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("tracks2zarr.common.documents.write_atomically", refused)
+    tz.publish(first, url)
+    assert not (first / ".tracks2zarr/identity.json").exists()
+    assert tz.publish(first, url)[0].result == "same"
+    assert problem_of(second, url).kind == "published-otherwise"

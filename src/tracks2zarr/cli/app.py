@@ -212,8 +212,8 @@ def _status(command: click.Command, name: str, args: Sequence[str] | None) -> in
     except click.ClickException as error:
         _with_one_suggestion(error).show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        _print_message("Interrupted.")
+    except (KeyboardInterrupt, click.Abort) as error:
+        _print_message(" ".join(["Interrupted.", *map(str, error.args)]))
         return interrupted_status()
     except Tracks2ZarrError as error:
         _show_traceback()

@@ -51,7 +51,7 @@ def command(store: Path, out: Path, **options: Any) -> None:
     There is one file per clip. Run again, it writes only what is missing or differs.
     """
     from tracks2zarr.cli import show
-    from tracks2zarr.cli.progress import printing_results
+    from tracks2zarr.cli.progress import continued_by_same_command, printing_results
     from tracks2zarr.exporting.export import export
 
     if options["clip"] is not None and options["video"] is None:
@@ -62,7 +62,7 @@ def command(store: Path, out: Path, **options: Any) -> None:
         console.print(str(one), markup=False, soft_wrap=True)
 
     try:
-        with printing_results(print_result) as progress:
+        with continued_by_same_command(), printing_results(print_result) as progress:
             videos = export(store, out, progress=progress, **options)
     except Tracks2ZarrError:
         raise

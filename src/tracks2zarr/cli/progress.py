@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import click
+
 from tracks2zarr.common.progress_shown import LineProgress, shown_progress
 
 
@@ -33,3 +35,12 @@ def printing_results(print_result: Callable[[Any], None]) -> Iterator[_Results]:
     """Yield a progress that calls a function with the result of each video, above a bar."""
     with shown_progress(has_lines=False) as bar:
         yield _Results(bar, print_result)
+
+
+@contextmanager
+def continued_by_same_command() -> Iterator[None]:
+    """Say how to continue if a block is interrupted: what is finished is not done again."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise click.Abort("To continue, run the same command again.") from None

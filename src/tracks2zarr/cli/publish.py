@@ -19,16 +19,20 @@ if TYPE_CHECKING:
 @click.command("publish", cls=Command)
 @click.argument("store", type=FOLDER)
 @click.argument("url")
+@click.option(
+    "--replace", is_flag=True, help="Replace videos that were published there from another store."
+)
 @debug_option
-def command(store: Path, url: str) -> None:
+def command(store: Path, url: str, *, replace: bool) -> None:
     """Copy the finished videos in STORE to a URL, or to a ZIP file.
 
-    URL is e.g. s3://bucket/CrabTracks.zarr, gs://..., az://... or file:///...; or the path of an
-    archive, e.g. CrabTracks.zarr.zip. Run again, it sends only what changed, and replaces an
-    archive if the store changed. It can be stopped at any moment.
+    URL is e.g. s3://bucket/CrabTracks.zarr, gs://... or az://...; that of a folder is
+    file:///full/path/CrabTracks.zarr. Or pass the path of an archive, e.g. CrabTracks.zarr.zip.
+    Run again, it sends only what changed, and replaces an archive if the store changed. It can be
+    stopped at any moment.
     """
     from tracks2zarr.cli import show
-    from tracks2zarr.cli.progress import printing_results
+    from tracks2zarr.cli.progress import continued_by_same_command, printing_results
     from tracks2zarr.publishing.publish import publish
 
     console = show.stdout()
@@ -36,7 +40,20 @@ def command(store: Path, url: str) -> None:
     def print_result(one: VideoPublished) -> None:
         console.print(str(one), markup=False, soft_wrap=True)
 
-    with printing_results(print_result) as progress:
-        videos = publish(store, url, progress=progress)
+    with continued_by_same_command(), printing_results(print_result) as progress:
+        videos = publish(store, url, replace=replace, progress=progress)
     text = f"{count_text(len(videos), 'video')} at {one_line(url)}"
-    console.print(text, markup=False, soft_wrap=True)
+    for line in [text, *_opening(url)]:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _opening(url: str) -> list[str]:
+    """Return how to open what was published, as lines of text."""
+    from tracks2zarr.common.archive import archive_path, is_archive
+
+    place = one_line(archive_path(url) if is_archive(url) else url)
+    return [
+        "To open it:",
+        "  import xarray as xr",
+        f'  dt = xr.open_datatree("{place}", engine="tracks2zarr")',
+    ]

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BufferedReader, FileIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import orjson
@@ -201,6 +201,21 @@ def _let_owner_write(folder: Path) -> None:
     for entry in list(folder.iterdir()):
         if entry.is_dir() and not entry.is_symlink():
             _let_owner_write(entry)
+
+
+def remove_emptied(folder: Path, paths: Iterable[str]) -> None:
+    """Remove the folders that are empty after files in them were removed.
+
+    Parameters
+    ----------
+    folder
+        What they lie in; it is kept.
+    paths
+        The files, relative to it.
+    """
+    parents = {parent for path in paths for parent in PurePosixPath(path).parents[:-1]}
+    for parent in sorted(parents, key=lambda one: len(one.parts), reverse=True):
+        remove_if_empty(folder / parent)
 
 
 def remove_if_empty(path: Path) -> None:

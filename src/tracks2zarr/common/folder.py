@@ -25,6 +25,18 @@ def is_folder(place: object) -> bool:
     return isinstance(place, str) and place.lower().startswith("file://")
 
 
+def folder_path(url: str) -> Path:
+    """Return the path of a folder by its URL.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If it is no such URL.
+    """
+    check_url(url)
+    return Path(unquote(urlsplit(url.rstrip("/")).path))
+
+
 class Folder:
     """The files below a folder, by their paths.
 
@@ -40,9 +52,8 @@ class Folder:
     """
 
     def __init__(self, url: str) -> None:
-        check_url(url)
+        self._path = folder_path(url)
         self.place = url.rstrip("/")
-        self._path = Path(unquote(urlsplit(self.place).path))
 
     def read(self, path: str) -> bytes | None:
         """Return the content of a file; None if there is none."""

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tracks2zarr.common.extras import require_extra
+from tracks2zarr.common.files import remove_emptied
 from tracks2zarr.common.objects import PIECE, StoredObject
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 
@@ -139,10 +140,12 @@ class Location:
         return StoredObject(size, put["e_tag"] or found["e_tag"] or "")
 
     def remove(self, paths: Sequence[str]) -> None:
-        """Remove objects."""
+        """Remove objects; where they are files, also the folders that are empty then."""
         if paths:
             with self._asking(paths[0]):
                 self.store.delete(list(paths))
+                if urlsplit(self.place).scheme == "file":
+                    remove_emptied(Path(unquote(urlsplit(self.place).path)), paths)
 
     @contextmanager
     def _asking(self, path: str = "") -> Iterator[None]:
@@ -227,16 +230,27 @@ def _opened(url: str) -> Any:
 
 def _not_an_url(url: str) -> Problem:
     remedy = "Correct the URL, e.g. s3://bucket/CrabTracks.zarr."
-    if (folder := _folder_meant(url)) is not None:
+    if (meant := _bucket_meant(url)) is not None:
+        remedy = f"Did you mean {one_line(meant)}?"
+    elif (folder := _folder_meant(url)) is not None:
         remedy = f"For a folder on this machine, pass its URL, with three slashes: {folder}"
     return Problem(
         kind="url",
         what="This is not a URL of an object store.",
         found=f"'{one_line(url)}'",
-        expected=f"a URL that begins with {', '.join(f'{scheme}://' for scheme in SCHEMES)},"
-        " without ? and #",
+        expected=f"a URL that begins with {', '.join(f'{scheme}://' for scheme in SCHEMES[:-1])} or"
+        " file:///, without ? and #",
         remedy=remedy,
     )
+
+
+def _bucket_meant(url: str) -> str | None:
+    """Return the URL that was meant by one with too few slashes, or too many."""
+    scheme, mark, rest = url.partition(":")
+    place = rest.strip("/")
+    if not mark or scheme not in SCHEMES or scheme == "file" or not place or set(rest) & {"?", "#"}:
+        return None
+    return f"{scheme}://{place}"
 
 
 def _folder_meant(url: str) -> str | None:

@@ -6,8 +6,9 @@ import difflib
 import errno
 import shlex
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import PurePath
 from typing import Any, Literal, Self, cast
 
 from tracks2zarr.common.error_kinds import python_kind
@@ -347,6 +348,22 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return by_folded[within[0]] if len(within) == 1 else None
 
 
+def nearest_file(name: str, known: Iterable[str]) -> str | None:
+    """Return the known file name that is most like another one; what both end with is no likeness.
+
+    >>> nearest_file("trakcs.csv", ["a.csv", "tracks.csv"]), nearest_file("nosuch.csv", ["c.csv"])
+    ('tracks.csv', None)
+    """
+    return nearest(name, [one for one in known if _is_like(name, one)])
+
+
+def _is_like(name: str, other: str) -> bool:
+    """Tell whether file names are alike without the endings, such as .zarr.zip, that both have."""
+    while (end := PurePath(name).suffix)[1:].isalpha() and end == PurePath(other).suffix:
+        name, other = name.removesuffix(end), other.removesuffix(end)
+    return nearest(name, [other]) is not None
+
+
 def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Return the known name that is most like another one.
 
@@ -368,7 +385,9 @@ def _number_at_end(name: str) -> str:
     return name[len(name.rstrip("0123456789")) :].lstrip("0")
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+def did_you_mean(
+    name: str, known: Iterable[str], *, near_to: Callable[..., str | None] = nearest
+) -> str | None:
     """Return a question for the known name that is most like another one."""
-    near = nearest(name, known)
+    near = near_to(name, known)
     return None if near is None else f"Did you mean '{one_line(near)}'?"

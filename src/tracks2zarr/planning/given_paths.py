@@ -11,7 +11,7 @@ from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
     comma_list,
-    nearest,
+    nearest_file,
     same_command_with,
 )
 from tracks2zarr.tracks.files import matching_names
@@ -156,7 +156,7 @@ def _near(given: Path, *, is_folder: bool) -> Path | None:
         beside = [path for path in given.parent.iterdir() if path.is_dir() == is_folder]
     except OSError:
         return None
-    name = nearest(given.name, (path.name for path in beside))
+    name = nearest_file(given.name, (path.name for path in beside))
     return None if name is None else given.with_name(name)
 
 

@@ -20,16 +20,16 @@ from tracks2zarr.common.objects import PIECE, DamagedObjectError
 from tracks2zarr.common.problems import Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.common.progress import Progress
 from tracks2zarr.common.system_problems import os_problem
+from tracks2zarr.publishing.identity import check_same_store, identity_of
+from tracks2zarr.publishing.places import check_file
 from tracks2zarr.publishing.problems import (
     archive_busy,
     content_changed,
-    no_place,
     not_our_archive,
     other_videos,
 )
 from tracks2zarr.publishing.results import PublishResult, VideoPublished
 from tracks2zarr.publishing.snapshot import Snapshot, VideoSnapshot
-from tracks2zarr.store.existing import enclosing_group
 from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.publication import (
     PLAN,
@@ -46,7 +46,9 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX, _MODE = 3, (stat.S_IFREG | 0o644) << 16
 
 
-def publish_archive(store: Store, path: Path, told: Progress) -> tuple[VideoPublished, ...]:
+def publish_archive(
+    store: Store, path: Path, told: Progress, *, may_replace: bool = False
+) -> tuple[VideoPublished, ...]:
     """Write the finished videos of a store into an archive, unless it holds them already.
 
     Parameters
@@ -57,6 +59,8 @@ def publish_archive(store: Store, path: Path, told: Progress) -> tuple[VideoPubl
         The archive. Only one that was published from this store is replaced.
     told
         Is told of each video.
+    may_replace
+        Whether to replace an archive that was published from another store.
 
     Raises
     ------
@@ -64,17 +68,22 @@ def publish_archive(store: Store, path: Path, told: Progress) -> tuple[VideoPubl
         As `publish` does.
     """
     target = Path(os.path.realpath(path))
-    _check_place(target)
+    check_file(target)
     snapshot = Snapshot.of(store)
+    identity = identity_of(store, snapshot)
     with _temporary(target) as temporary:
         told.begin(list(snapshot.videos), None)
-        if _is_same(store, target, snapshot):
+        record = _record_there(store, target, snapshot)
+        if record is not None:
+            place = str(target)
+            check_same_store(record, identity, snapshot, place, may_replace=may_replace)
+        if record is not None and _is_same(record, target, snapshot):
             done = [_there_already(video) for video in snapshot.videos]
             for one in done:
                 told.ended(one.video, one)
             return tuple(done)
         try:
-            done = _write(store, temporary, snapshot, told)
+            done = _write(store, temporary, snapshot, identity, told)
             temporary.replace(target)
             sync(target.parent)
         except OSError as error:
@@ -84,19 +93,6 @@ def publish_archive(store: Store, path: Path, told: Progress) -> tuple[VideoPubl
 
 def _there_already(video: str) -> VideoPublished:
     return VideoPublished(video=video, result=PublishResult.SAME, n_sent=0, size_sent=0)
-
-
-def _check_place(target: Path) -> None:
-    """Check that an archive can lie there, before anything is read."""
-    found = None
-    if target.is_dir():
-        found = "a folder"
-    elif not target.parent.is_dir():
-        found = f"no folder {target.parent}"
-    elif enclosing_group(target) is not None:
-        found = "a file inside the store"
-    if found is not None:
-        raise Tracks2ZarrError(no_place(str(target), found))
 
 
 @contextmanager
@@ -127,8 +123,8 @@ def _remove(path: Path, own: os.stat_result) -> None:
 # ---- what is there
 
 
-def _is_same(store: Store, target: Path, snapshot: Snapshot) -> bool:
-    """Tell whether the archive holds the store already, undamaged.
+def _record_there(store: Store, target: Path, snapshot: Snapshot) -> Published | None:
+    """Return the record of the archive that is there; None where there is none.
 
     Raises
     ------
@@ -136,13 +132,17 @@ def _is_same(store: Store, target: Path, snapshot: Snapshot) -> bool:
         If there is a file that was not published from this store.
     """
     try:
-        archive = Archive(target)
+        return _checked_record(store, Archive(target), snapshot)
     except FileNotFoundError:
-        return False
+        return None
     except DamagedObjectError as error:
         found = one_line(error.problems[0].found)
         raise Tracks2ZarrError(not_our_archive(str(target), found)) from None
-    record = _checked_record(store, archive, snapshot)
+
+
+def _is_same(record: Published, target: Path, snapshot: Snapshot) -> bool:
+    """Tell whether the archive holds the store already, undamaged."""
+    archive = Archive(target)
     return record.videos.keys() == snapshot.videos.keys() and (
         _has_documents(archive, snapshot)
         and all(_holds(archive, video, one) for video, one in snapshot.videos.items())
@@ -197,7 +197,9 @@ def _holds(archive: Archive, video: str, one: VideoSnapshot) -> bool:
 # ---- writing
 
 
-def _write(store: Store, path: Path, snapshot: Snapshot, told: Progress) -> list[VideoPublished]:
+def _write(
+    store: Store, path: Path, snapshot: Snapshot, identity: str, told: Progress
+) -> list[VideoPublished]:
     """Write all of an archive, and wait until it is on the disk.
 
     The root comes first, where readers look for it; the record, which has all digests, last.
@@ -213,7 +215,8 @@ def _write(store: Store, path: Path, snapshot: Snapshot, told: Progress) -> list
                 recorded[video] = _add_video(archive, store, snapshot, video)
                 done.append(_written(video, recorded[video]))
                 told.ended(video, done[-1])
-            _add(archive, RECORD, Published(videos=recorded).to_json().encode())
+            record = Published(videos=recorded, store=identity)
+            _add(archive, RECORD, record.to_json().encode())
         file.flush()
         sync_file(file.fileno())
     return done

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from tracks2zarr.common.problems import Problem, comma_list
+from tracks2zarr.common.problems import Problem, comma_list, same_command
 from tracks2zarr.store.store import Store
 
 
@@ -47,6 +47,18 @@ def not_ours(place: str, paths: Sequence[str]) -> Problem:
     )
 
 
+def not_empty(place: str, paths: Sequence[str]) -> Problem:
+    """Return the problem of files at the URL where nothing was published yet."""
+    return Problem(
+        kind="published-otherwise",
+        what="There are files at the URL that tracks2zarr did not put there.",
+        file=place,
+        found=comma_list(paths, 5),
+        expected="nothing, or what an earlier 'tracks2zarr publish' put there",
+        remedy="Publish to another URL, such as a new folder below this one.",
+    )
+
+
 def other_videos(place: str, store: Store, videos: Sequence[str]) -> Problem:
     """Return the problem of published videos that the store does not list."""
     return Problem(
@@ -57,6 +69,18 @@ def other_videos(place: str, store: Store, videos: Sequence[str]) -> Problem:
         expected=f"only videos that {store.path} lists",
         remedy="Publish to another URL. If the videos were removed from this store on purpose,"
         " first remove everything at this URL.",
+    )
+
+
+def videos_of_another_store(place: str, videos: Sequence[str]) -> Problem:
+    """Return the problem of published videos of another store that would be replaced."""
+    return Problem(
+        kind="published-otherwise",
+        what="Videos that were published from another store would be replaced.",
+        file=place,
+        found=comma_list(videos),
+        expected="nothing, or what was published from this store",
+        remedy=f"Publish to another place. To replace them, run {same_command('--replace')}",
     )
 
 
@@ -93,4 +117,16 @@ def no_place(place: str, found: str) -> Problem:
         found=found,
         expected="a new file, or one to replace, in a folder outside any store",
         remedy="Choose another path.",
+    )
+
+
+def no_folder_place(place: str, found: str) -> Problem:
+    """Return the problem of a folder that no store can be published to."""
+    return Problem(
+        kind="output",
+        what="The store cannot be published there.",
+        file=place,
+        found=found,
+        expected="a new or empty folder, in a folder that is there, outside any store",
+        remedy="Correct the URL, or make the folder around it.",
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace as replaced
 from hashlib import file_digest
 
 from tracks2zarr.common.archive import archive_path, is_archive
 from tracks2zarr.common.documents import DocumentError
 from tracks2zarr.common.files import content_digest, open_file
+from tracks2zarr.common.folder import folder_path, is_folder
 from tracks2zarr.common.object_store import Location
 from tracks2zarr.common.objects import AT_ONCE, StoredObject
 from tracks2zarr.common.problems import Tracks2ZarrError
@@ -17,7 +19,15 @@ from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.publishing.archive import publish_archive
-from tracks2zarr.publishing.problems import content_changed, not_ours, other_store, other_videos
+from tracks2zarr.publishing.identity import check_same_store, identity_of
+from tracks2zarr.publishing.places import check_folder
+from tracks2zarr.publishing.problems import (
+    content_changed,
+    not_empty,
+    not_ours,
+    other_store,
+    other_videos,
+)
 from tracks2zarr.publishing.results import PublishResult, VideoPublished
 from tracks2zarr.publishing.snapshot import Snapshot
 from tracks2zarr.store.existing import existing_store
@@ -35,6 +45,7 @@ def publish(
     store: str | os.PathLike[str],
     url: str | os.PathLike[str],
     *,
+    replace: bool = False,
     progress: bool | Progress = False,
 ) -> tuple[VideoPublished, ...]:
     """Copy the finished videos of a store to an object store, or into an archive.
@@ -51,6 +62,9 @@ def publish(
     url
         Where to: the URL of a place in an object store, such as ``s3://bucket/CrabTracks.zarr``;
         or the path of an archive, such as ``CrabTracks.zarr.zip``.
+    replace
+        Whether to replace videos that were published there from another store. A store that was
+        copied or moved, or in which videos were converted again, is the same store.
     progress
         Whether to show a bar, or what to tell how far it is.
 
@@ -69,9 +83,12 @@ def publish(
     there = existing_store(store)
     with _local_files(), showing(progress) as told:
         if is_archive(url):
-            return publish_archive(there, archive_path(url), told)
+            return publish_archive(there, archive_path(url), told, may_replace=replace)
         snapshot = Snapshot.of(there)
-        publication = _Publication.begun(there, Location(str(url)), snapshot)
+        if is_folder(url):
+            check_folder(there, folder_path(str(url)))
+        location = Location(str(url))
+        publication = _Publication.begun(there, location, snapshot, may_replace=replace)
         videos = list(snapshot.videos)
         told.begin(videos, None)
         done = []
@@ -111,7 +128,9 @@ class _Publication:
         self.objects = objects
 
     @classmethod
-    def begun(cls, store: Store, location: Location, snapshot: Snapshot) -> _Publication:
+    def begun(
+        cls, store: Store, location: Location, snapshot: Snapshot, *, may_replace: bool
+    ) -> _Publication:
         """Look at what lies at the URL, and announce what changes there.
 
         Raises
@@ -123,6 +142,7 @@ class _Publication:
         record = _read_record(location)
         begun = cls(store, location, snapshot, record or Published(), objects)
         begun._check_ours(is_new=record is None)
+        begun._claim(may_replace=may_replace)
         begun._unlist_changed()
         begun._announce()
         return begun
@@ -131,18 +151,27 @@ class _Publication:
         """Check that all that is overwritten was published, and from this store."""
         if is_new and ROOT in self.objects:
             raise Tracks2ZarrError(other_store(self.location.place, f"{ROOT}, without {RECORD}"))
+        if is_new and self.objects:
+            raise Tracks2ZarrError(not_empty(self.location.place, sorted(self.objects)))
         lost = sorted(self.record.videos.keys() - self.snapshot.videos.keys())
         if lost:
             raise Tracks2ZarrError(other_videos(self.location.place, self.store, lost))
-        foreign = self._foreign_paths(self.snapshot.documents() if is_new else ())
+        foreign = self._foreign_paths()
         if foreign:
             raise Tracks2ZarrError(not_ours(self.location.place, foreign))
 
-    def _foreign_paths(self, documents: Iterable[str]) -> list[str]:
+    def _claim(self, *, may_replace: bool) -> None:
+        """Check that the record is that of the same store, and let it say so."""
+        identity = identity_of(self.store, self.snapshot)
+        place = self.location.place
+        check_same_store(self.record, identity, self.snapshot, place, may_replace=may_replace)
+        self.record = replaced(self.record, store=identity)
+
+    def _foreign_paths(self) -> list[str]:
         """Return what is there of the paths to write, and not in the record."""
         ours = {path for one in self.record.videos.values() for path in one.objects}
         paths = {name for one in self.snapshot.videos.values() for name in one.names}
-        return sorted((paths.union(documents) & self.objects.keys()) - ours)
+        return sorted((paths & self.objects.keys()) - ours)
 
     def _unlist_changed(self) -> None:
         """Let the root list only videos that are whole, before any of the others is changed."""

@@ -7,7 +7,13 @@ import shlex
 from pathlib import Path
 
 from tracks2zarr.common.archive import is_archive
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, did_you_mean
+from tracks2zarr.common.problems import (
+    Problem,
+    Tracks2ZarrError,
+    comma_list,
+    did_you_mean,
+    nearest_file,
+)
 from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.repair import root_problem, unfetched_root
 from tracks2zarr.store.store import Store, node_type
@@ -68,7 +74,7 @@ def existing_store(path: str | os.PathLike[str], *, may_be_broken: bool = False)
     given = Path(path).absolute()
     if is_archive(given) and given.is_file():
         raise Tracks2ZarrError(_archive_not_folder(given))
-    near = did_you_mean(given.name, _stores_beside(given))
+    near = did_you_mean(given.name, _stores_beside(given), near_to=nearest_file)
     raise Tracks2ZarrError(
         Problem(
             kind="no-store",

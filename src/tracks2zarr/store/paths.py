@@ -82,6 +82,11 @@ class StorePaths:
         return self.path / video
 
     @property
+    def identity_file(self) -> Path:
+        """The file by which a store that was published is known again."""
+        return self.path / OWN_FOLDER / "identity.json"
+
+    @property
     def receipts_folder(self) -> Path:
         """The folder of the receipts."""
         return self.path / OWN_FOLDER / "receipts"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tracks2zarr.common.documents import Document
 from tracks2zarr.store.paths import OWN_FOLDER
@@ -39,12 +39,15 @@ class Published(Document):
     ----------
     videos
         By video.
+    store
+        The identity of the store that it was published from; None in older records.
     """
 
     format_key = "tracks2zarr_published"
 
     videos: Mapping[str, PublishedVideo] = field(default_factory=dict)
+    store: str | None = None
 
     def with_video(self, video: str, published: PublishedVideo) -> Published:
         """Return the record with one more video, or with what one is now."""
-        return Published(videos={**self.videos, video: published})
+        return replace(self, videos={**self.videos, video: published})

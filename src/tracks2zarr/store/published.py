@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +16,14 @@ from tracks2zarr.common.files import read_json
 from tracks2zarr.common.folder import Folder, is_folder
 from tracks2zarr.common.object_store import Location, is_object_store
 from tracks2zarr.common.objects import AT_ONCE, DamagedObjectError, Objects, StoredObject
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, did_you_mean, one_line
+from tracks2zarr.common.problems import (
+    Problem,
+    Tracks2ZarrError,
+    comma_list,
+    did_you_mean,
+    nearest_file,
+    one_line,
+)
 from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.existing import existing_store
@@ -85,7 +93,7 @@ class PublishedStore:
         root = objects.read(ROOT)
         nodes = _listed(root)
         if root is None or nodes is None:
-            raise Tracks2ZarrError(_no_store(objects.place))
+            raise Tracks2ZarrError(_without_root(objects))
         return cls(objects, root, nodes)
 
     @property
@@ -222,6 +230,44 @@ def objects_changed(place: str, path: str, found: str, *, remedy: str = PUBLISH_
     )
 
 
+def _without_root(objects: Objects) -> Problem:
+    """Return the problem of objects among which there is no root that lists groups."""
+    if not isinstance(objects, Archive):
+        interrupted = objects.read(RECORD) is not None
+        return _interrupted(objects.place) if interrupted else _no_store(objects.place)
+    roots = [name for name in objects.list() if name.count("/") == 1 and name.endswith(f"/{ROOT}")]
+    folders = [name.split("/")[0] for name in roots if _listed(objects.read(name)) is not None]
+    if folders:
+        return _in_folder(Path(objects.place), folders)
+    return _no_store(objects.place)
+
+
+def _interrupted(place: str) -> Problem:
+    return Problem(
+        kind="not-finished",
+        what="The store has not been published to the end.",
+        file=place,
+        found=f"{RECORD}, without a {ROOT} that lists videos",
+        expected=f"{ROOT}, which 'tracks2zarr publish' writes last",
+        remedy="If the store is being published, try again later. If 'tracks2zarr publish' was"
+        f" interrupted, run it again: tracks2zarr publish STORE {shlex.quote(place)}",
+    )
+
+
+def _in_folder(archive: Path, folders: Sequence[str]) -> Problem:
+    target = archive.with_name("unpacked")  # beside the archive there may be the store itself
+    unpack = shlex.join(["python3", "-m", "zipfile", "-e", str(archive), str(target)])
+    return Problem(
+        kind="no-store",
+        what="The store is in a folder in the archive.",
+        file=str(archive),
+        found=f"a store in the folder {comma_list([f"'{one}'" for one in folders], 3)}",
+        expected=f"an archive that 'tracks2zarr publish' wrote, with {ROOT} outside any folder",
+        remedy="Write the archive with 'tracks2zarr publish', or unpack this one and pass the"
+        f" folder: {unpack}",
+    )
+
+
 def _no_store(place: str) -> Problem:
     return Problem(
         kind="no-store",
@@ -241,5 +287,5 @@ def _no_archive(path: Path) -> Problem:
         file=str(path),
         found="no such file",
         expected="an archive that 'tracks2zarr publish' wrote",
-        remedy=did_you_mean(path.name, beside) or "Check the path.",
+        remedy=did_you_mean(path.name, beside, near_to=nearest_file) or "Check the path.",
     )
