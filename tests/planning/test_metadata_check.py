@@ -148,3 +148,32 @@ def test_a_notebook_shows_the_rows(experiment: Path) -> None:
     shown = tz.check_metadata(experiment / METADATA)._repr_html_()
     assert f"{RIGHT}-Loop01" in shown
     assert "The frame rate is missing." in shown
+
+
+@pytest.mark.parametrize("layout", ["guide", "plain"])
+def test_a_video_without_its_extension(layout: str, experiment: Path) -> None:
+    """What follows the last dot of its name is no extension; the clip's name tells."""
+    path = experiment / METADATA
+    if layout == "plain":
+        header = "video_name,clip_name,fps,first_frame,last_frame"
+        path.write_text(f"{header}\n{RIGHT},{RIGHT}-Loop00.mp4,59.94,1200,1248\n")
+    else:
+        edit(experiment, 2, column(experiment, "video_name"), RIGHT)
+    (problem,) = tz.check_metadata(path).problems
+    assert (problem.kind, problem.row, problem.column) == ("video-name", 2, "video_name")
+    assert problem.what == "The video's name has no extension: '.2023-01-Right' was taken for one."
+    assert problem.remedy == f"Write the file name, such as {RIGHT}.mov"
+
+
+def test_a_name_with_an_extension_is_not_taken_for_one_without(experiment: Path) -> None:
+    edit(experiment, 2, column(experiment, "loop_clip_name"), f"{RIGHT}.mov-Loop00.mp4")
+    (problem,) = tz.check_metadata(experiment / METADATA).problems
+    assert problem.kind == "clip-not-of-video"
+
+
+@pytest.mark.parametrize("cell", ["", "NA"])
+def test_a_missing_video_name_is_one_error(cell: str, experiment: Path) -> None:
+    edit(experiment, 2, column(experiment, "video_name"), cell)
+    (problem,) = tz.check_metadata(experiment / METADATA).problems
+    assert (problem.kind, problem.what) == ("video-name", "video_name is missing.")
+    assert problem.remedy == "Fill in the file name of the video."

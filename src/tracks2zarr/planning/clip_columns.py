@@ -72,7 +72,7 @@ def column_problems(
             remedy=did_you_mean(name, further) or "Correct --columns, or add the column.",
         )
     taken = {name.casefold() for name in own_variables() | _TAKEN}
-    for name in columns_of(header, layout, asked):
+    for name in dict.fromkeys(columns_of(header, layout, asked)):
         reason = why_unsafe(name)
         if name.casefold() in taken:
             reason = "the dataset, or a table made from it, has it for something else"
