@@ -132,7 +132,7 @@ def test_a_path_that_is_not_there(name: str, experiment: Path) -> None:
     if name.startswith("loop"):
         assert (
             ended.stderr.rstrip()
-            .splitlines()[-2]
+            .splitlines()[-1]
             .endswith(f"run: tracks2zarr metadata check {experiment / METADATA}")
         )
 
@@ -141,6 +141,17 @@ def test_swapped_arguments(experiment: Path) -> None:
     ended = call("metadata", "check", experiment / "tracks", experiment / METADATA)
     assert ended.status == 1
     assert f"metadata check {experiment / METADATA} {experiment / 'tracks'}" in ended.stderr
+    assert "expected: the metadata CSV, then the folder of tracks files" in ended.stderr
+    assert "found:    a folder, before a file" in ended.stderr
+    assert "0 videos" not in ended.stderr
+
+
+def test_a_folder_alone(experiment: Path) -> None:
+    ended = call("metadata", "check", experiment / "tracks")
+    assert ended.status == 1
+    assert "A folder was given in place of the metadata CSV." in ended.stderr
+    assert "Pass the metadata CSV before the folder." in ended.stderr
+    assert "0 videos" not in ended.stderr
 
 
 def test_a_notebook_shows_the_rows(experiment: Path) -> None:

@@ -180,8 +180,8 @@ def check_metadata(
     check_texts("pattern", () if pattern is None else pattern)
     path = Path(metadata_csv).absolute()
     folder = None if tracks_dir is None else Path(tracks_dir).absolute()
-    if path.is_dir() and folder is not None and folder.is_file():
-        problems: tuple[Problem, ...] = (swapped(folder, path),)
+    if path.is_dir():
+        problems: tuple[Problem, ...] = (_folder_given(path, folder),)
         return CheckedMetadata(metadata_csv=path, tracks_dir=folder, rows=(), problems=problems)
     settings = settings or Settings()
     metadata = read_metadata(path, settings.columns)
@@ -199,6 +199,20 @@ def check_metadata(
         ).problems
     rows = tuple(_rows(metadata, files, path, problems))
     return CheckedMetadata(metadata_csv=path, tracks_dir=folder, rows=rows, problems=problems)
+
+
+def _folder_given(path: Path, tracks_dir: Path | None) -> Problem:
+    """Return the problem of a folder in the place of the metadata CSV."""
+    if tracks_dir is not None and tracks_dir.is_file():
+        return swapped(tracks_dir, path, metadata_first=True)
+    return Problem(
+        kind="metadata-unreadable",
+        what="A folder was given in place of the metadata CSV.",
+        file=str(path),
+        found="a folder",
+        expected="a metadata CSV, followed by the folder of tracks files, if any",
+        remedy="Pass the metadata CSV before the folder.",
+    )
 
 
 def _of_metadata_alone(metadata: Metadata, path: Path) -> Iterator[Problem]:

@@ -69,8 +69,9 @@ def command(
         if checked.rows:
             show.stdout().print(_table(checked))
         show.print_problems(checked.problems)
-        console = show.stdout() if checked.ok else show.stderr()
-        console.print(str(checked), markup=False, soft_wrap=True)
+        if checked.rows or checked.ok:
+            console = show.stdout() if checked.ok else show.stderr()
+            console.print(str(checked), markup=False, soft_wrap=True)
     return 0 if checked.ok else 1
 
 
