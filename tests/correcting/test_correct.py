@@ -579,6 +579,8 @@ def test_verify_proves_against_the_corrected_file(store: Path, stretch: Path) ->
     path.unlink()
     (verdict,) = tz.verify(store).videos
     assert [problem.kind for problem in verdict.problems] == ["source-absent"]
+    undo = f"tracks2zarr correct {store} A Loop00 --undo"
+    assert (verdict.problems[0].remedy or "").endswith(f"run: {undo}")
     assert not verdict.ok
     path.write_bytes(content)
     assert tz.verify(store).ok

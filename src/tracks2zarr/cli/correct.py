@@ -77,7 +77,7 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> int | None:
-    """Put tracks corrected by hand in the place of the same frames.
+    """Replace frames of a clip with hand-corrected tracks.
 
     CORRECTED.csv is a VIA tracks CSV of some frames of CLIP. Shows what changes, and asks. The
     original tracks file stays as it is: the clip, with the corrected frames, is written to a file
@@ -154,7 +154,7 @@ def _print_result(result: Corrected, *, as_json: bool) -> None:
         show.print_json(result.as_dict())
     elif result.file is not None:
         undo = correct_command(result.store, result.video, result.clip, "--undo")
-        lines = [f"{result.clip} is made from {result.file} now.", f"To undo it, run: {undo}"]
+        lines = [f"{result.clip} now uses {result.file}.", f"To undo it, run: {undo}"]
         for line in lines:
             show.stdout().print(one_line(line), markup=False, soft_wrap=True)
 
@@ -182,12 +182,15 @@ def _print_undone(result: Undone, *, as_json: bool) -> None:
     show.print_problems(result.problems)
     if as_json:
         show.print_json(result.as_dict())
-    elif result.is_done:
-        for line in (
-            f"{result.clip} is made from {result.file} again.",
-            f"The corrected file is kept: {result.kept}",
-        ):
-            show.stdout().print(one_line(line), markup=False, soft_wrap=True)
+        return
+    uses, is_kept = ("uses", "is") if result.is_done else ("would use", "would be")
+    kept = f"{is_kept} kept" if result.is_kept else "is gone"
+    lines = [
+        f"{result.clip} {uses} {result.file} again.",
+        f"The corrected file {kept}: {result.kept}",
+    ]
+    for line in lines:
+        show.stdout().print(one_line(line), markup=False, soft_wrap=True)
 
 
 def _is_wanted(which: tuple[Path, str, str], question: str) -> bool:
