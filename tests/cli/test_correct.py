@@ -191,3 +191,9 @@ def test_undo_says_what_becomes_of_the_corrected_file(store: Path, corrected: Pa
     assert f"Loop00 uses {original} again." in out
     assert f"The corrected file is gone: {file}" in out
     assert "kept" not in out
+
+
+def test_frames_past_the_end_are_a_warning(store: Path, corrected: Path) -> None:
+    status, _, err = correct(store, corrected, "--frames", "2:99", "--dry-run")
+    assert status == 0
+    assert "warning: 1 clip of the video ends before the frames that were asked for." in err
