@@ -188,3 +188,48 @@ def test_a_missing_video_name_is_one_error(cell: str, experiment: Path) -> None:
     (problem,) = tz.check_metadata(experiment / METADATA).problems
     assert (problem.kind, problem.what) == ("video-name", "video_name is missing.")
     assert problem.remedy == "Fill in the file name of the video."
+
+
+def with_column(experiment: Path, *cells: str) -> Path:
+    """Write a plain metadata CSV with a further column."""
+    path = experiment / METADATA
+    lines = ["video_name,clip_name,fps,first_frame,last_frame,extra"]
+    for n, cell in enumerate(cells):
+        lines.append(f'A.mov,A-{n}.mp4,30,{n},{n},"{cell}"')
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("cells", "row", "kind", "remedy"),
+    [
+        (["2023-09-03", "04/09/2023"], 3, "date", "dates as 2023-09-04"),
+        (["04.09.2023", "05.09.2023"], 2, "date", "dates as 2023-09-04"),
+        (["1", "21,5"], 3, "float64", "a decimal point"),
+        (["1", "#N/A", "2"], 3, "float64", "empty cells"),
+        (["yes", "No"], 2, "bool", "true and false"),
+    ],
+)
+def test_a_column_that_is_text_by_mistake(
+    cells: list[str], row: int, kind: str, remedy: str, experiment: Path
+) -> None:
+    (problem,) = tz.check_metadata(with_column(experiment, *cells)).problems
+    assert (problem.kind, problem.severity) == ("column-is-text", "warning")
+    assert (problem.row, problem.column) == (row, "extra")
+    assert problem.expected == f"a cell of type {kind}"
+    assert remedy in (problem.remedy or "")
+
+
+@pytest.mark.parametrize(
+    "cells", [["beach", "#N/A"], ["yes", "no", "perhaps"], ["", "none"], ["007"], ["1", "2"]]
+)
+def test_a_column_that_is_text_on_purpose(cells: list[str], experiment: Path) -> None:
+    assert not tz.check_metadata(with_column(experiment, *cells)).problems
+
+
+def test_further_columns_are_listed_with_their_types(experiment: Path) -> None:
+    path = with_column(experiment, "1", "2.5")
+    ended = call("metadata", "check", path)
+    assert "further columns: extra (float64)" in ended.stdout.splitlines()
+    document = json.loads(call("metadata", "check", path, "--json").stdout)
+    assert document["columns"] == [{"name": "extra", "type": "float64"}]

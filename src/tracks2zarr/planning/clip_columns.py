@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -119,6 +119,11 @@ def typed_column(name: str, cells: Sequence[str]) -> ClipColumn:
     """
     filled = [cell.strip() for cell in cells if not is_empty(cell)]
     return ClipColumn(name, _type_of(filled, is_complete=len(filled) == len(cells)))
+
+
+def columns_text(columns: Iterable[ClipColumn]) -> str:
+    """Return further columns, each with its type, as text."""
+    return ", ".join(f"{one_line(column.name)} ({column.type})" for column in columns)
 
 
 def _type_of(filled: Sequence[str], *, is_complete: bool) -> ColumnType:

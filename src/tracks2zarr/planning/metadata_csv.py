@@ -54,6 +54,7 @@ from tracks2zarr.planning.metadata_layouts import (
     layout_of,
     missing_columns,
 )
+from tracks2zarr.planning.odd_columns import text_column_problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +144,10 @@ def read_metadata(path: Path, columns: Collection[str] | None = None) -> Metadat
             metadata.columns = tuple(
                 typed_column(name, [cells[name] for _, cells in rows]) for name in further
             )
+            for name in further:
+                column = [(row, cells[name]) for row, cells in rows]
+                if (problem := text_column_problem(path, name, column)) is not None:
+                    metadata.problems.append(problem)
             for row, cells in rows:
                 _read_row(path, row, cells, metadata)
     except csv.Error as error:
