@@ -301,3 +301,13 @@ def test_a_column_that_is_there_twice_is_one_error(tracks: Path) -> None:
     path.write_text("\n".join([f"{lines[0]},site,site", *(f"{line},a,b" for line in lines[1:])]))
     (problem,) = problems(tracks, path)
     assert problem.what.endswith("2 columns have it.")
+
+
+def test_a_column_that_is_text_by_mistake_can_be_verified(tracks: Path, tmp_path: Path) -> None:
+    """The warning is one of the plan; the cells are stored as they are."""
+    plan = tz.plan(tracks, metadata(tracks, {"day": ("2023-09-04", "04/09/2023", "")}))
+    assert [problem.kind for problem in plan.problems] == ["column-is-text"]
+    assert tz.create(plan, tmp_path / "a.zarr", workers=1).ok
+    found = tz.verify(tmp_path / "a.zarr", workers=1)
+    assert found.ok
+    assert not found.videos[0].problems

@@ -46,23 +46,23 @@ _OF_A_FILE = ("frames", "frame_regexp", "counts_from", "note", "to")
     type=FrameRegexp(),
     metavar="R",
     help="Regular expression that finds the frame number in the file name of an image, as for"
-    " 'create'. By default, names are those that 'export' gave.",
+    " 'create'. Default: the names that 'export' wrote.",
 )
 @click.option(
     "--counts-from",
     type=click.Choice(["clip", "video"]),
     help="Whether these frame numbers count from the start of the clip, or of the video.",
 )
-@click.option("-m", "--note", metavar="TEXT", help="Say in the receipt what was corrected.")
+@click.option("-m", "--note", metavar="TEXT", help="Note for the receipt: what was corrected.")
 @click.option(
     "--to",
     type=FOLDER,
     metavar="DIR",
-    help="Write the corrected tracks file to DIR, and not beside the original.",
+    help="Write the corrected tracks file to DIR instead of beside the original.",
 )
 @click.option("--undo", is_flag=True, help="Undo the last correction of the clip.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @debug_option
 def command(
@@ -79,9 +79,9 @@ def command(
 ) -> int | None:
     """Replace frames of a clip with hand-corrected tracks.
 
-    CORRECTED.csv is a VIA tracks CSV of some frames of CLIP. Shows what changes, and asks. The
-    original tracks file stays as it is: the clip, with the corrected frames, is written to a file
-    beside it, and the video is converted again.
+    CORRECTED.csv is a VIA tracks CSV of some frames of CLIP. The command shows what would change,
+    and asks. It never changes the original tracks file: it writes the corrected clip to a new file
+    beside it, and converts the video again.
     """
     which, how = (store, video, clip), _How(dry_run, yes, as_json)
     if undo:

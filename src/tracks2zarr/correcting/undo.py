@@ -33,7 +33,7 @@ class Undone(OneLine):
     kept
         Its corrected tracks file, which stays where it is still there.
     file
-        The tracks file that the clip is made from then.
+        The tracks file that the clip uses then.
     is_done
         Whether the store has it no longer.
     problems

@@ -239,7 +239,7 @@ class VideoSources:
         stem_of = format_named(self.plan.format).clip_stem_of
         stems = {stem_of(self.original_path(clip)) for clip in clips}
         for problem in metadata.problems:
-            if concerns(problem, {video}, stems):
+            if problem.is_error and concerns(problem, {video}, stems):
                 yield replace(problem, video=video)
         row_of = {row.clip: row for row in metadata.rows if row.video == video}
         for clip in clips:

@@ -62,7 +62,7 @@ _EXAMPLES = {"video_name": " (a file name, e.g. 04.09.2023-01-Right.mov)"}
 def command(tracks_dir: Path, *, output: Path, **options: Any) -> None:
     """Write a metadata CSV with one row per tracks file in TRACKS_DIR.
 
-    Clip names and frames are filled in, the rest is left for you. No file is ever replaced.
+    Clip names and frames are filled in; the rest is left to you. No file is ever replaced.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.common.progress_shown import shown_progress
