@@ -46,7 +46,7 @@ _OF_A_FILE = ("frames", "frame_regexp", "counts_from", "note", "to")
     type=FrameRegexp(),
     metavar="R",
     help="Regular expression that finds the frame number in the file name of an image, as for"
-    " 'create'. Default: the names that 'export' wrote.",
+    " 'create'. By default, the names that 'export' wrote.",
 )
 @click.option(
     "--counts-from",
