@@ -173,3 +173,27 @@ def test_a_template_with_which_frames_were_exported(store: Path) -> None:
     elsewhere = Path(shutil.copy(lost, store.parent / "via.csv"))
     rule = ("--frame-regexp", "A_([0-9]+)_", "--counts-from", "video")
     assert "1 frame from 3 to 3" in correct(store, elsewhere, "--dry-run", *rule)[1]
+
+
+def test_undo_says_what_becomes_of_the_corrected_file(store: Path, corrected: Path) -> None:
+    assert correct(store, corrected, "--yes")[0] == 0
+    file = store.parent / "in/tracks/A-Loop00_tracks.corrected-1.csv"
+    original = file.with_name("A-Loop00_tracks.csv")
+    before = snapshot(store)
+    status, out, _ = correct(store, "--undo", "--dry-run")
+    assert status == 0
+    assert f"Loop00 would use {original} again." in out
+    assert f"The corrected file would be kept: {file}" in out
+    assert snapshot(store) == before
+    file.unlink()
+    status, out, err = correct(store, "--undo", "--yes")
+    assert (status, err) == (0, "")
+    assert f"Loop00 uses {original} again." in out
+    assert f"The corrected file is gone: {file}" in out
+    assert "kept" not in out
+
+
+def test_frames_past_the_end_are_a_warning(store: Path, corrected: Path) -> None:
+    status, _, err = correct(store, corrected, "--frames", "2:99", "--dry-run")
+    assert status == 0
+    assert "warning: 1 clip of the video ends before the frames that were asked for." in err

@@ -226,6 +226,21 @@ def test_frames_that_the_clip_or_the_stretch_has_not(store: Path, stretch: Path)
     assert kinds(error) == ["correct-no-frames"]
 
 
+@pytest.mark.parametrize("counts_from", ["clip", "video"])
+def test_advice_on_frames_outside_is_for_corrections(
+    counts_from: Any, store: Path, stretch: Path
+) -> None:
+    """Not for the tracks files of `create`: the metadata are right, and --frames is another."""
+    far = write_rows(stretch.with_name("b.csv"), [empty_row(f"{n}.png") for n in (0, 100_000)])
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        tz.correct(store, "A", "Loop00", far, counts_from=counts_from)
+    assert set(kinds(error)) == {"frame-outside-clip"}
+    assert "--counts-from and --frame-regexp" in remedies(error)
+    assert "the file is of this clip" in remedies(error)
+    assert "metadata" not in str(error.value)
+    assert "--frames" not in str(error.value)
+
+
 def test_names_that_are_not_there(store: Path, stretch: Path) -> None:
     for video, clip, path, kind in (
         ("B", "Loop00", stretch, "no-such-video"),
@@ -564,6 +579,8 @@ def test_verify_proves_against_the_corrected_file(store: Path, stretch: Path) ->
     path.unlink()
     (verdict,) = tz.verify(store).videos
     assert [problem.kind for problem in verdict.problems] == ["source-absent"]
+    undo = f"tracks2zarr correct {store} A Loop00 --undo"
+    assert (verdict.problems[0].remedy or "").endswith(f"run: {undo}")
     assert not verdict.ok
     path.write_bytes(content)
     assert tz.verify(store).ok

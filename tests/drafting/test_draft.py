@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import shlex
 import shutil
 from pathlib import Path
 
@@ -83,12 +84,26 @@ def test_what_is_printed(tracks: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert ended.status == 0
     assert ended.stdout.splitlines()[-4:] == [
         "drafted metadata.csv",
-        "to fill in: video_name, fps",
+        "to fill in: video_name (a file name, e.g. 04.09.2023-01-Right.mov), fps",
         "to correct: first_frame and last_frame, if a clip has frames beyond those in its tracks"
         " file",
         "then run: tracks2zarr metadata check metadata.csv tracks",
     ]
     assert ended.stderr == ""
+
+
+def test_the_next_command_has_the_options_that_were_given(
+    tracks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--pattern", "*_tracks.csv", "--format", "via", "--frames", "video"]
+    options += ["--frame-regexp", "_([0-9]+)[.]png$"]
+    ended = call("metadata", "draft", "tracks", *options)
+    assert ended.status == 0
+    *_, checking, creating = ended.stdout.splitlines()
+    command = ["tracks2zarr", "metadata", "check", "metadata.csv", "tracks", *options]
+    assert shlex.split(checking.removeprefix("then run: ")) == command
+    assert creating == f"'create' needs these options, too: {shlex.join(options)}"
 
 
 def test_frames_without_boxes_count(tmp_path: Path) -> None:

@@ -382,3 +382,25 @@ def test_interrupted_it_says_how_to_continue(
     assert ended.status == 130
     assert ended.stderr == "Interrupted. To continue, run the same command again.\n"
     assert call("export", sample_store, tmp_path / "out").status == 0
+
+
+@pytest.mark.parametrize("images", ["{fram}.png", "{0}.png", "{frame.x}.png", "{frame", "a.png"])
+def test_a_template_that_names_no_frames_is_explained(
+    images: str, sample_store: Path, tmp_path: Path
+) -> None:
+    ended = call("export", sample_store, tmp_path / "out", "--images", images)
+    assert ended.status == 2
+    assert f"--images is '{images}'" in ended.stderr
+    assert "{frame}" in ended.stderr
+    assert "{video_frame}" in ended.stderr
+    assert "Error(" not in ended.stderr
+
+
+def test_frames_past_the_end_are_a_warning(sample_store: Path, tmp_path: Path) -> None:
+    words = ["--video", "06.09.2023-02-Left", "--clip", "Loop00"]
+    ended = call("export", sample_store, tmp_path / "out", *words, "--frames", "40:99")
+    assert ended.status == 0
+    assert "warning: 1 clip of the video ends before" in ended.stderr
+    assert "Loop00 (42 frames)" in ended.stderr
+    ended = call("export", sample_store, tmp_path / "out", *words, "--frames", "40:42")
+    assert ended.stderr == ""

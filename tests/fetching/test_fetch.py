@@ -29,7 +29,8 @@ from support.git_repositories import (
 )
 from support.sample import SAMPLE
 from support.tree import cli_environment
-from tracks2zarr.fetching import programs
+from tracks2zarr.fetching import problems, programs
+from tracks2zarr.fetching.repository import repository_of
 
 pytestmark = pytest.mark.system
 
@@ -400,7 +401,40 @@ def test_what_is_no_repository(name: str, work: Path) -> None:
 def test_a_folder_with_a_misspelt_name(origin: Path, work: Path) -> None:
     ended = fetch(origin.with_name("CrabsFeild"))
     assert ended.status == 1
-    assert "Did you mean 'CrabsField'?" in ended.stderr
+    assert f"Did you mean '{origin}'?" in ended.stderr
+
+
+def test_a_misspelt_path_that_could_be_a_name_on_gin() -> None:
+    found = problems.failed(repository_of("nowhere/CrabsFeild"), "repository not found")
+    assert "here, so" not in (found.found or "")
+
+
+@pytest.mark.parametrize("said", ["fatal: repository not found", "Could not resolve host: a"])
+def test_a_near_folder_is_named_where_gin_has_no_such_repository(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("server/CrabsField").mkdir(parents=True)
+    found = problems.failed(repository_of("server/CrabsFeld"), said)
+    assert found.found is not None
+    assert "no folder 'server/CrabsFeld' here, so it was looked up on GIN" in found.found
+    assert "Did you mean 'server/CrabsField'?" in (found.remedy or "")
+
+
+def test_a_file_in_place_of_the_repository(origin: Path, work: Path) -> None:
+    ended = fetch(origin / METADATA)
+    assert ended.status == 1
+    assert "A file was given in place of a repository." in ended.stderr
+    assert "Pass the repository, and the file in it with --path." in ended.stderr
+
+
+def test_an_absolute_path_in_the_repository(origin: Path, work: Path) -> None:
+    ended = call("metadata", "fetch", origin, "--path", origin / METADATA)
+    assert ended.status == 1
+    assert ended.stderr.strip().endswith(
+        f"run: tracks2zarr metadata fetch {origin} --path {METADATA}"
+    )
+    check_nothing_left(work)
 
 
 def test_a_clone_whose_git_is_elsewhere(origin: Path, work: Path) -> None:

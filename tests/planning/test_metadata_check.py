@@ -132,7 +132,7 @@ def test_a_path_that_is_not_there(name: str, experiment: Path) -> None:
     if name.startswith("loop"):
         assert (
             ended.stderr.rstrip()
-            .splitlines()[-2]
+            .splitlines()[-1]
             .endswith(f"run: tracks2zarr metadata check {experiment / METADATA}")
         )
 
@@ -141,6 +141,17 @@ def test_swapped_arguments(experiment: Path) -> None:
     ended = call("metadata", "check", experiment / "tracks", experiment / METADATA)
     assert ended.status == 1
     assert f"metadata check {experiment / METADATA} {experiment / 'tracks'}" in ended.stderr
+    assert "expected: the metadata CSV, then the folder of tracks files" in ended.stderr
+    assert "found:    a folder, before a file" in ended.stderr
+    assert "0 videos" not in ended.stderr
+
+
+def test_a_folder_alone(experiment: Path) -> None:
+    ended = call("metadata", "check", experiment / "tracks")
+    assert ended.status == 1
+    assert "A folder was given in place of the metadata CSV." in ended.stderr
+    assert "Pass the metadata CSV before the folder." in ended.stderr
+    assert "0 videos" not in ended.stderr
 
 
 def test_a_notebook_shows_the_rows(experiment: Path) -> None:
@@ -148,3 +159,77 @@ def test_a_notebook_shows_the_rows(experiment: Path) -> None:
     shown = tz.check_metadata(experiment / METADATA)._repr_html_()
     assert f"{RIGHT}-Loop01" in shown
     assert "The frame rate is missing." in shown
+
+
+@pytest.mark.parametrize("layout", ["guide", "plain"])
+def test_a_video_without_its_extension(layout: str, experiment: Path) -> None:
+    """What follows the last dot of its name is no extension; the clip's name tells."""
+    path = experiment / METADATA
+    if layout == "plain":
+        header = "video_name,clip_name,fps,first_frame,last_frame"
+        path.write_text(f"{header}\n{RIGHT},{RIGHT}-Loop00.mp4,59.94,1200,1248\n")
+    else:
+        edit(experiment, 2, column(experiment, "video_name"), RIGHT)
+    (problem,) = tz.check_metadata(path).problems
+    assert (problem.kind, problem.row, problem.column) == ("video-name", 2, "video_name")
+    assert problem.what == "The video's name has no extension: '.2023-01-Right' was taken for one."
+    assert problem.remedy == f"Write the file name, such as {RIGHT}.mov"
+
+
+def test_a_name_with_an_extension_is_not_taken_for_one_without(experiment: Path) -> None:
+    edit(experiment, 2, column(experiment, "loop_clip_name"), f"{RIGHT}.mov-Loop00.mp4")
+    (problem,) = tz.check_metadata(experiment / METADATA).problems
+    assert problem.kind == "clip-not-of-video"
+
+
+@pytest.mark.parametrize("cell", ["", "NA"])
+def test_a_missing_video_name_is_one_error(cell: str, experiment: Path) -> None:
+    edit(experiment, 2, column(experiment, "video_name"), cell)
+    (problem,) = tz.check_metadata(experiment / METADATA).problems
+    assert (problem.kind, problem.what) == ("video-name", "video_name is missing.")
+    assert problem.remedy == "Fill in the file name of the video."
+
+
+def with_column(experiment: Path, *cells: str) -> Path:
+    """Write a plain metadata CSV with a further column."""
+    path = experiment / METADATA
+    lines = ["video_name,clip_name,fps,first_frame,last_frame,extra"]
+    for n, cell in enumerate(cells):
+        lines.append(f'A.mov,A-{n}.mp4,30,{n},{n},"{cell}"')
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("cells", "row", "kind", "remedy"),
+    [
+        (["2023-09-03", "04/09/2023"], 3, "date", "dates as 2023-09-04"),
+        (["04.09.2023", "05.09.2023"], 2, "date", "dates as 2023-09-04"),
+        (["1", "21,5"], 3, "float64", "a decimal point"),
+        (["1", "#N/A", "2"], 3, "float64", "empty cells"),
+        (["yes", "No"], 2, "bool", "true and false"),
+    ],
+)
+def test_a_column_that_is_text_by_mistake(
+    cells: list[str], row: int, kind: str, remedy: str, experiment: Path
+) -> None:
+    (problem,) = tz.check_metadata(with_column(experiment, *cells)).problems
+    assert (problem.kind, problem.severity) == ("column-is-text", "warning")
+    assert (problem.row, problem.column) == (row, "extra")
+    assert problem.expected == f"a cell of type {kind}"
+    assert remedy in (problem.remedy or "")
+
+
+@pytest.mark.parametrize(
+    "cells", [["beach", "#N/A"], ["yes", "no", "perhaps"], ["", "none"], ["007"], ["1", "2"]]
+)
+def test_a_column_that_is_text_on_purpose(cells: list[str], experiment: Path) -> None:
+    assert not tz.check_metadata(with_column(experiment, *cells)).problems
+
+
+def test_further_columns_are_listed_with_their_types(experiment: Path) -> None:
+    path = with_column(experiment, "1", "2.5")
+    ended = call("metadata", "check", path)
+    assert "further columns: extra (float64)" in ended.stdout.splitlines()
+    document = json.loads(call("metadata", "check", path, "--json").stdout)
+    assert document["columns"] == [{"name": "extra", "type": "float64"}]

@@ -14,6 +14,7 @@ from support.commands import call
 from support.sample import SAMPLE
 from tracks2zarr.dataset.schema import ESCAPE_VARIABLES, ColumnType
 from tracks2zarr.planning.clip_columns import typed_column
+from tracks2zarr.planning.metadata_layouts import layout_of
 
 RIGHT = "04.09.2023-01-Right"
 HEADER = "video_name,clip_name,fps,first_frame,last_frame"
@@ -256,3 +257,59 @@ def test_plan_shows_format_and_columns(tracks: Path) -> None:
     shown = call("plan", tracks, path).stdout
     assert "further columns: site (str), depth (float64)" in shown
     assert "escape types" not in shown
+
+
+ESCAPES = "escape_START_frame_0_based_idx,escape_type"
+GUIDE_HEADER = "video_name,loop_clip_name,fps,loop_START_frame_ffmpeg,loop_END_frame_ffmpeg"
+
+
+@pytest.mark.parametrize(
+    ("header", "layout"),
+    [
+        (HEADER, "plain"),
+        (f"{HEADER},loop_clip_name", "plain"),
+        (f"{HEADER},{ESCAPES},loop_clip_name", "plain"),
+        (f"{GUIDE_HEADER},{ESCAPES}", "guide"),
+        (f"{GUIDE_HEADER},{ESCAPES},clip_name,first_frame,last_frame", "guide"),
+        ("video_name,fps", "guide"),
+        ("", "guide"),
+    ],
+)
+def test_the_layout_is_that_with_the_fewest_missing_columns(header: str, layout: str) -> None:
+    assert ("guide" if layout_of(header.split(",")).has_escapes else "plain") == layout
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        f"video_name,fps,clip_name,first_frame,{ESCAPES}",
+        "video_name,fps,loop_clip_name,first_frame,last_frame",
+        f"{GUIDE_HEADER},first_frame",
+    ],
+)
+def test_columns_of_both_layouts_are_one_error(header: str, tmp_path: Path) -> None:
+    path = tmp_path / "metadata.csv"
+    path.write_text(f"{header}\n")
+    (problem,) = tz.check_metadata(path).problems
+    assert (problem.kind, problem.row) == ("metadata-column", 1)
+    assert "columns of both layouts" in problem.what
+    assert problem.remedy is not None
+    assert "for the plain layout; or" in problem.remedy
+
+
+def test_a_column_that_is_there_twice_is_one_error(tracks: Path) -> None:
+    path = metadata(tracks)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([f"{lines[0]},site,site", *(f"{line},a,b" for line in lines[1:])]))
+    (problem,) = problems(tracks, path)
+    assert problem.what.endswith("2 columns have it.")
+
+
+def test_a_column_that_is_text_by_mistake_can_be_verified(tracks: Path, tmp_path: Path) -> None:
+    """The warning is one of the plan; the cells are stored as they are."""
+    plan = tz.plan(tracks, metadata(tracks, {"day": ("2023-09-04", "04/09/2023", "")}))
+    assert [problem.kind for problem in plan.problems] == ["column-is-text"]
+    assert tz.create(plan, tmp_path / "a.zarr", workers=1).ok
+    found = tz.verify(tmp_path / "a.zarr", workers=1)
+    assert found.ok
+    assert not found.videos[0].problems

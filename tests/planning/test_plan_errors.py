@@ -246,7 +246,6 @@ def bad_video_name(value: str, found: str | None = None) -> Case:
         f"'{value}'" if found is None else found,
         "the file name of a video",
         "Rename the video",
-        also=frozenset({"clip-not-of-video"}),
     )
 
 
@@ -421,10 +420,13 @@ CASES = {
     **{
         f"video name {value!r}": bad_video_name(value)
         for value in (
-            "", "..", ".", "...", "../A.mov", "/A.mov", "/", "a/A.mov", "a\\A.mov", "..\\A.mov",
+            "..", ".", "...", "../A.mov", "/A.mov", "/", "a/A.mov", "a\\A.mov", "..\\A.mov",
             "zarr.json", ".tracks2zarr", "logs", "logs_failed", "__A.mov", "__init__",
         )
     },
+    "video name missing": metadata_case(
+        "video-name", 2, VIDEO, "", "the file name of a video", remedy="Fill in the file name",
+    ),
     "video name with a control character": bad_video_name("A\x07.mov", "'A\\x07.mov'"),
     "video name with a line break": bad_video_name("A\nB.mov", "'A\\nB.mov'"),
     "video name too long": bad_video_name("v" * 201 + ".mov", f"'{'v' * 199}…'"),

@@ -527,13 +527,17 @@ def test_what_was_published_without_an_identity_is_replaced(tmp_path: Path) -> N
     assert problem_of(first, url).kind == "published-otherwise"
 
 
+def move_away(path: Path) -> None:
+    path.rename(path.with_name("moved"))
+
+
 def test_a_store_that_is_interrupted_is_not_another_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = stores_of_one_name(tmp_path)
     url = (tmp_path / "there").as_uri()
     with monkeypatch.context() as patch:
-        before_chunk_is_read(patch, lambda path: path.rename(path.with_name("moved")))
+        before_chunk_is_read(patch, move_away)
         problem_of(first, url)
     (moved,) = first.rglob("moved")
     moved.rename(moved.with_name("0"))

@@ -393,15 +393,15 @@ CASES = {
     ),
     "box twice": Case(
         row(9, region='{"track":5,"confidence":0.1}'), "duplicate-box", REGIONS,
-        "track 5 in frame 9, as in row 2", "one box a track and frame",
+        "track 5 in frame 9, as in row 2", "one box per track and frame",
     ),
     "box twice, track written otherwise": Case(
         row(9, region='{"track":"5.0"}'), "duplicate-box", REGIONS,
-        "track 5 in frame 9, as in row 2", "one box a track and frame",
+        "track 5 in frame 9, as in row 2", "one box per track and frame",
     ),
     "box three times, far apart": Case(
         row(1) + row(9, region='{"track":5}') + row(2) + row(9, region='{"track":5}'),
-        "duplicate-box", REGIONS, "track 5 in frame 9, as in row 2", "one box a track and frame",
+        "duplicate-box", REGIONS, "track 5 in frame 9, as in row 2", "one box per track and frame",
         rows=(4, 6),
     ),
     # rows
@@ -744,7 +744,7 @@ def test_frames_in_some_attributes_do_not_count_with_a_regexp(tmp_path: Path) ->
 
 
 def long_file(n_bytes: int) -> list[str]:
-    """Return the header and the rows of a sound file; each track has one box a frame."""
+    """Return the header and the rows of a sound file; each track has one box per frame."""
     first = [row(frame, region='{"track":@}') for frame in range(N_FRAMES)]
     per_track = "".join(first)
     n_tracks = n_bytes // len(per_track)

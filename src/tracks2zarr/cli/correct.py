@@ -46,23 +46,23 @@ _OF_A_FILE = ("frames", "frame_regexp", "counts_from", "note", "to")
     type=FrameRegexp(),
     metavar="R",
     help="Regular expression that finds the frame number in the file name of an image, as for"
-    " 'create'. By default, names are those that 'export' gave.",
+    " 'create'. By default, the names that 'export' wrote.",
 )
 @click.option(
     "--counts-from",
     type=click.Choice(["clip", "video"]),
     help="Whether these frame numbers count from the start of the clip, or of the video.",
 )
-@click.option("-m", "--note", metavar="TEXT", help="Say in the receipt what was corrected.")
+@click.option("-m", "--note", metavar="TEXT", help="Note for the receipt: what was corrected.")
 @click.option(
     "--to",
     type=FOLDER,
     metavar="DIR",
-    help="Write the corrected tracks file to DIR, and not beside the original.",
+    help="Write the corrected tracks file to DIR instead of beside the original.",
 )
 @click.option("--undo", is_flag=True, help="Undo the last correction of the clip.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @debug_option
 def command(
@@ -77,11 +77,11 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> int | None:
-    """Put tracks corrected by hand in the place of the same frames.
+    """Replace frames of a clip with hand-corrected tracks.
 
-    CORRECTED.csv is a VIA tracks CSV of some frames of CLIP. Shows what changes, and asks. The
-    original tracks file stays as it is: the clip, with the corrected frames, is written to a file
-    beside it, and the video is converted again.
+    CORRECTED.csv is a VIA tracks CSV of some frames of CLIP. The command shows what would change,
+    and asks. It never changes the original tracks file: it writes the corrected clip to a new file
+    beside it, and converts the video again.
     """
     which, how = (store, video, clip), _How(dry_run, yes, as_json)
     if undo:
@@ -154,7 +154,7 @@ def _print_result(result: Corrected, *, as_json: bool) -> None:
         show.print_json(result.as_dict())
     elif result.file is not None:
         undo = correct_command(result.store, result.video, result.clip, "--undo")
-        lines = [f"{result.clip} is made from {result.file} now.", f"To undo it, run: {undo}"]
+        lines = [f"{result.clip} now uses {result.file}.", f"To undo it, run: {undo}"]
         for line in lines:
             show.stdout().print(one_line(line), markup=False, soft_wrap=True)
 
@@ -182,12 +182,15 @@ def _print_undone(result: Undone, *, as_json: bool) -> None:
     show.print_problems(result.problems)
     if as_json:
         show.print_json(result.as_dict())
-    elif result.is_done:
-        for line in (
-            f"{result.clip} is made from {result.file} again.",
-            f"The corrected file is kept: {result.kept}",
-        ):
-            show.stdout().print(one_line(line), markup=False, soft_wrap=True)
+        return
+    uses, is_kept = ("uses", "is") if result.is_done else ("would use", "would be")
+    kept = f"{is_kept} kept" if result.is_kept else "is gone"
+    lines = [
+        f"{result.clip} {uses} {result.file} again.",
+        f"The corrected file {kept}: {result.kept}",
+    ]
+    for line in lines:
+        show.stdout().print(one_line(line), markup=False, soft_wrap=True)
 
 
 def _is_wanted(which: tuple[Path, str, str], question: str) -> bool:

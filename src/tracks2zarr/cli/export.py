@@ -60,6 +60,7 @@ def command(store: Path, out: Path, **options: Any) -> None:
 
     def print_result(one: ExportedVideo) -> None:
         console.print(str(one), markup=False, soft_wrap=True)
+        show.print_problems(one.problems)
 
     try:
         with continued_by_same_command(), printing_results(print_result) as progress:
@@ -67,7 +68,8 @@ def command(store: Path, out: Path, **options: Any) -> None:
     except Tracks2ZarrError:
         raise
     except ValueError as error:
-        raise click.UsageError(f"{error}") from error
+        text = f"{error}"
+        raise click.UsageError(f"--{text}" if text.startswith("images") else text) from error
     n_files = sum(len(video.files) for video in videos)
     text = f"{count_text(n_files, 'file')} in {one_line(out)}"
     console.print(text, markup=False, soft_wrap=True)

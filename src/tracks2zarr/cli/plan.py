@@ -114,6 +114,7 @@ def _print_table(plan: Plan) -> None:
 def _lines_below(plan: Plan) -> Iterator[str]:
     """Yield what the table does not show: format, escapes, and further columns."""
     from tracks2zarr.common.problems import one_line
+    from tracks2zarr.planning.clip_columns import columns_text
     from tracks2zarr.planning.escape_types import escape_types
 
     names = sorted({video.format for video in plan.videos} - {DEFAULT_FORMAT})
@@ -124,5 +125,4 @@ def _lines_below(plan: Plan) -> Iterator[str]:
         yield f"escape types, in clips: {', '.join(counts)}"
     columns = {column: None for video in plan.videos for column in video.columns}
     if columns:
-        listed = (f"{one_line(column.name)} ({column.type})" for column in columns)
-        yield f"further columns: {', '.join(listed)}"
+        yield f"further columns: {columns_text(columns)}"

@@ -1,1 +1,1 @@
-"""Corrections of tracks by hand, put in the place of the same frames."""
+"""Replaces frames of a clip with hand-corrected tracks."""

@@ -1,4 +1,4 @@
-"""``correct``: puts a corrected stretch of a clip in the place of the same frames."""
+"""``correct``: replaces frames of a clip with hand-corrected tracks."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from tracks2zarr.correcting.image_names import frame_rule
 from tracks2zarr.correcting.inputs import read_both
 from tracks2zarr.correcting.replacing import replace_clip
 from tracks2zarr.dataset.batches import Int64s
+from tracks2zarr.exporting.past_end import frames_past_end
 from tracks2zarr.loading.load_clip import check_arguments, no_such_frames
 from tracks2zarr.planning.plan import CountsFrom
 from tracks2zarr.store.corrections import path_from
@@ -176,10 +177,10 @@ def correct(
     to: str | os.PathLike[str] | None = None,
     dry_run: bool = False,
 ) -> Corrected:
-    """Put a corrected stretch of a clip in the place of the same frames, without asking.
+    """Replace frames of a clip with hand-corrected tracks, without asking.
 
-    The boxes of the clip are written, with the stretch replaced, to a tracks file of its own beside
-    the original, which stays as it is. The video is converted again from it.
+    The boxes of the clip are written, with the corrected frames, to a new tracks file beside the
+    original, which stays as it is. The video is converted again from it.
 
     Parameters
     ----------
@@ -265,7 +266,15 @@ def prepare_correction(
     new = after.rows(slice(None))
     changes = changes_between(replaced, new, stretch, np.unique(before.track[~is_replaced]))
     boxes = CorrectedBoxes(there.clip.n_frames, before, stretch, new)
-    return PreparedCorrection(there, boxes, changes, folder, _warnings(given, changes))
+    warnings = *_past_end(there, frames), *_warnings(given, changes)
+    return PreparedCorrection(there, boxes, changes, folder, warnings)
+
+
+def _past_end(there: ClipInStore, frames: slice | None) -> tuple[Problem, ...]:
+    """Return the warning that the clip ends before the frames that are asked for."""
+    group, video = there.store.group(there.receipt.video), there.receipt.video
+    warning = frames_past_end(group, video, {there.clip.clip: there.clip.n_frames}, frames)
+    return () if warning is None else (warning,)
 
 
 def _warnings(given: Path, changes: Changes) -> tuple[Problem, ...]:

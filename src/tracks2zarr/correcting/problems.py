@@ -29,6 +29,9 @@ def of_corrected_file(problems: Iterable[Problem], read: Path, given: Path) -> I
     for problem in problems:
         if problem.file == str(read):
             problem = replace(problem, file=str(given))  # noqa: PLW2901
+        if problem.kind == "frame-outside-clip":
+            expected = (problem.expected or "").replace(_OF_METADATA, "the frames of the clip")
+            problem = replace(problem, expected=expected)  # noqa: PLW2901
         if problem.kind in _REMEDIES:
             problem = replace(problem, remedy=_REMEDIES[problem.kind])  # noqa: PLW2901
         elif "--pattern" in (problem.remedy or ""):
@@ -40,8 +43,12 @@ def of_corrected_file(problems: Iterable[Problem], read: Path, given: Path) -> I
 _REMEDIES = {
     "duplicate-box": "Delete one box in VIA, or correct its track number; then save again.",
     "track": "Give the box a track number in VIA, as its attribute 'track'.",
+    "frame-outside-clip": "Make sure that the file is of this clip. If so, its frames count from"
+    " elsewhere, or are other digits of the names: see --counts-from and --frame-regexp.",
     "not-rect": "Remove the region in VIA, or draw a rectangle in its place; then save again.",
 }
+#: What the reader of tracks files says of the frames that a clip has.
+_OF_METADATA = "the frames that the metadata give the clip"
 _ANOTHER_FILE = "Pass the CSV with the annotations that VIA saved."
 
 

@@ -31,9 +31,9 @@ class Undone(OneLine):
     correction
         The correction.
     kept
-        Its corrected tracks file, which stays.
+        Its corrected tracks file, which stays where it is still there.
     file
-        The tracks file that the clip is made from then.
+        The tracks file that the clip uses then.
     is_done
         Whether the store has it no longer.
     problems
@@ -49,15 +49,20 @@ class Undone(OneLine):
     is_done: bool = False
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the corrected tracks file is there."""
+        return self.kept.exists()
+
     def as_dict(self) -> dict[str, Any]:
-        """Return the document of ``correct --undo --json``."""
+        """Return the document of ``correct --undo --json``; a file that is gone is not ``kept``."""
         return {
             "store": str(self.store),
             "video": self.video,
             "clip": self.clip,
             "undone": self.is_done,
             "correction": fields_of(self.correction),
-            "kept": str(self.kept),
+            "kept": str(self.kept) if self.is_kept else None,
             "file": str(self.file),
         }
 

@@ -21,6 +21,7 @@ from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.exporting.corners import n_rounded
 from tracks2zarr.exporting.formats import FORMAT_NAMES, ExportFormat, FormatName, format_named
+from tracks2zarr.exporting.past_end import frames_past_end
 from tracks2zarr.exporting.record import ExportRecord, record_path, stamp_of
 from tracks2zarr.exporting.stored_clip import StoredClip, clips_of, image_name
 from tracks2zarr.loading.load_clip import (
@@ -39,6 +40,7 @@ _WITH_CORNERS = frozenset({"via", "mot", "coco"})
 _TEMPORARY = ".tracks2zarr-"
 #: How the images of frames are called by default.
 IMAGES = "frame_{frame:08d}.png"
+_FIELDS = "expected no other fields than {frame}, {video_frame}, {video} and {clip}"
 #: Of which no two digits are the same in another base, or with separators.
 _FRAMES_TRIED = (10, 12_345_678)
 
@@ -87,10 +89,13 @@ class ExportedVideo:
         The video's id.
     files
         One per clip, sorted by clip.
+    problems
+        Warnings.
     """
 
     video: str
     files: tuple[ExportedFile, ...]
+    problems: tuple[Problem, ...] = ()
 
     def __str__(self) -> str:
         size = size_text(sum(file.size for file in self.files))
@@ -169,7 +174,8 @@ def export(
     with showing(progress) as told:
         told.begin(list(by_video), None)
         for name, some in by_video.items():
-            done.append(ExportedVideo(video=name, files=tuple(map(exporter.export, some))))
+            files, warnings = tuple(map(exporter.export, some)), _cut_short(there, some, frames)
+            done.append(ExportedVideo(video=name, files=files, problems=warnings))
             told.ended(name, done[-1])
     return tuple(done)
 
@@ -196,16 +202,30 @@ def _chosen(
     return windows
 
 
+def _cut_short(store: Store, clips: list[StoredClip], frames: slice | None) -> tuple[Problem, ...]:
+    """Return the warning that clips of a video end before the frames that are asked for."""
+    ends = {one.clip: one.plan.n_frames for one in clips}
+    warning = frames_past_end(store.group(clips[0].video), clips[0].video, ends, frames)
+    return () if warning is None else (warning,)
+
+
 def _check_names(clips: list[StoredClip], images: str) -> None:
     """Check that images can be named so, and that the names have a frame in decimal digits."""
     for clip in clips[:1]:
         try:
             names = {frame: image_name(clip, frame, images) for frame in _FRAMES_TRIED}
+        except KeyError as error:
+            raise ValueError(
+                f"images is {images!r}, which has the unknown field {{{error.args[0]}}}; {_FIELDS}"
+            ) from None
         except (LookupError, ValueError, AttributeError) as error:
-            raise ValueError(f"images is {images!r}: {error!r}") from None
+            raise ValueError(f"images is {images!r}: {error}; {_FIELDS}") from None
         first = clip.plan.first_frame
         if not all(str(n) in name or str(n + first) in name for n, name in names.items()):
-            raise ValueError(f"images is {images!r}; expected a template with {{frame}}")
+            raise ValueError(
+                f"images is {images!r}, from which no frame can be read; expected a template with"
+                " {frame} or {video_frame} in decimal digits"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -94,9 +94,9 @@ def fetch_metadata(
     check_text("repository", os.fspath(repository))
     check_text("path", path)
     check_optional_path("to", to)
-    inside = _within(path)
     source = repository_of(os.fspath(repository))
     clone = Clone(source, Path(source.name if to is None else to).absolute())
+    inside = _within(path, [*([Path(source.urls[0])] if source.is_folder else []), clone.folder])
     file = clone.folder / inside
     try:
         on_step(f"Reading {one_line(source.given)} into {one_line(clone.folder)}")
@@ -120,9 +120,24 @@ def fetch_metadata(
     )
 
 
-def _within(path: str) -> str:
-    """Return a path within a repository, in its shortest form."""
+def _within(path: str, folders: Sequence[Path]) -> str:
+    """Return a path within a repository, in its shortest form.
+
+    Parameters
+    ----------
+    path
+        The path.
+    folders
+        Where the repository lies on this machine.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If it leaves the repository, or is absolute; then with the path within, where there is one.
+    """
     inside = PurePosixPath(os.path.normpath(path)) if path else PurePosixPath()
     if inside.is_absolute() or ".." in inside.parts or not inside.parts:
-        raise Tracks2ZarrError(problems.path_outside(path))
+        below = [inside.relative_to(top) for top in folders if inside.is_relative_to(top)]
+        relative = next((str(one) for one in below if one.parts), None)
+        raise Tracks2ZarrError(problems.path_outside(path, relative))
     return inside.as_posix()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from tracks2zarr.common.problems import (
@@ -14,7 +15,7 @@ from tracks2zarr.common.problems import (
     one_line,
     same_command,
 )
-from tracks2zarr.fetching.repository import GIN_HOST, Repository
+from tracks2zarr.fetching.repository import GIN_HOST, Repository, near_folder
 
 _NO_ACCESS = re.compile(
     r"authentication failed|could not read (username|password)|permission denied \(|access denied"
@@ -70,18 +71,34 @@ def failed(repository: Repository, text: str, doing: str = "be read") -> Problem
         What could not be done with the repository.
     """
     found = said(text) or "an error that git did not explain"
-    if _NO_ACCESS.search(text):
-        return _no_access(repository, found)
-    if _UNREACHABLE.search(text):
-        return unreachable(repository, found)
-    if _MISSING.search(text):
-        return _missing(repository, found)
+    for pattern, problem_of in (
+        (_NO_ACCESS, _no_access),
+        (_UNREACHABLE, unreachable),
+        (_MISSING, _missing),
+    ):
+        if pattern.search(text):
+            return _or_a_folder(problem_of(repository, found), repository)
     return Problem(
         kind="repository-failed",
         what=f"The repository cannot {doing}.",
         file=one_line(repository.given),
         found=found,
         remedy="Mend what git names, then run the same command again.",
+    )
+
+
+def _or_a_folder(problem: Problem, repository: Repository) -> Problem:
+    """Return the problem of a name on GIN that is perhaps a misspelt path."""
+    if repository.on_gin is None or repository.given != repository.on_gin:
+        return problem
+    near = near_folder(repository.given)
+    if near is None:
+        return problem
+    return replace(
+        problem,
+        found=f"no folder '{one_line(repository.given)}' here, so it was looked up on GIN:"
+        f" {problem.found}",
+        remedy=f"Did you mean '{one_line(near)}'? Otherwise: {problem.remedy}",
     )
 
 
@@ -124,8 +141,7 @@ def unreachable(repository: Repository, found: str) -> Problem:
         what="The connection to the repository failed.",
         file=one_line(repository.given),
         found=found,
-        remedy="Check the network, then run the same command again. What arrived is kept, or leaves"
-        " nothing behind.",
+        remedy="Check the network, then run the same command again.",
     )
 
 
@@ -227,14 +243,26 @@ def removed_file(folder: Path, path: str) -> Problem:
     )
 
 
-def path_outside(path: str) -> Problem:
-    """Return the problem of a path that leaves the repository."""
+def path_outside(path: str, inside: str | None = None) -> Problem:
+    """Return the problem of a path that leaves the repository.
+
+    Parameters
+    ----------
+    path
+        The path.
+    inside
+        The path from the top of the repository, where it lies in it but is absolute.
+    """
     return Problem(
         kind="no-such-file",
-        what="The path leads out of the repository.",
+        what="The path leads out of the repository."
+        if inside is None
+        else "The path is absolute, not one from the top of the repository.",
         found=f"'{one_line(path)}'",
         expected="the path of a file, from the top of the repository",
-        remedy="Correct --path.",
+        remedy="Correct --path."
+        if inside is None
+        else f"To fetch that file, run {same_command('--path', inside)}",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, did_you_mean, one_line
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, nearest, one_line
 
 #: The repository with the metadata of the experiment that this package was written for.
 DEFAULT_REPOSITORY = "SainsburyWellcomeCentre/CrabsField"
@@ -69,6 +69,8 @@ def repository_of(given: str) -> Repository:
     """
     if given and Path(given).expanduser().is_dir():
         return Repository(given, (str(Path(given).expanduser().resolve()),))
+    if given and Path(given).expanduser().is_file():
+        raise Tracks2ZarrError(_file_given(given))
     if match := _ON_GIN.fullmatch(given):
         return _on_gin(given, match["owner"], match["name"])
     parts = urlsplit(given) if "://" in given else None
@@ -116,17 +118,31 @@ def _with_password(host: str | None) -> Problem:
     )
 
 
+def _file_given(given: str) -> Problem:
+    return Problem(
+        kind="repository",
+        what="A file was given in place of a repository.",
+        found=f"the file '{one_line(given)}'",
+        expected="owner/name on GIN, a URL, or the path of a folder",
+        remedy="Pass the repository, and the file in it with --path.",
+    )
+
+
+def near_folder(given: str) -> str | None:
+    """Return the path of the folder on this machine that is most like a path where none is."""
+    path = Path(given).expanduser()
+    beside = path.parent.iterdir() if os.access(path.parent, os.R_OK | os.X_OK) else ()
+    near = nearest(path.name, (folder.name for folder in beside if folder.is_dir()))
+    return None if near is None else str(Path(given).with_name(near))
+
+
 def _no_repository(given: str) -> Problem:
-    near = None
-    if given.startswith(("/", ".", "~")):
-        path = Path(given).expanduser()
-        beside = path.parent.iterdir() if os.access(path.parent, os.R_OK | os.X_OK) else ()
-        near = did_you_mean(path.name, (folder.name for folder in beside if folder.is_dir()))
+    near = near_folder(given) if given.startswith(("/", ".", "~")) else None
     return Problem(
         kind="repository",
         what="This is not the name of a repository.",
         found=f"'{one_line(given)}'",
         expected="owner/name on GIN, a URL (https://, ssh:// or user@host:path), or the path of a"
         " folder",
-        remedy=near or "Correct REPOSITORY.",
+        remedy=f"Did you mean '{one_line(near)}'?" if near else "Correct REPOSITORY.",
     )

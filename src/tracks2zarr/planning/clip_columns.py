@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def column_problems(
             remedy=did_you_mean(name, further) or "Correct --columns, or add the column.",
         )
     taken = {name.casefold() for name in own_variables() | _TAKEN}
-    for name in columns_of(header, layout, asked):
+    for name in dict.fromkeys(columns_of(header, layout, asked)):
         coordinate = coordinate_name(name)
         reason = why_unsafe(coordinate)
         if coordinate.casefold() in taken:
@@ -133,6 +133,11 @@ def typed_column(name: str, cells: Sequence[str]) -> ClipColumn:
     filled = [cell.strip() for cell in cells if not is_empty(cell)]
     kind = _type_of(filled, is_complete=len(filled) == len(cells))
     return ClipColumn(coordinate_name(name), kind)
+
+
+def columns_text(columns: Iterable[ClipColumn]) -> str:
+    """Return further columns, each with its type, as text."""
+    return ", ".join(f"{one_line(column.name)} ({column.type})" for column in columns)
 
 
 def _type_of(filled: Sequence[str], *, is_complete: bool) -> ColumnType:

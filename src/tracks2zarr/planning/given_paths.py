@@ -24,16 +24,30 @@ type IsTracks = Callable[[Path], bool]
 _ROLES = "the folder of tracks files", "the metadata CSV", "the store"
 
 
-def swapped(tracks_dir: Path, metadata_csv: Path) -> Problem:
-    """Return the problem of a file where the folder is expected, and the other way round."""
-    paths = metadata_csv, tracks_dir
+def swapped(tracks_dir: Path, metadata_csv: Path, *, metadata_first: bool = False) -> Problem:
+    """Return the problem of a file where the folder is expected, and the other way round.
+
+    Parameters
+    ----------
+    tracks_dir
+        What was given as the folder, and is a file.
+    metadata_csv
+        What was given as the metadata CSV, and is a folder.
+    metadata_first
+        Whether the command takes the metadata CSV before the folder.
+    """
+    given, found = [tracks_dir, metadata_csv], ["a file", "a folder"]
+    roles = list(_ROLES[:2])
+    if metadata_first:
+        for one in (given, found, roles):
+            one.reverse()
     return Problem(
         kind="arguments-swapped",
         what="The folder of tracks files and the metadata CSV are swapped.",
-        file=str(tracks_dir),
-        found="a file, before a folder",
-        expected="the folder of tracks files, then the metadata CSV",
-        remedy=f"To swap them, run {same_command_with(paths, instead_of=paths[::-1])}",
+        file=str(given[0]),
+        found=f"{found[0]}, before {found[1]}",
+        expected=f"{roles[0]}, then {roles[1]}",
+        remedy=f"To swap them, run {same_command_with(given[::-1], instead_of=given)}",
     )
 
 

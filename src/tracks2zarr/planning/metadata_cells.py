@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from tracks2zarr.common.names import RESERVED_NAMES, why_unsafe
+from tracks2zarr.common.names import RESERVED_NAMES, composed, why_unsafe
 from tracks2zarr.common.problems import Problem, one_line
 from tracks2zarr.tracks.frames import ExtentColumns
 
@@ -24,6 +24,8 @@ EMPTY_CELLS = frozenset({"", "nan", "na"})
 #: A clip longer than this (19 days at 60 frames per second) is a slip of the pen.
 MAX_FRAMES = 100_000_000
 
+#: What videos have as an extension: ``.mov``, ``.mp4``; a date or a number is none.
+_EXTENSION = re.compile(r"\.(?=[0-9]*[A-Za-z])[A-Za-z0-9]{2,5}")
 _INTEGER = re.compile(r"([+-]?[0-9]{1,18})(?:\.0*)?")
 #: Numbers as programs write them, with an exponent as in ``3e1``; spreadsheets write ``3.0E+01``.
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+|E-?[0-9]+)?")
@@ -67,8 +69,32 @@ def is_empty(cell: str) -> bool:
     return cell.strip().casefold() in EMPTY_CELLS
 
 
-def video_of(cell: str, video: str) -> str:
-    """Return the id of a video, which becomes the name of its group."""
+def video_of(cell: str, video: str, clip_stem: str) -> str:
+    """Return the id of a video, which becomes the name of its group.
+
+    Where a clip's name begins with all of `cell`, what follows its last dot is no extension.
+    """
+    if is_empty(cell):
+        raise BadCellError(
+            Problem(
+                kind="video-name",
+                column=VIDEO,
+                what=f"{VIDEO} is missing.",
+                expected="the file name of a video, e.g. 04.09.2023-01-Right.mov",
+                remedy="Fill in the file name of the video.",
+            )
+        )
+    if lacks_extension(cell, video, clip_stem):
+        extension = one_line(composed(cell).removeprefix(video))
+        raise BadCellError(
+            Problem(
+                kind="video-name",
+                column=VIDEO,
+                what=f"The video's name has no extension: '{extension}' was taken for one.",
+                expected="the file name of the video, as the clip's name begins with all of this",
+                remedy=f"Write the file name, such as {one_line(cell)}.mov",
+            )
+        )
     reason = why_unsafe(cell if cell in RESERVED_NAMES else video)
     if reason:
         raise BadCellError(
@@ -81,6 +107,17 @@ def video_of(cell: str, video: str) -> str:
             )
         )
     return video
+
+
+def lacks_extension(cell: str, video: str, clip_stem: str) -> bool:
+    """Tell whether a video's name stands without its extension, by the name of a clip of it.
+
+    >>> lacks_extension("04.09.2023-Right", "04.09", "04.09.2023-Right-Loop05")
+    True
+    """
+    name = composed(cell)
+    is_whole = clip_stem == name or clip_stem.startswith(f"{name}-")
+    return name != video and is_whole and not _EXTENSION.fullmatch(name.removeprefix(video))
 
 
 def clip_of(clip: str, video: str, column: str) -> str:

@@ -14,6 +14,7 @@ from tracks2zarr.common.arguments import check_optional_path, check_path, check_
 from tracks2zarr.common.display import Shown, Table, problem_counts
 from tracks2zarr.common.problems import Problem, errors_of
 from tracks2zarr.common.words import count_text
+from tracks2zarr.dataset.schema import ClipColumn
 from tracks2zarr.planning.escape_types import misspelt_escape_types
 from tracks2zarr.planning.given_paths import swapped, with_near_path
 from tracks2zarr.planning.matching import draft
@@ -100,12 +101,15 @@ class CheckedMetadata(Shown):
         Its rows, in their order.
     problems
         All problems, those of the file as a whole and of tracks files, too.
+    columns
+        The further columns that become coordinates of clips.
     """
 
     metadata_csv: Path
     tracks_dir: Path | None
     rows: tuple[CheckedRow, ...]
     problems: tuple[Problem, ...]
+    columns: tuple[ClipColumn, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -126,6 +130,7 @@ class CheckedMetadata(Shown):
         return {
             "metadata_csv": str(self.metadata_csv),
             "tracks_dir": None if self.tracks_dir is None else str(self.tracks_dir),
+            "columns": [{"name": one.name, "type": one.type} for one in self.columns],
             "clips": [row.as_dict() for row in self.rows],
             "problems": [problem.as_dict() for problem in self.problems],
         }
@@ -180,8 +185,8 @@ def check_metadata(
     check_texts("pattern", () if pattern is None else pattern)
     path = Path(metadata_csv).absolute()
     folder = None if tracks_dir is None else Path(tracks_dir).absolute()
-    if path.is_dir() and folder is not None and folder.is_file():
-        problems: tuple[Problem, ...] = (swapped(folder, path),)
+    if path.is_dir():
+        problems: tuple[Problem, ...] = (_folder_given(path, folder),)
         return CheckedMetadata(metadata_csv=path, tracks_dir=folder, rows=(), problems=problems)
     settings = settings or Settings()
     metadata = read_metadata(path, settings.columns)
@@ -198,7 +203,27 @@ def check_metadata(
             require_all=require_all,
         ).problems
     rows = tuple(_rows(metadata, files, path, problems))
-    return CheckedMetadata(metadata_csv=path, tracks_dir=folder, rows=rows, problems=problems)
+    return CheckedMetadata(
+        metadata_csv=path,
+        tracks_dir=folder,
+        rows=rows,
+        problems=problems,
+        columns=metadata.columns,
+    )
+
+
+def _folder_given(path: Path, tracks_dir: Path | None) -> Problem:
+    """Return the problem of a folder in the place of the metadata CSV."""
+    if tracks_dir is not None and tracks_dir.is_file():
+        return swapped(tracks_dir, path, metadata_first=True)
+    return Problem(
+        kind="metadata-unreadable",
+        what="A folder was given in place of the metadata CSV.",
+        file=str(path),
+        found="a folder",
+        expected="a metadata CSV, followed by the folder of tracks files, if any",
+        remedy="Pass the metadata CSV before the folder.",
+    )
 
 
 def _of_metadata_alone(metadata: Metadata, path: Path) -> Iterator[Problem]:

@@ -46,7 +46,15 @@ from tracks2zarr.planning.metadata_cells import (
     frame_of,
     video_of,
 )
-from tracks2zarr.planning.metadata_layouts import GUIDE, MetadataLayout, layout_of
+from tracks2zarr.planning.metadata_layouts import (
+    GUIDE,
+    PLAIN,
+    MetadataLayout,
+    is_mixed,
+    layout_of,
+    missing_columns,
+)
+from tracks2zarr.planning.odd_columns import text_column_problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +146,10 @@ def read_metadata(path: Path, columns: Collection[str] | None = None) -> Metadat
             metadata.columns = tuple(
                 typed_column(name, [cells[name] for _, cells in rows]) for name in metadata.further
             )
+            for name in metadata.further:
+                column = [(row, cells[name]) for row, cells in rows]
+                if (problem := text_column_problem(path, name, column)) is not None:
+                    metadata.problems.append(problem)
             for row, cells in rows:
                 _read_row(path, row, cells, metadata)
     except csv.Error as error:
@@ -250,10 +262,12 @@ def _check_header(path: Path, header: list[str], metadata: Metadata) -> bool:
             )
         )
         return False
+    if is_mixed(header):
+        problems.append(_mixed_layouts(path, header))
     others = {name.strip().casefold(): one_line(name) for name in header if name not in needed}
     for column in needed:
         count = header.count(column)
-        if count == 1:
+        if count == 1 or (count == 0 and is_mixed(header)):
             continue
         close = difflib.get_close_matches(column.casefold(), list(others), n=1, cutoff=0.75)
         if count > 1:
@@ -280,6 +294,22 @@ def _check_header(path: Path, header: list[str], metadata: Metadata) -> bool:
             )
         )
     return all(header.count(column) == 1 for column in needed)
+
+
+def _mixed_layouts(path: Path, header: Collection[str]) -> Problem:
+    """Return the problem of a header with columns of both layouts, and all of neither."""
+    plain, guide = (comma_list(missing_columns(one, header)) for one in (PLAIN, GUIDE))
+    return Problem(
+        kind="metadata-column",
+        what="The metadata CSV has columns of both layouts, and all of neither.",
+        file=str(path),
+        row=1,
+        found=f"the columns {comma_list([*header], 20)}",
+        expected=f"the columns of the plain layout ({comma_list(PLAIN.columns)}), or those of the"
+        f" guide ({comma_list(GUIDE.columns)})",
+        remedy=f"Add or rename the columns that are missing: {plain} for the plain layout; or"
+        f" {guide} for that of the guide.",
+    )
 
 
 def _cells(
@@ -336,9 +366,11 @@ def _read_row(path: Path, row: int, cells: dict[str, str], metadata: Metadata) -
             problems.append(_row_problem(path, row, cells, bad, name))
             return None
 
-    video = read(video_of, cells[VIDEO], name.video)
-    clip_id = layout.clip_id_of(name.clip_stem, name.video)
-    clip = read(clip_of, clip_id, name.video, layout.clip)
+    video = read(video_of, cells[VIDEO], name.video, name.clip_stem)
+    clip = None
+    if video is not None:  # else the clip would be measured by a name that it need not have
+        clip_id = layout.clip_id_of(name.clip_stem, name.video)
+        clip = read(clip_of, clip_id, name.video, layout.clip)
     fps = read(fps_of, cells[FPS])
     start, end, number = layout.extent
     first, last = (read(frame_of, cells[column], column, number) for column in (start, end))

@@ -57,7 +57,29 @@ PLAIN = MetadataLayout("clip_name", PLAIN_EXTENT, has_escapes=False)
 
 
 def layout_of(header: Collection[str]) -> MetadataLayout:
-    """Return the layout of a metadata CSV by its header; the guide's where it is neither."""
-    own = {*PLAIN.columns} - {*GUIDE.columns}
-    is_plain = own & {*header} and not ({*GUIDE.columns} - {*PLAIN.columns}) & {*header}
-    return PLAIN if is_plain else GUIDE
+    """Return the layout of a metadata CSV: that with the fewest missing columns.
+
+    It is the guide's where both lack as many, and where no column of the plain one alone is there.
+    """
+    if not _own_columns(PLAIN, header):
+        return GUIDE
+    return min((GUIDE, PLAIN), key=lambda layout: len(missing_columns(layout, header)))
+
+
+def is_mixed(header: Collection[str]) -> bool:
+    """Tell whether columns of both layouts are there, and each lacks some."""
+    return all(
+        _own_columns(layout, header) and missing_columns(layout, header)
+        for layout in (GUIDE, PLAIN)
+    )
+
+
+def missing_columns(layout: MetadataLayout, header: Collection[str]) -> list[str]:
+    """Return the columns of a layout that a metadata CSV lacks."""
+    return [column for column in layout.columns if column not in header]
+
+
+def _own_columns(layout: MetadataLayout, header: Collection[str]) -> set[str]:
+    """Return the columns in a header that only this layout has."""
+    other = GUIDE if layout is PLAIN else PLAIN
+    return ({*layout.columns} - {*other.columns}) & {*header}

@@ -179,7 +179,7 @@ def _cells_by_csv(records: bytes) -> tuple[pl.DataFrame, int]:
 
 
 def _images(raw: pl.DataFrame) -> tuple[Int32s, list[tuple[str, str]]]:
-    """Return (n,) int32, the number of the image of each row; and one image a run of rows."""
+    """Return (n,) int32, the number of the image of each row; and one image per run of rows."""
     cells = raw.select("filename", "file_attributes")
     is_new = cells.select(
         pl.any_horizontal(pl.all() != pl.all().shift()).fill_null(value=True)
@@ -206,7 +206,7 @@ def _has_box(raw: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 
 def _decoded(raw: pl.DataFrame, *, rows_are_sound: bool) -> pl.DataFrame:
-    """Return the values of the two columns of JSON, one column a key; text, or numbers of a box."""
+    """Return the values of both columns of JSON, one column per key; text, or numbers of a box."""
     shape_type = _SHAPE_OF_NUMBERS if rows_are_sound else _SHAPE
     try:
         shape = raw["region_shape_attributes"].str.json_decode(shape_type)

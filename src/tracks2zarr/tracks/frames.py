@@ -17,7 +17,7 @@ _LAST_DIGITS = re.compile(r"(?s:.*)(?<![0-9])([0-9]+)")
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """The two columns that say which frame an image is; one a distinct pair in a file."""
+    """The two columns that say which frame an image is; one per distinct pair in a file."""
 
     filename: str
     file_attributes: str

@@ -116,7 +116,7 @@ class RowsRead[Image: Hashable]:
                     column=column,
                     found=f"track {track[after]} in frame {frame[after]},"
                     f" as in {self._place(self.row[before], self.row[after])}",
-                    expected="one box a track and frame",
+                    expected="one box per track and frame",
                 ),
             )
 

@@ -17,7 +17,7 @@ from tracks2zarr.parallel.processes import report_bytes
 from tracks2zarr.planning.metadata_csv import ClipRow, concerns, read_metadata
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commands import create_command
-from tracks2zarr.store.corrections import changed_file
+from tracks2zarr.store.corrections import changed_file, correct_command
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.tracks.formats import UnrecognisedError, format_named
 from tracks2zarr.tracks.source_folder import digest_of, files_of
@@ -101,7 +101,7 @@ class VideoSources:
 
         Often --tracks-dir names the folder above that of the tracks files.
         """
-        problem = _absent(self.plan.video, missing[0], "--tracks-dir", len(missing))
+        problem = self._or_undo(_absent(self.plan.video, missing[0], "--tracks-dir", len(missing)))
         if self.tracks_dir is None or annex_problem(missing[0]) is not None:
             return problem
         sources = (clip.read_source for clip in self.plan.clips if self.path(clip) == missing[0])
@@ -109,6 +109,16 @@ class VideoSources:
         if (folder := _subfolder_with(self.tracks_dir, next(sources))) is not None:
             remedy = f"The file is in {folder}: pass --tracks-dir {shlex.quote(str(folder))}."
         return replace(problem, remedy=remedy)
+
+    def _or_undo(self, problem: Problem) -> Problem:
+        """Return the problem of an absent source with the way back, where it is a corrected one."""
+        gone = [clip for clip in self.plan.clips if clip.corrected is not None]
+        clip = next((one for one in gone if str(self.path(one)) == problem.file), None)
+        if clip is None:
+            return problem
+        undo = correct_command(self.group.parent, self.plan.video, clip.clip, "--undo")
+        remedy = f"{problem.remedy} To go back to the file before the correction, run: {undo}"
+        return replace(problem, remedy=remedy, clip=clip.clip)
 
     def _compare_clip(self, stored: StoredGroup, number: int) -> _ComparedClip:
         """Read a clip's source by another reader than the one that made the group, and compare.
@@ -229,7 +239,7 @@ class VideoSources:
         stem_of = format_named(self.plan.format).clip_stem_of
         stems = {stem_of(self.original_path(clip)) for clip in clips}
         for problem in metadata.problems:
-            if concerns(problem, {video}, stems):
+            if problem.is_error and concerns(problem, {video}, stems):
                 yield replace(problem, video=video)
         row_of = {row.clip: row for row in metadata.rows if row.video == video}
         for clip in clips:

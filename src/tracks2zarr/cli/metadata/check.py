@@ -52,6 +52,7 @@ def command(
     With TRACKS_DIR, the tracks files are matched with the rows, as 'plan' does. Nothing is written.
     """
     from tracks2zarr.cli import show
+    from tracks2zarr.planning.clip_columns import columns_text
     from tracks2zarr.planning.metadata_check import check_metadata
     from tracks2zarr.planning.plan import Settings
 
@@ -68,9 +69,13 @@ def command(
     else:
         if checked.rows:
             show.stdout().print(_table(checked))
+        if checked.columns:
+            listed = f"further columns: {columns_text(checked.columns)}"
+            show.stdout().print(listed, markup=False, soft_wrap=True)
         show.print_problems(checked.problems)
-        console = show.stdout() if checked.ok else show.stderr()
-        console.print(str(checked), markup=False, soft_wrap=True)
+        if checked.rows or checked.ok:
+            console = show.stdout() if checked.ok else show.stderr()
+            console.print(str(checked), markup=False, soft_wrap=True)
     return 0 if checked.ok else 1
 
 

@@ -21,6 +21,9 @@ from tracks2zarr.cli.options import (
 if TYPE_CHECKING:
     from tracks2zarr.drafting.draft import DraftedMetadata
 
+#: What stands behind the name of a column that is to be filled in.
+_EXAMPLES = {"video_name": " (a file name, e.g. 04.09.2023-01-Right.mov)"}
+
 
 @click.command("draft", cls=Command)
 @click.argument("tracks_dir", type=FOLDER)
@@ -59,7 +62,7 @@ if TYPE_CHECKING:
 def command(tracks_dir: Path, *, output: Path, **options: Any) -> None:
     """Write a metadata CSV with one row per tracks file in TRACKS_DIR.
 
-    Clip names and frames are filled in, the rest is left for you. No file is ever replaced.
+    Clip names and frames are filled in; the rest is left to you. No file is ever replaced.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.common.progress_shown import shown_progress
@@ -73,20 +76,34 @@ def command(tracks_dir: Path, *, output: Path, **options: Any) -> None:
     for clip in drafted.clips:
         show.add_row(table, clip.clip, clip.first_frame, clip.last_frame)
     console.print(table)
-    for line in _next_steps(drafted, tracks_dir):
+    for line in _next_steps(drafted, tracks_dir, _words_of(options)):
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _next_steps(drafted: DraftedMetadata, tracks_dir: Path) -> list[str]:
+def _words_of(options: dict[str, Any]) -> list[str]:
+    """Return the options that every command that reads these tracks files needs."""
+    words = [word for one in options["pattern"] or () for word in ("--pattern", one)]
+    if options["format"] is not None:
+        words += ["--format", options["format"]]
+    if options["frames"] != "clip":
+        words += ["--frames", options["frames"]]
+    if options["frame_regexp"] is not None:
+        words += ["--frame-regexp", options["frame_regexp"]]
+    return words
+
+
+def _next_steps(drafted: DraftedMetadata, tracks_dir: Path, words: list[str]) -> list[str]:
     """Return what is left to do, in lines of text."""
     from tracks2zarr.cli import show
 
     file = show.path_text(drafted.metadata_csv)
+    to_fill = [name + _EXAMPLES.get(name, "") for name in drafted.to_fill]
     first, last = drafted.to_check
-    checking = shlex.join(["tracks2zarr", "metadata", "check", file, str(tracks_dir)])
-    return [
+    checking = shlex.join(["tracks2zarr", "metadata", "check", file, str(tracks_dir), *words])
+    lines = [
         f"drafted {file}",
-        f"to fill in: {', '.join(drafted.to_fill)}" if drafted.to_fill else "nothing to fill in",
+        f"to fill in: {', '.join(to_fill)}" if to_fill else "nothing to fill in",
         f"to correct: {first} and {last}, if a clip has frames beyond those in its tracks file",
         f"then run: {checking}",
     ]
+    return [*lines, f"'create' needs these options, too: {shlex.join(words)}"] if words else lines

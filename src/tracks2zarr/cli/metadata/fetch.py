@@ -25,7 +25,7 @@ _PATH = "crab-loops/loop-frames-ffmpeg.csv"
     default=_PATH,
     show_default=True,
     metavar="FILE",
-    help="The metadata CSV, from the top of the repository.",
+    help="Path of the metadata CSV in the repository.",
 )
 @click.option(
     "--to",
@@ -33,16 +33,16 @@ _PATH = "crab-loops/loop-frames-ffmpeg.csv"
     type=FOLDER,
     metavar="DIR",
     show_default="the repository's name, in this folder",
-    help="Folder of the clone.",
+    help="Folder to clone into.",
 )
 @json_option
 @debug_option
 def command(repository: str, *, path: str, to: Path | None, as_json: bool) -> int:
     """Fetch the metadata CSV from REPOSITORY, and check it.
 
-    Its path is printed. REPOSITORY is owner/name on GIN, a URL, or the path of a folder; by
-    default it is SainsburyWellcomeCentre/CrabsField. It is cloned, or its clone is updated, and
-    the content of just this file is fetched.
+    Prints the path of the file. REPOSITORY is owner/name on GIN, a URL, or the path of a folder,
+    by default SainsburyWellcomeCentre/CrabsField. The command clones the repository, or updates
+    its clone, and fetches the content of this file only.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.fetching.fetch import fetch_metadata
