@@ -1,8 +1,9 @@
 """Each format of tracks files goes the whole way: recognised, converted, verified, resumed."""
 
 import json
+import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -215,3 +216,19 @@ def test_what_movement_itself_writes(fps: float | None, tmp_path: Path) -> None:
     for name in ("position", "shape", "confidence"):
         np.testing.assert_array_equal(ours[name], expected[name])
     np.testing.assert_array_equal(ours["track_id"], expected["track_id"])
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a pipe", "a link"])
+def test_what_is_no_file_in_a_folder_of_octron_is_named(kind: str, tmp_path: Path) -> None:
+    tracks, metadata = write("octron", tmp_path)
+    folder = next((tracks / "octron_predictions").iterdir())
+    odd = folder / "crab_track_99.csv"
+    make: dict[str, Callable[[], object]] = {
+        "a folder": odd.mkdir,
+        "a pipe": lambda: os.mkfifo(odd),
+        "a link": lambda: odd.symlink_to("nowhere"),
+    }
+    make[kind]()
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        tz.plan(tracks, metadata)
+    assert str(odd) in str(raised.value)

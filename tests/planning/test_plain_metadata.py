@@ -302,7 +302,7 @@ def test_a_column_that_is_there_twice_is_one_error(tracks: Path) -> None:
     lines = path.read_text().splitlines()
     path.write_text("\n".join([f"{lines[0]},site,site", *(f"{line},a,b" for line in lines[1:])]))
     (problem,) = problems(tracks, path)
-    assert problem.what.endswith("2 columns have it.")
+    assert problem.what.endswith("2 columns would have it.")
 
 
 def test_a_column_that_is_text_by_mistake_can_be_verified(tracks: Path, tmp_path: Path) -> None:

@@ -172,12 +172,18 @@ def test_other_commands_take_a_folder(archive: Path, command: tuple[str, ...]) -
 
 
 def test_again_it_stays(store: Path, archive: Path) -> None:
-    before = archive.stat()
-    (archive.with_name(".a.zarr.zip.new")).write_text("left over by a killed run")
+    before = identity_of(archive)
+    (archive.with_name(".tracks2zarr-a.zarr.zip.new")).write_text("left over by a killed run")
     ended = call("publish", store, archive)
     assert ended.stdout.startswith(f"A: there already\nB: there already\n2 videos at {archive}\n")
-    assert archive.stat() == before
+    assert identity_of(archive) == before
     assert_archived(archive, store)
+
+
+def identity_of(path: Path) -> tuple[int, int, int]:
+    """Return what changes with the file, unlike the time of access."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def test_a_changed_store_replaces_it(store: Path, archive: Path) -> None:
@@ -258,7 +264,7 @@ def test_archives_elsewhere_are_downloaded_first(url: str) -> None:
 def test_two_at_the_same_time(store: Path, tmp_path: Path) -> None:
     from tracks2zarr.common.locks import locked
 
-    with locked(tmp_path / ".b.zip.new"):
+    with locked(tmp_path / ".tracks2zarr-b.zip.new"):
         assert problem_of(store, tmp_path / "b.zip").kind == "archive-busy"
     tz.publish(store, tmp_path / "b.zip")
     assert_archived(tmp_path / "b.zip", store)
@@ -268,11 +274,11 @@ def test_the_next_one_may_begin_when_the_name_is_free(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def begun(_folder: Path) -> None:
-        (tmp_path / ".b.zip.new").write_text("of the next one")
+        (tmp_path / ".tracks2zarr-b.zip.new").write_text("of the next one")
 
     monkeypatch.setattr("tracks2zarr.publishing.archive.sync", begun)
     tz.publish(store, tmp_path / "b.zip")
-    assert (tmp_path / ".b.zip.new").read_text() == "of the next one"
+    assert (tmp_path / ".tracks2zarr-b.zip.new").read_text() == "of the next one"
 
 
 # ---- stopped, full, damaged

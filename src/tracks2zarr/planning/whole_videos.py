@@ -81,7 +81,7 @@ def _n_frames(
     """Return how many frames a video has, as its tracks file shows it, or why nobody knows."""
     from tracks2zarr.tracks.reading import read_frames  # numpy takes a while to import
 
-    rule = FrameRule(MAX_FRAMES, 0, "clip", settings.frame_regexp)
+    rule = FrameRule(MAX_FRAMES, 0, "clip", settings.frame_regexp, PLAIN.extent)
     try:
         frames = read_frames(tracks_format, path, rule).frame_of_image
     except Tracks2ZarrError as error:

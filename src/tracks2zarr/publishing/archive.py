@@ -101,7 +101,7 @@ def _temporary(target: Path) -> Iterator[Path]:
 
     The file is its own lock. What a killed process left is not locked, and is taken over.
     """
-    path = target.with_name(f".{target.name}.new")
+    path = target.with_name(f".tracks2zarr-{target.name}.new")
     try:
         with locked(path, wait=False):
             own = path.stat()

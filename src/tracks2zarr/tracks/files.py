@@ -135,7 +135,7 @@ def check_tracks(
         if isinstance(looked, Problem):
             problems.append(replace(looked, clip=clip_stem))
         if os.path.lexists(path):
-            stamp = FileStamp.of(path.lstat()) if _leads_nowhere(path) else stamp_of(path)
+            stamp = _stamp_of(path)
             relative = PurePosixPath(*Path(name).parts).as_posix()
             size, image = (stamp.size, None) if isinstance(looked, Problem) else looked
             files.append(TracksFile(relative, stamp.size, stamp.mtime_ns, clip_stem, size, image))
@@ -250,8 +250,12 @@ def _pattern_problems(patterns: Sequence[str] | None) -> list[Problem]:
     ]
 
 
-def _leads_nowhere(path: Path) -> bool:
-    return path.is_symlink() and not path.exists()
+def _stamp_of(path: Path) -> FileStamp:
+    """Return the stamp of a file, or of the link to one that is not there."""
+    try:
+        return stamp_of(path)
+    except OSError:
+        return FileStamp.of(path.lstat())
 
 
 def _nothing_matches(tracks_dir: Path, patterns: Sequence[str], of: str = "files") -> Problem:
@@ -277,24 +281,35 @@ def _look_at(path: Path, tracks_format: TracksFormat) -> Problem | tuple[int, st
 
     Where nothing is wrong, return the size of the content, and the name of the first image.
     """
-    size, image = 0, None
     try:
-        is_folder = isinstance(tracks_format, FormatOfFolders)
-        for file in files_of(path) if is_folder else [path]:
-            if problem := annex_problem(file):
-                return problem
-            _check_is_text(file.name)
-            start = read_start(file)
-            if problem := tracks_format.start_problem(file, start):
-                return problem
-            size += start.content_size
-            if isinstance(tracks_format, FormatOfImages):
-                image = tracks_format.first_image(start)
+        files = files_of(path) if isinstance(tracks_format, FormatOfFolders) else [path]
+    except OSError as error:
+        return _unreadable(path, error, tracks_format)
+    size, image = 0, None
+    for file in files:
+        looked = _look_at_file(file, tracks_format)
+        if isinstance(looked, Problem):
+            return looked
+        size, image = size + looked[0], looked[1]
+    return size, image
+
+
+def _look_at_file(path: Path, tracks_format: TracksFormat) -> Problem | tuple[int, str | None]:
+    """Return the same of one file."""
+    try:
+        if problem := annex_problem(path):
+            return problem
+        _check_is_text(path.name)
+        start = read_start(path)
     except Tracks2ZarrError as error:
         return error.problems[0]
     except OSError as error:
         return _unreadable(path, error, tracks_format)
-    return size, image
+    image = None
+    problem = tracks_format.start_problem(path, start)
+    if problem is None and isinstance(tracks_format, FormatOfImages):
+        image = tracks_format.first_image(start)
+    return problem or (start.content_size, image)
 
 
 def _unreadable(path: Path, error: OSError, tracks_format: TracksFormat) -> Problem:
