@@ -186,6 +186,16 @@ def identity_of(path: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
+def test_a_pickled_dataset_of_an_archive_that_was_replaced(store: Path, archive: Path) -> None:
+    clip = tz.load_clip(archive, "A", 0)
+    pickled = pickle.dumps(clip)
+    assert pickle.loads(pickled).load().identical(clip.load())
+    convert_again(store, moved_boxes("A"))
+    tz.publish(store, archive)
+    with pytest.raises(tz.Tracks2ZarrError, match="was replaced since it was opened"):
+        pickle.loads(pickled)
+
+
 def test_a_changed_store_replaces_it(store: Path, archive: Path) -> None:
     convert_again(store, moved_boxes("A"), video("C"))
     assert {one.result for one in tz.publish(store, archive)} == {"sent"}

@@ -70,6 +70,31 @@ def _not_here(url: str) -> Problem:
     )
 
 
+def _opened_again(path: Path, version: int) -> Archive:
+    """Open an archive that another process had open, or this one before.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If it holds something else now: coordinates that were read then do not belong to it.
+    """
+    archive = Archive(path)
+    if archive.version != version:
+        raise Tracks2ZarrError(_replaced(path))
+    return archive
+
+
+def _replaced(path: Path) -> Problem:
+    return Problem(
+        kind="archive-replaced",
+        what="The archive was replaced since it was opened.",
+        file=str(path),
+        found="other content",
+        expected="the archive that was opened",
+        remedy="Open it again.",
+    )
+
+
 class Archive:
     """The objects in a ZIP file.
 
@@ -96,8 +121,14 @@ class Archive:
             self._zip = ZipFile(path)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the path: another process opens the file itself."""
-        return Archive, (Path(self.place),)
+        """Pickle the path, and what the file holds: another process opens the file itself."""
+        return _opened_again, (Path(self.place), self.version)
+
+    @cached_property
+    def version(self) -> int:
+        """A checksum over the names of all objects, and over their checksums."""
+        listed = "".join(f"{one.filename}\n{one.CRC}\n" for one in self._zip.infolist())
+        return zlib.crc32(listed.encode())
 
     def read(self, path: str) -> bytes | None:
         """Return the content of an object; None if there is none.
