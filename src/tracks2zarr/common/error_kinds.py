@@ -19,7 +19,8 @@ _KINDS: dict[type[Exception], str] = {
     " video-busy store-moved clip-kept video-unfinished not-drawn merge-unfinished merge-busy"
     " stdout worker-killed workers source-changed store-differs group-metadata unexpected"
     " slurm-unanswered memory-low slurm-refused input-unchanged jobs-left store-queued"
-    " archive-busy archive-replaced archive-damaged store-replaced not-finished other-plan content-changed metadata-changed"
+    " archive-busy archive-replaced archive-damaged store-replaced not-finished other-plan"
+    " content-changed metadata-changed"
     " receipt-differs one-reader-only extra-group extra-file stale-metadata extra-missing"
     " video-replaced program-missing repository-failed clone-changed clone-not-updated"
     " correct-changed correct-source correct-nothing-kept corrections-dropped",
