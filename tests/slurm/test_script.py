@@ -119,3 +119,14 @@ def test_a_task_of_a_script_for_some_videos(
         assert [*known] == [name_of(number) for number in videos]
         assert known[name_of(videos[index])] == "done"
         shutil.rmtree(store)
+
+
+def test_the_script_looks_for_files_of_the_format(tmp_path: Path) -> None:
+    store, tracks = tmp_path / "a.zarr", tmp_path / "mot"
+    metadata = SAMPLE / "loop-frames-ffmpeg.csv"
+    assert tz.create(tz.plan(SAMPLE / "tracks", metadata), store, workers=1).ok
+    tz.export(store, tracks, format="mot")
+    script = tmp_path / "run.sh"
+    ended = call("slurm", "script", tracks, metadata, tmp_path / "b.zarr", "-o", script)
+    assert ended.status == 0, ended.stderr
+    assert "VIA_TRACKS_GLOB_PATTERN='*.txt'" in script.read_text()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +18,10 @@ from tracks2zarr.cli.slurm.options import (
     script_options,
 )
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, same_command
+from tracks2zarr.tracks.formats import DEFAULT_FORMAT, format_named
+
+if TYPE_CHECKING:
+    from tracks2zarr.planning.plan import Plan
 
 _NAME = Path("run_create_zarr_dataset.sh")
 
@@ -77,6 +82,8 @@ def command(
     job_options = job_options_from(options)
     names = ("pattern", "format", "videos", "frames", "frame_regexp", "individual_dim")
     plan = make_plan(tracks_dir, metadata_csv, **{name: options[name] for name in names})
+    if options["pattern"] is None:
+        options["pattern"] = _patterns(plan)
     request = job_options.request(plan.videos)
     low = memory_problem(request, plan.videos)
     show.print_problems([*plan.problems, *([low] if low else [])])
@@ -107,3 +114,20 @@ def _exists(output: Path) -> Problem:
         expected="nothing there",
         remedy=f"To replace it, run {same_command('--force')}; or pass another --output.",
     )
+
+
+def _patterns(plan: Plan) -> tuple[str, ...] | None:
+    """Return the patterns of the tracks files; None for VIA, whose is in the script already."""
+    sources = [clip.source for video in plan.videos for clip in video.clips]
+    formats = {video.format for video in plan.videos} - {DEFAULT_FORMAT}
+    found = [
+        pattern
+        for name in formats
+        for pattern in format_named(name).PATTERNS
+        if any(_matches(source, pattern) for source in sources)
+    ]
+    return tuple(found) or None
+
+
+def _matches(source: str, pattern: str) -> bool:
+    return source.count("/") == pattern.count("/") and fnmatch.fnmatchcase(source, pattern)
