@@ -27,7 +27,7 @@ _KINDS: dict[type[Exception], str] = {
     ValueError: "inside-store input-in-store plan-format store-root receipt-broken receipt-format"
     " schema-mixed output merge-twice merge-nested merge-damaged merge-unknown-group index-past-end"
     " log-folder prelude unverified url quick-only no-escape no-such-frames clip-query"
-    " no-video-given repository url-with-password correct-format"
+    " no-video-given repository url-with-password correct-format frames-past-end"
     " correct-other-clip correct-no-frames correct-outside-frames correct-none",
 }
 #: By kind, for those that are named above.
