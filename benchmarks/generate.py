@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -150,12 +151,13 @@ def multiply(folder: Path, times: int) -> None:
 
 def compress(file: Path, program: Literal["gzip", "zstd"]) -> None:
     """Compress a file, and remove it."""
-    content = file.read_bytes()
-    if program == "gzip":
-        file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(content, 6))
-    else:
-        packed = zstandard.ZstdCompressor().compress(content)
-        file.with_name(f"{file.name}.zst").write_bytes(packed)
+    with file.open("rb") as content:
+        if program == "gzip":
+            with gzip.open(file.with_name(f"{file.name}.gz"), "wb", 6) as packed:
+                shutil.copyfileobj(content, packed)
+        else:
+            with file.with_name(f"{file.name}.zst").open("wb") as packed:
+                zstandard.ZstdCompressor().copy_stream(content, packed)
     file.unlink()
 
 
