@@ -349,6 +349,7 @@ def test_a_stretch_has_rows_of_frames_without_boxes(tmp_path: Path) -> None:
     assert set(empty["region_shape_attributes"]) == set(empty["region_attributes"]) == {"{}"}
     assert set(empty["file_attributes"]) == {"{}"}
     assert set(empty["region_id"]) == {"0"}
+    assert set(rows["file_size"]) == {"-1"}, "VIA 2 gives the rows to an image of any size"
     again = tmp_path / "b.zarr"
     assert tz.create(tz.plan(tmp_path / "part", metadata), again, workers=1).ok
     assert tz.load_clip(again, "A", "Loop00").identical(

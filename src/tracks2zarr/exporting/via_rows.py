@@ -18,7 +18,8 @@ from tracks2zarr.tracks.via import HEADER
 
 #: The first line of a file.
 HEADER_LINE = f"{','.join(HEADER)}\n".encode()
-#: VIA shows the size of a file beside its name, and does without it.
+#: VIA 2 knows an image by its name and size, and takes this for a size that is not known yet: an
+#: image of that name that is added later gets these rows, whatever its size.
 _FILE_SIZE = "-1"
 _EMPTY = "{}"
 
