@@ -22,7 +22,7 @@ from tracks2zarr.common.system_problems import ensure_open_files_limit, os_probl
 from tracks2zarr.common.words import count_text, size_text, time_text
 from tracks2zarr.converting.all_videos import convert_videos, video_tasks
 from tracks2zarr.converting.one_video import Outcome, Result
-from tracks2zarr.parallel.cores import available_cores
+from tracks2zarr.parallel.cores import is_little_to_read, worker_count
 from tracks2zarr.parallel.processes import end_if_importing_a_script
 from tracks2zarr.planning.plan import Plan
 from tracks2zarr.store.group_mode import Mode, problems_of
@@ -31,10 +31,6 @@ from tracks2zarr.store.root import finalise_store
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.store_mode import open_for_writing
 from tracks2zarr.store.video_state import State
-
-#: Below this size a pool of processes takes longer to start than the work in one process.
-_SMALL_BYTES = 32 * 2**20
-_FEW_VIDEOS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -149,7 +145,7 @@ def create(
         ``w-`` fails where a video is there, complete, and from other input or settings;
         ``w`` replaces it; ``a`` adds the clips that it lacks.
     workers
-        Worker processes; by default one per core, and none where that is not worth it.
+        Number of worker processes; by default one per core, or none if there is little to do.
     memory
         Bytes that all workers together may need, as the plan predicts it.
     executor
@@ -289,13 +285,10 @@ def _check_arguments(plan: Plan, store_mode: str, group_mode: str, workers: int 
 
 
 def _worker_count(plan: Plan, workers: int | None, memory: int | None) -> int:
-    """Return how many processes are worth their start; 1 is this process alone."""
-    if workers is None:
-        small = sum(video.content_size for video in plan.videos) < _SMALL_BYTES
-        small = small and len(plan.videos) < _FEW_VIDEOS
-        workers = 1 if small else available_cores()
+    """Return how many worker processes to start, of which no more run than memory allows."""
+    is_little = is_little_to_read([video.content_size for video in plan.videos])
+    count = worker_count(workers, len(plan.videos), is_little=is_little)
     if memory is not None:
         needed = max(video.predicted_memory for video in plan.videos)
-        workers = min(workers, max(1, memory // needed))
-    # one video is done in this process, by threads
-    return min(workers, len(plan.videos))
+        count = min(count, max(1, memory // needed))
+    return count

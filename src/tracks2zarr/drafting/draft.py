@@ -19,7 +19,7 @@ from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.common.words import count_text
 from tracks2zarr.drafting.clip_extent import ClipExtent, ClipFile, extent_of
 from tracks2zarr.drafting.columns import LAYOUTS, LayoutName, csv_text, extent_columns, left_to_fill
-from tracks2zarr.parallel.cores import available_cores
+from tracks2zarr.parallel.cores import is_little_to_read, worker_count
 from tracks2zarr.parallel.processes import end_if_importing_a_script
 from tracks2zarr.parallel.workers import start_workers
 from tracks2zarr.planning.plan import CountsFrom, Settings
@@ -31,8 +31,6 @@ from tracks2zarr.tracks.source_folder import stamp_of
 
 #: Where the draft is written by default.
 DEFAULT_OUTPUT = "metadata.csv"
-#: Files that are read by this process alone, in bytes: to start others takes longer.
-_FEW_BYTES = 50 * 10**6
 #: What file systems answer that have no hard links.
 _NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 
@@ -112,7 +110,7 @@ def draft_metadata(
         How frames are found, as for `plan`. With ``frames="video"``, a clip's first frame is the
         first one in its file.
     workers
-        Number of processes; by default one per core.
+        Number of worker processes; by default one per core, or none if there is little to do.
     progress
         Whether to show a bar, or what to tell how far it is.
 
@@ -235,8 +233,8 @@ def _listed(
 
 def _extents(files: Sequence[ClipFile], workers: int | None) -> Iterator[ClipExtent]:
     """Yield the extent of each clip."""
-    is_little = sum(stamp_of(file.path).size for file in files) < _FEW_BYTES
-    count = 1 if is_little else min(workers or available_cores(), len(files))
+    is_little = is_little_to_read([stamp_of(file.path).size for file in files])
+    count = worker_count(workers, len(files), is_little=is_little)
     with start_workers(count, end_at_once=True) as pool:
         yield from pool.map(extent_of, files)
 

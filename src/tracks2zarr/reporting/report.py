@@ -12,7 +12,7 @@ from tracks2zarr.common.files import write_atomically
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.provenance import now
-from tracks2zarr.parallel.cores import available_cores
+from tracks2zarr.parallel.cores import worker_count
 from tracks2zarr.parallel.processes import end_if_importing_a_script
 from tracks2zarr.parallel.workers import start_workers
 from tracks2zarr.reporting.figures import ImageSize
@@ -22,6 +22,9 @@ from tracks2zarr.reporting.page import as_html, report_page
 from tracks2zarr.store.existing import existing_store
 from tracks2zarr.store.overview import info
 from tracks2zarr.store.video_state import State
+
+#: So few clips are drawn before worker processes have started.
+_FEW_CLIPS = 20
 
 
 def report(
@@ -44,7 +47,7 @@ def report(
     output
         The file; by default ``<store>-report.html``, beside the store. It is replaced.
     workers
-        Worker processes; by default one per core.
+        Number of worker processes; by default one per core, or none if there is little to do.
     progress
         Whether to show a bar, or what to tell how far the report is instead.
     input_errors
@@ -75,12 +78,13 @@ def report(
         for video in known.videos
         if video.state is State.DONE and (receipt := there.read_receipt(video.video))
     }
-    size = ImageSize.for_clips(sum(len(receipt.plan.clips) for receipt in receipts.values()))
+    n_clips = sum(len(receipt.plan.clips) for receipt in receipts.values())
+    size = ImageSize.for_clips(n_clips)
     # the largest first, so that no worker is at it when the others are done
     order = sorted(receipts.values(), key=lambda receipt: -receipt.n_boxes)
     draw = partial(draw_video, there.path, size=size)
     images = {}
-    count = min(workers or available_cores(), len(order))
+    count = worker_count(workers, len(order), is_little=n_clips < _FEW_CLIPS)
     with showing(progress) as shown, start_workers(count, end_at_once=True) as pool:
         shown.begin([receipt.video for receipt in order], None)
         for receipt, future in pool.as_completed(draw, order):

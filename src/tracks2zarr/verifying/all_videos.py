@@ -17,7 +17,7 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import ensure_open_files_limit
 from tracks2zarr.parallel import interrupts
-from tracks2zarr.parallel.cores import available_cores
+from tracks2zarr.parallel.cores import is_little_to_read, worker_count
 from tracks2zarr.parallel.processes import end_if_importing_a_script
 from tracks2zarr.parallel.workers import start_workers
 from tracks2zarr.planning.metadata_csv import read_metadata
@@ -111,7 +111,7 @@ def verify(
     metadata
         Where the metadata CSV lies now; by default where it lay.
     workers
-        Worker processes; by default one per core.
+        Number of worker processes; by default one per core, or none if there is little to do.
     progress
         Whether to show a bar, or what to tell how far the verification is instead.
 
@@ -201,12 +201,10 @@ def _check_places(
 
 
 def _verdicts(tasks: list[VideoToVerify], workers: int | None) -> Iterator[VideoVerdict]:
-    """Yield the verdict on each video; the clips of a single one are read by threads."""
-    count = min(workers or available_cores(), len(tasks))
-    if count <= 1 or all(task.quick for task in tasks):
-        yield from map(verify_video, tasks)
-        return
-    with start_workers(count) as pool:
+    """Yield the verdict on each video."""
+    is_little = is_little_to_read([task.plan.content_size for task in tasks])
+    is_little |= all(task.quick for task in tasks)
+    with start_workers(worker_count(workers, len(tasks), is_little=is_little)) as pool:
         yield from pool.map(verify_video, tasks)
 
 
