@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from tracks2zarr.common.problems import (
 from tracks2zarr.dataset.layout import Layout
 from tracks2zarr.dataset.schema import SCHEMA_VERSION, IndividualDim
 from tracks2zarr.planning.escape_types import misspelt_escape_types
+from tracks2zarr.planning.frame_rates import other_frame_rates
 from tracks2zarr.planning.given_paths import IsTracks, swapped, tracks_below, with_near_path
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, concerns, read_metadata
 from tracks2zarr.planning.odd_rows import overlapping_clips, video_names_alike
@@ -362,6 +363,7 @@ class _Match:
             for problem in self.metadata.problems
         ]
         tracked = [row for row in self.metadata.rows if row.clip_stem in stems]
+        of_files += self._other_frame_rates({problem.clip for problem in errors_of(of_files)})
         if self.metadata_csv is None:
             return [*of_rows, *of_files]
         return [
@@ -373,6 +375,16 @@ class _Match:
             *video_names_alike(with_files, self.metadata_csv),
             *misspelt_escape_types(self.metadata.rows, self.metadata_csv, with_files),
         ]
+
+    def _other_frame_rates(self, bad: Container[str | None]) -> Iterable[Problem]:
+        """Return the problems of files, but for the bad ones, with other rates than their clips."""
+        row_of = {row.clip_stem: row for row in self.metadata.rows}
+        files = [
+            (self.folder / file.path, row_of[file.clip_stem])
+            for file in self.files
+            if file.clip_stem in row_of and file.clip_stem not in bad
+        ]
+        return other_frame_rates(format_named(self.format), files, self.metadata_csv)
 
     def videos_with(self, errors: list[Problem]) -> set[str]:
         """Return the videos that errors concern; two where a clip may be of either."""

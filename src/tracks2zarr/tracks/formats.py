@@ -142,6 +142,21 @@ class FormatOfFolders(TracksFormat, Protocol):
         ...
 
 
+@runtime_checkable
+class FormatWithFps(TracksFormat, Protocol):
+    """A format whose files may have a frame rate, which the plan compares with the metadata's."""
+
+    def fps_of(self, path: Path) -> float | None:
+        """Return the frames per second in a file; None where it has none, or cannot be read.
+
+        Raises
+        ------
+        Tracks2ZarrError
+            If what reads such files is not installed.
+        """
+        ...
+
+
 DEFAULT_FORMAT = "via"
 #: The formats of this package by name; each is a module. The first that knows a file reads it.
 FORMATS: Mapping[str, str] = {

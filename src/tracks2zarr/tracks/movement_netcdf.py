@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tracks2zarr.common.extras import require_extra
 from tracks2zarr.common.problems import Problem
 from tracks2zarr.tracks.file_start import FileFault
 from tracks2zarr.tracks.formats import ReaderName, clip_stem
@@ -38,6 +39,19 @@ def start_problem(path: Path, start: FileStart) -> Problem | None:
         return None
     is_classic = start.content.startswith(_CLASSIC)
     return other_content("netCDF-3" if is_classic else "no netCDF file").problem(path)
+
+
+def fps_of(path: Path) -> float | None:
+    """Return the frames per second in a file; None where it has none, or cannot be read."""
+    require_extra("netcdf", "Reading netCDF", "h5netcdf")
+    import h5py
+    import numpy as np
+
+    try:
+        with h5py.File(path, "r") as file:
+            return float(np.ravel(file.attrs["fps"])[0])  # an array of one, or text
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError):
+        return None  # its readers name what is wrong with it
 
 
 def other_content(found: str, expected: str = EXPECTED) -> FileFault:
