@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,27 +16,32 @@ from tracks2zarr.common.durable import sync, sync_file
 from tracks2zarr.common.files import ABSENT, is_same_file, make_folder
 from tracks2zarr.common.names import composed
 from tracks2zarr.common.posix import is_alive
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.common.words import count_text, size_text
+from tracks2zarr.exporting import problems
 from tracks2zarr.exporting.corners import n_rounded
 from tracks2zarr.exporting.formats import FORMAT_NAMES, ExportFormat, FormatName, format_named
 from tracks2zarr.exporting.past_end import frames_past_end
-from tracks2zarr.exporting.record import ExportRecord, record_path, stamp_of
+from tracks2zarr.exporting.record import ExportRecord, record_path, records_in, stamp_of
 from tracks2zarr.exporting.stored_clip import StoredClip, clips_of, image_name
+from tracks2zarr.exporting.table_columns import TableColumns
 from tracks2zarr.loading.load_clip import (
     check_arguments,
     check_finished,
     clip_number,
     no_such_frames,
 )
+from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.existing import enclosing_group, existing_store
 from tracks2zarr.store.listing import listed_in
 from tracks2zarr.store.store import Store
 
 #: The formats that have corners and no centroids.
 _WITH_CORNERS = frozenset({"via", "mot", "coco"})
+#: The formats whose files are one table, and so have the same columns.
+_TABLES = frozenset({"parquet"})
 #: Begins the names of files that are being written.
 _TEMPORARY = ".tracks2zarr-"
 #: How the images of frames are called by default.
@@ -90,7 +96,7 @@ class ExportedVideo:
     files
         One per clip, sorted by clip.
     problems
-        Warnings.
+        Warnings; the first video has those of the whole export.
     """
 
     video: str
@@ -166,16 +172,21 @@ def export(
     check_path("out", out)
     there = existing_store(store)
     clips = _chosen(there, video, clip, frames)
+    noticed: list[Problem] = []
+    if format in _TABLES:
+        clips = _of_one_table(there, clips, noticed)
     exporter = _Exporter(Path(out).absolute(), format, format_named(format), images)
     _check_names(clips, images)
     exporter.check(there, clips, overwrite=overwrite)
+    noticed += exporter.unlike(clips)
     by_video = {name: list(some) for name, some in groupby(clips, lambda one: one.video)}
-    done = []
+    done: list[ExportedVideo] = []
     with showing(progress) as told:
         told.begin(list(by_video), None)
         for name, some in by_video.items():
             files, warnings = tuple(map(exporter.export, some)), _cut_short(there, some, frames)
-            done.append(ExportedVideo(video=name, files=files, problems=warnings))
+            of_store = () if done else noticed
+            done.append(ExportedVideo(video=name, files=files, problems=(*of_store, *warnings)))
             told.ended(name, done[-1])
     return tuple(done)
 
@@ -200,6 +211,25 @@ def _chosen(
         names = [one.stem for one in without]
         raise Tracks2ZarrError(no_such_frames(store.path, names, frames, longest))
     return windows
+
+
+def _of_one_table(
+    store: Store, clips: list[StoredClip], noticed: list[Problem]
+) -> list[StoredClip]:
+    """Return clips with the columns of all videos, so that any export of the store fits."""
+    found = TableColumns.of(_all_plans(store, clips))
+    noticed += found.warnings(store.path)
+    return [replace(one, table_columns=found.columns) for one in clips]
+
+
+def _all_plans(store: Store, clips: list[StoredClip]) -> Iterator[VideoPlan]:
+    """Yield the plans of all finished videos, sorted by id; those of some clips are known."""
+    known = {one.video: one.video_plan for one in clips}
+    for name in sorted(listed_in(store) | known.keys()):
+        if name in known:
+            yield known[name]
+        elif (receipt := store.read_receipt(name)) is not None:
+            yield receipt.plan
 
 
 def _cut_short(store: Store, clips: list[StoredClip], frames: slice | None) -> tuple[Problem, ...]:
@@ -246,19 +276,40 @@ class _Exporter:
             If the folder cannot be one, or files are not as an export left them.
         """
         if self.out.exists() and not self.out.is_dir():
-            raise Tracks2ZarrError(_no_folder(self.out, "a file"))
+            raise Tracks2ZarrError(problems.no_folder(self.out, "a file"))
         if (inside := enclosing_group(self.out / "file")) is not None:
-            raise Tracks2ZarrError(_no_folder(self.out, f"a folder inside the store {inside}"))
+            raise Tracks2ZarrError(
+                problems.no_folder(self.out, f"a folder inside the store {inside}")
+            )
         paths = Counter(map(self.path_of, clips))
         if twice := [path for path, count in paths.items() if count > 1]:
-            raise Tracks2ZarrError(_same_name(self.out, twice))
+            raise Tracks2ZarrError(problems.same_name(self.out, twice))
         if any(map(self._is_source, clips)):
-            raise Tracks2ZarrError(_no_folder(self.out, "the tracks files that the store is from"))
+            raise Tracks2ZarrError(
+                problems.no_folder(self.out, "the tracks files that the store is from")
+            )
         if overwrite:
             return
         in_the_way = [self.path_of(clip) for clip in clips if self._is_in_the_way(clip)]
         if in_the_way:
-            raise Tracks2ZarrError(_in_the_way(self.out, in_the_way))
+            raise Tracks2ZarrError(problems.in_the_way(self.out, in_the_way))
+
+    def unlike(self, clips: list[StoredClip]) -> Iterator[Problem]:
+        """Yield the warning that the folder has files of other clips with other columns."""
+        if self.name not in _TABLES:
+            return
+        ours = set(map(self.format.name_of, clips))
+        columns = clips[0].table_columns if clips else ()
+        other = [
+            record.file
+            for record in records_in(self.out)
+            if record.format == self.name and record.columns != columns
+        ]
+        if there := sorted(name for name in other if name not in ours and self._exists(name)):
+            yield problems.other_columns(self.out, there)
+
+    def _exists(self, name: str) -> bool:
+        return (self.out / name).exists()
 
     def path_of(self, clip: StoredClip) -> Path:
         """Return the file of a clip."""
@@ -321,6 +372,7 @@ class _Exporter:
             n_frames=len(clip.frames),
             images=self.images,
             is_stretch=clip.is_stretch,
+            columns=clip.table_columns,
             size=size,
             mtime_ns=mtime_ns,
         )
@@ -363,38 +415,3 @@ def _remove_left_over(temporary: Path) -> None:
     for path in temporary.parent.glob(f"{temporary.stem}.*"):
         if path == temporary or not is_alive(int(path.suffix[1:])):
             path.unlink(missing_ok=True)
-
-
-def _no_folder(out: Path, found: str) -> Problem:
-    return Problem(
-        kind="output",
-        what="The files cannot be written there.",
-        file=str(out),
-        found=found,
-        expected="a folder outside any store, which is made if it is missing",
-        remedy="Choose another folder.",
-    )
-
-
-def _same_name(out: Path, files: list[Path]) -> Problem:
-    return Problem(
-        kind="output",
-        what="The files cannot be written there.",
-        file=str(out),
-        found=f"two clips with one name: {comma_list([path.name for path in files])}",
-        expected="a file per clip",
-        remedy="Export the videos to folders of their own, with --video.",
-    )
-
-
-def _in_the_way(out: Path, files: list[Path]) -> Problem:
-    names = [path.relative_to(out).as_posix() for path in files]
-    return Problem(
-        kind="export-exists",
-        what="Files are in the way that were changed since they were exported, or are not from an"
-        " export.",
-        file=str(out),
-        found=f"{count_text(len(names), 'file')}: {comma_list(names)}",
-        expected="no such file, or one as it was exported",
-        remedy="Choose another folder, or pass --overwrite to replace these files.",
-    )

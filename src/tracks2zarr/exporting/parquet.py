@@ -17,8 +17,8 @@ from polars.io.plugins import register_io_source
 
 from tracks2zarr.dataset.schema import ColumnType, individual_names
 from tracks2zarr.exporting.stored_clip import StoredClip
+from tracks2zarr.exporting.table_columns import table_value
 from tracks2zarr.group.reader import StoredBoxes
-from tracks2zarr.planning.clip_columns import cell_value
 
 SUFFIX = ".parquet"
 #: The columns of the table.
@@ -60,7 +60,8 @@ def write(clip: StoredClip, path: Path, images: str) -> None:
 
     ``frame`` counts within the clip and ``video_frame`` in the video, both from 0; ``seconds`` is
     the time within the clip; ``x`` and ``y`` are the centroid, in pixels. Further columns of the
-    metadata CSV come last. Without columns for escapes, the state and the type are null.
+    metadata CSV come last: those of all videos of the store, null where this one lacks them.
+    Without columns for escapes, the state and the type are null.
     """
 
     def tables(
@@ -108,8 +109,8 @@ def _table(clip: StoredClip, boxes: StoredBoxes, names: pl.Series) -> pl.DataFra
         return pl.repeat(value, len(frame), dtype=dtype, eager=True)
 
     further = {
-        column.name: each(cell_value(column.type, cell), _FURTHER[column.type])
-        for column, cell in zip(clip.video_plan.columns, plan.values, strict=True)
+        column.name: each(table_value(column, clip.video_plan, plan), _FURTHER[column.type])
+        for column in clip.table_columns
     }
     columns = {
         "video": each(clip.video, pl.String),
@@ -132,5 +133,5 @@ def _table(clip: StoredClip, boxes: StoredBoxes, names: pl.Series) -> pl.DataFra
 
 
 def _schema(clip: StoredClip) -> dict[str, Any]:
-    """Return the columns of the table of a clip."""
-    return SCHEMA | {one.name: _FURTHER[one.type] for one in clip.video_plan.columns}
+    """Return the columns of the table that a clip is a part of."""
+    return SCHEMA | {one.name: _FURTHER[one.type] for one in clip.table_columns}

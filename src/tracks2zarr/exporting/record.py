@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tracks2zarr.common.documents import Document
+from tracks2zarr.dataset.schema import ClipColumn
 
 #: Ends the name of the folder of the records. It lies beside that of the export, since programs
 #: that read all files of a folder as one table would read the records, too.
@@ -37,6 +39,8 @@ class ExportRecord(Document):
         Whether these frames were asked for; files of older versions lack those without boxes.
     size, mtime_ns
         The size of the file in bytes, and when it was written, in nanoseconds.
+    columns
+        The further columns of the table that it is a part of; records of older versions lack them.
     replaced
         The stamp of the file that it replaced, which is there still if the export was killed.
     """
@@ -56,6 +60,7 @@ class ExportRecord(Document):
     mtime_ns: int
     replaced: str | None = None
     is_stretch: bool = False
+    columns: tuple[ClipColumn, ...] = ()
 
     def describes(self, path: Path) -> bool:
         """Tell whether a file is as it was exported."""
@@ -80,3 +85,10 @@ def records_folder(out: Path) -> Path:
 def record_path(out: Path, file: str) -> Path:
     """Return where the record of a file lies; names of files may be too long for a name."""
     return records_folder(out) / f"{hashlib.sha256(file.encode()).hexdigest()[:32]}.json"
+
+
+def records_in(out: Path) -> Iterator[ExportRecord]:
+    """Yield the records of all files that were exported to a folder."""
+    for path in sorted(records_folder(out).glob("*.json")):
+        if (record := ExportRecord.read(path)) is not None:
+            yield record

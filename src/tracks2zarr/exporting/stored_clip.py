@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
+from tracks2zarr.dataset.schema import ClipColumn
 from tracks2zarr.group.reader import StoredBoxes, stored_boxes
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
@@ -38,6 +39,8 @@ class StoredClip:
         The frames within the clip to export.
     is_stretch
         Whether these were asked for; then files for people to edit have frames without boxes, too.
+    table_columns
+        The further columns that the files of all clips have, where they are one table.
     """
 
     store: Path
@@ -51,6 +54,7 @@ class StoredClip:
     n_individuals: int
     frames: range
     is_stretch: bool = False
+    table_columns: tuple[ClipColumn, ...] = ()
 
     @property
     def fps(self) -> float:

@@ -1,0 +1,91 @@
+"""Why clips are not exported, and what should be known of exported files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tracks2zarr.common.problems import Problem, comma_list
+from tracks2zarr.common.words import count_text
+from tracks2zarr.dataset.schema import ColumnType
+
+
+def no_folder(out: Path, found: str) -> Problem:
+    """Return the problem of a folder that nothing can be exported to."""
+    return Problem(
+        kind="output",
+        what="The files cannot be written there.",
+        file=str(out),
+        found=found,
+        expected="a folder outside any store, which is made if it is missing",
+        remedy="Choose another folder.",
+    )
+
+
+def same_name(out: Path, files: Sequence[Path]) -> Problem:
+    """Return the problem of clips whose files would have one name."""
+    return Problem(
+        kind="output",
+        what="The files cannot be written there.",
+        file=str(out),
+        found=f"two clips with one name: {comma_list([path.name for path in files])}",
+        expected="a file per clip",
+        remedy="Export the videos to folders of their own, with --video.",
+    )
+
+
+def in_the_way(out: Path, files: Sequence[Path]) -> Problem:
+    """Return the problem of files that an export would replace, and did not write."""
+    return Problem(
+        kind="export-exists",
+        what="Files are in the way that were changed since they were exported, or are not from an"
+        " export.",
+        file=str(out),
+        found=_files_text([path.relative_to(out).as_posix() for path in files]),
+        expected="no such file, or one as it was exported",
+        remedy="Choose another folder, or pass --overwrite to replace these files.",
+    )
+
+
+def column_is_mixed(store: Path, name: str, videos: Mapping[ColumnType, Sequence[str]]) -> Problem:
+    """Return the warning of a column that is text, since videos have it with different types.
+
+    Parameters
+    ----------
+    store
+        The store.
+    name
+        The name of the column.
+    videos
+        The videos, by the type that they have the column with.
+    """
+    found = [f"{kind} in {comma_list(some, 3)}" for kind, some in videos.items()]
+    return Problem(
+        kind="column-types-differ",
+        what="A further column is text in the table, since its types differ between videos.",
+        file=str(store),
+        column=name,
+        found="; ".join(found),
+        expected="one type in all videos",
+        remedy="Nothing, if text is what you want. Otherwise write its cells alike in the metadata"
+        " CSV of all videos, and convert the videos again.",
+        severity="warning",
+    )
+
+
+def other_columns(out: Path, files: Sequence[str]) -> Problem:
+    """Return the warning of files in the folder that do not fit those of this export."""
+    return Problem(
+        kind="export-columns",
+        what="Files of earlier exports have other columns, so the folder is not one table.",
+        file=str(out),
+        found=_files_text(files),
+        expected="the further columns that the store has now",
+        remedy="Run the same command without --video and --clip. Remove files of clips that are not"
+        " in this store.",
+        severity="warning",
+    )
+
+
+def _files_text(names: Sequence[str]) -> str:
+    return f"{count_text(len(names), 'file')}: {comma_list(names)}"
