@@ -9,6 +9,7 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pytest
+import xarray as xr
 
 import tracks2zarr as tz
 from support.commands import call
@@ -216,6 +217,16 @@ def test_records_of_older_versions_lack_columns(tmp_path: Path) -> None:
             record.write_text(pd.Series(document).to_json())
         (video,) = tz.export(store, out, format="parquet")
         assert {str(file.result) for file in video.files} == {expected}
+
+
+def test_netcdf_has_the_columns_of_its_video(tmp_path: Path) -> None:
+    store = tmp_path / "s.zarr"
+    add(store, "a", {**A, "camera": ("9007199254740993", "-3"), "back": ("2024-01-01", "")})
+    add(store, "b", {"note": ("", "é"), "depth": ("1.5", "")})
+    for video in tz.export(store, tmp_path / "out", format="movement"):
+        for file in video.files:
+            wanted = tz.load_clip(store, file.video, file.clip).load()
+            xr.testing.assert_identical(xr.load_dataset(file.path), wanted)
 
 
 def test_videos_that_are_not_finished_do_not_count(mixed: Path, tmp_path: Path) -> None:

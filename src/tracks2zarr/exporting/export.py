@@ -23,6 +23,7 @@ from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.exporting import problems
 from tracks2zarr.exporting.corners import n_rounded
 from tracks2zarr.exporting.formats import FORMAT_NAMES, ExportFormat, FormatName, format_named
+from tracks2zarr.exporting.losses import losses
 from tracks2zarr.exporting.past_end import frames_past_end
 from tracks2zarr.exporting.record import ExportRecord, record_path, records_in, stamp_of
 from tracks2zarr.exporting.stored_clip import StoredClip, clips_of, image_name
@@ -184,7 +185,8 @@ def export(
     with showing(progress) as told:
         told.begin(list(by_video), None)
         for name, some in by_video.items():
-            files, warnings = tuple(map(exporter.export, some)), _cut_short(there, some, frames)
+            files = tuple(map(exporter.export, some))
+            warnings = *_cut_short(there, some, frames), *losses(some, format, exporter.out)
             of_store = () if done else noticed
             done.append(ExportedVideo(video=name, files=files, problems=(*of_store, *warnings)))
             told.ended(name, done[-1])

@@ -18,7 +18,7 @@ from tracks2zarr.group.reader import StoredBoxes
 from tracks2zarr.tracks.mot import NAME
 
 SUFFIX = ".txt"
-#: What the benchmark writes for what is not known: a confidence, and a place in the world.
+#: The benchmark says so of the place in the world, and its results of a confidence that they lack.
 _UNKNOWN = "-1"
 
 

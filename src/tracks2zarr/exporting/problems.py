@@ -87,5 +87,59 @@ def other_columns(out: Path, files: Sequence[str]) -> Problem:
     )
 
 
+def confidence_read_as_absent(out: Path, video: str, boxes: Mapping[str, int]) -> Problem:
+    """Return the warning of boxes in MOTChallenge text that are read without their confidence.
+
+    Parameters
+    ----------
+    out
+        The folder of the export.
+    video
+        The video.
+    boxes
+        The number of such boxes of each clip.
+    """
+    return Problem(
+        kind="export-confidence",
+        what="Boxes have a confidence of -1, which means 'no confidence' in MOTChallenge text.",
+        file=str(out),
+        found=_counts_text(boxes, "box", "boxes"),
+        expected="other confidences than -1",
+        remedy="Nothing, if -1 means the same in your tracks files. Otherwise use another format.",
+        severity="warning",
+        video=video,
+    )
+
+
+def large_tracks(out: Path, video: str, tracks: Mapping[str, int]) -> Problem:
+    """Return the warning of track numbers that some programs round.
+
+    Parameters
+    ----------
+    out
+        The folder of the export.
+    video
+        The video.
+    tracks
+        The number of such tracks of each clip.
+    """
+    return Problem(
+        kind="export-track",
+        what="Some track numbers are so large that programs may round them.",
+        file=str(out),
+        found=_counts_text(tracks, "track", "tracks"),
+        expected="track numbers below 2**53, which every program reads exactly",
+        remedy="Compare the track numbers after reading the files, or use the format via, movement"
+        " or parquet, which keep all digits.",
+        severity="warning",
+        video=video,
+    )
+
+
+def _counts_text(counts: Mapping[str, int], one: str, many: str) -> str:
+    """Return the sum of counts, and the clips that they are of."""
+    return f"{count_text(sum(counts.values()), one, many)} of {comma_list(list(counts))}"
+
+
 def _files_text(names: Sequence[str]) -> str:
     return f"{count_text(len(names), 'file')}: {comma_list(names)}"

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
+from tracks2zarr.dataset.batches import Int64s
 from tracks2zarr.dataset.schema import ClipColumn
-from tracks2zarr.group.reader import StoredBoxes, stored_boxes
+from tracks2zarr.group.reader import StoredBoxes, read_track_numbers, stored_boxes
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.receipt import Receipt
 
@@ -87,6 +88,13 @@ class StoredClip:
                 first, last = np.searchsorted(boxes.frame, [self.frames.start, self.frames.stop])
                 if last > first:
                     yield boxes.rows(slice(int(first), int(last)))
+        except ValueError as error:
+            raise Tracks2ZarrError(_damaged(self, error)) from error
+
+    def track_numbers(self) -> Int64s:
+        """Return the track numbers of all its individuals, in the order of these."""
+        try:
+            return read_track_numbers(self.group, self.number)
         except ValueError as error:
             raise Tracks2ZarrError(_damaged(self, error)) from error
 

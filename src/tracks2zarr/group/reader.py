@@ -91,7 +91,7 @@ def stored_boxes(path: Path, number: int) -> Iterator[StoredBoxes]:
     OSError, ValueError
         If the group is not as `tracks2zarr.group.writer` writes it.
     """
-    track_ids = _track_ids(path, number)
+    track_ids = read_track_numbers(path, number)
     n_frames = int(_row(path, "clip_n_frames", number))
     arrays = [StoredArray.open(path / name) for name in schema.BOX_VARIABLES]
     shards = [array.shard((number, *(0,) * (len(array.shape) - 1))) for array in arrays]
@@ -160,7 +160,7 @@ def read_boxes(path: Path, number: int) -> ClipBoxes:
         boxes.track,
         np.concatenate([boxes.position, boxes.shape], axis=1),
         boxes.confidence,
-        _track_ids(path, number),
+        read_track_numbers(path, number),
     )
 
 
@@ -174,8 +174,8 @@ def read_clip_ids(path: Path) -> list[str]:
     return [str(clip) for clip in np.asarray(array[...])]
 
 
-def _track_ids(path: Path, number: int) -> Int64s:
-    """Return (n_individuals,) int64, the track numbers of a clip."""
+def read_track_numbers(path: Path, number: int) -> Int64s:
+    """Return (n_individuals,) int64, the track numbers of a clip of a group."""
     track_ids = _row(path, schema.TRACK_ID, number)
     return track_ids[: int(_row(path, "clip_n_individuals", number))]
 
