@@ -12,6 +12,8 @@ import pytest
 import tracks2zarr as tz
 from support.commands import call
 from support.sample import SAMPLE
+from support.tracks_writers import write_octron
+from tracks2zarr.tracks.format_checks import TrackBox
 
 RIGHT, LEFT = "04.09.2023-01-Right", "06.09.2023-02-Left"
 HEADER = (
@@ -157,6 +159,15 @@ def test_files_that_cannot_be_read_are_all_named(tracks: Path, tmp_path: Path) -
     assert names[4] not in ended.stderr
     assert not out.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tracks"]
+
+
+def test_a_bad_file_in_the_folder_of_a_clip_is_named_once(tmp_path: Path) -> None:
+    boxes = [TrackBox(0, track, 1, 2, 3, 4) for track in (3, 5)]
+    file = write_octron(tmp_path, "A-1", boxes) / "crab_track_5.csv"
+    file.write_text("a,b\n")
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        tz.draft_metadata(tmp_path, tmp_path / "m.csv")
+    assert [(one.kind, one.file) for one in raised.value.problems] == [("tracks-header", str(file))]
 
 
 @pytest.mark.parametrize("thing", ["file", "folder", "dangling link"])

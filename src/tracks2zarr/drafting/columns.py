@@ -7,8 +7,8 @@ import io
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, get_args
 
-from tracks2zarr.drafting.clip_extent import ClipExtent
 from tracks2zarr.planning import metadata_cells
+from tracks2zarr.planning.clip_extent import ClipExtent
 from tracks2zarr.planning.metadata_layouts import PLAIN
 
 #: The layout that is written: that of the guide, with escapes, or the plain one.

@@ -17,11 +17,11 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of, on
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.common.words import count_text
-from tracks2zarr.drafting.clip_extent import ClipExtent, ClipFile, extent_of
 from tracks2zarr.drafting.columns import LAYOUTS, LayoutName, csv_text, extent_columns, left_to_fill
 from tracks2zarr.parallel.cores import is_little_to_read, worker_count
-from tracks2zarr.parallel.processes import end_if_importing_a_script
+from tracks2zarr.parallel.processes import end_if_importing_a_script, report_bytes
 from tracks2zarr.parallel.workers import start_workers
+from tracks2zarr.planning.clip_extent import ClipExtent, ClipFile, extent_of
 from tracks2zarr.planning.plan import CountsFrom, Settings
 from tracks2zarr.planning.settings_problems import regexp_without_frames, settings_problems
 from tracks2zarr.tracks.files import list_tracks
@@ -225,10 +225,9 @@ def _listed(
     no_frames = regexp_without_frames(settings.frame_regexp, files)
     if no_frames is not None:
         raise Tracks2ZarrError([no_frames, *problems])
-    bad = {problem.file for problem in errors_of(problems)}
-    how = settings.frames, settings.frame_regexp, format_name
-    listed = [ClipFile(folder / file.path, file.clip_stem, *how) for file in files]
-    return [file for file in listed if str(file.path) not in bad], problems
+    bad = {problem.clip for problem in errors_of(problems)}
+    listed = [ClipFile(folder / file.path, file.clip_stem, settings, format_name) for file in files]
+    return [file for file in listed if file.clip not in bad], problems
 
 
 def _extents(files: Sequence[ClipFile], workers: int | None) -> Iterator[ClipExtent]:
@@ -236,7 +235,11 @@ def _extents(files: Sequence[ClipFile], workers: int | None) -> Iterator[ClipExt
     is_little = is_little_to_read([stamp_of(file.path).size for file in files])
     count = worker_count(workers, len(files), is_little=is_little)
     with start_workers(count, end_at_once=True) as pool:
-        yield from pool.map(extent_of, files)
+        yield from pool.map(_extent_in_worker, files)
+
+
+def _extent_in_worker(file: ClipFile) -> ClipExtent:
+    return extent_of(file, lambda count: report_bytes(0, count))
 
 
 def _write_new(target: Path, text: str) -> None:

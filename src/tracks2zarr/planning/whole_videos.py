@@ -7,15 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from tracks2zarr.common.names import why_unsafe
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
-from tracks2zarr.common.system_problems import os_problem
-from tracks2zarr.planning.metadata_cells import MAX_FRAMES, NO_ESCAPE
+from tracks2zarr.common.problems import Problem, errors_of, one_line
+from tracks2zarr.planning.clip_extent import ClipFile, extent_of
+from tracks2zarr.planning.metadata_cells import NO_ESCAPE
 from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, Named
 from tracks2zarr.planning.metadata_layouts import PLAIN, WHOLE_VIDEO
 from tracks2zarr.planning.plan import Settings
 from tracks2zarr.tracks.files import TracksFile, list_tracks
 from tracks2zarr.tracks.formats import TracksFormat
-from tracks2zarr.tracks.frames import FrameRule
 
 
 def whole_videos(
@@ -52,15 +51,17 @@ def whole_videos(
         if reason := why_unsafe(file.clip_stem):
             metadata.problems.append(_unsafe(folder / file.path, name, reason))
             continue
-        found = _n_frames(folder / file.path, tracks_format, settings)
-        if isinstance(found, int):
-            metadata.rows.append(_row(number, file, found, settings))
-        else:
-            metadata.problems += [replace(p, video=name.video, clip=name.video) for p in found]
+        given = ClipFile(folder / file.path, file.clip_stem, settings, tracks_format.NAME)
+        extent = extent_of(given)
+        if extent.last_frame is not None:
+            metadata.rows.append(_row(number, file, extent.last_frame, settings))
+            continue
+        found = errors_of(extent.problems) or [_no_frames(given.path)]
+        metadata.problems += [replace(p, video=name.video, clip=name.video) for p in found]
     return metadata
 
 
-def _row(number: int, file: TracksFile, n_frames: int, settings: Settings) -> ClipRow:
+def _row(number: int, file: TracksFile, last_frame: int, settings: Settings) -> ClipRow:
     assert settings.fps is not None
     return ClipRow(
         row=number,
@@ -69,28 +70,10 @@ def _row(number: int, file: TracksFile, n_frames: int, settings: Settings) -> Cl
         clip_stem=file.clip_stem,
         fps=float(settings.fps),
         first_frame=0,
-        last_frame=n_frames - 1,
+        last_frame=last_frame,
         escape_frame=NO_ESCAPE,
         escape_type="none",
     )
-
-
-def _n_frames(
-    path: Path, tracks_format: TracksFormat, settings: Settings
-) -> int | tuple[Problem, ...]:
-    """Return how many frames a video has, as its tracks file shows it, or why nobody knows."""
-    from tracks2zarr.tracks.reading import read_frames  # numpy takes a while to import
-
-    rule = FrameRule(MAX_FRAMES, 0, "clip", settings.frame_regexp, PLAIN.extent)
-    try:
-        frames = read_frames(tracks_format, path, rule).frame_of_image
-    except Tracks2ZarrError as error:
-        return error.problems
-    except OSError as error:
-        return (os_problem(error, path),)
-    if not len(frames):
-        return (_no_frames(path),)
-    return int(frames.max()) + 1
 
 
 def _no_frames(path: Path) -> Problem:

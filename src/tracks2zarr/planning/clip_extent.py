@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.system_problems import os_problem
-from tracks2zarr.common.unfetched import annex_problem
-from tracks2zarr.parallel.processes import report_bytes
 from tracks2zarr.planning.metadata_cells import MAX_FRAMES
-from tracks2zarr.planning.plan import CountsFrom
+from tracks2zarr.planning.plan import Settings
 from tracks2zarr.tracks.formats import format_named
-from tracks2zarr.tracks.frames import FrameRule
-from tracks2zarr.tracks.reading import read_frames
+from tracks2zarr.tracks.frames import PLAIN_EXTENT, FrameRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +24,15 @@ class ClipFile:
         The file.
     clip
         The stem of its clip.
-    frames
-        What its frames count from.
-    frame_regexp
-        What finds the frame in an image's name; None for the format's own rule.
+    settings
+        What its frames count from, and what finds the frame in an image's name.
     format
         The name of its format.
     """
 
     path: Path
     clip: str
-    frames: CountsFrom
-    frame_regexp: str | None
+    settings: Settings
     format: str
 
 
@@ -67,14 +62,21 @@ class ClipExtent:
         return one_line(f"{self.clip}: frames {self.first_frame} to {self.last_frame}")
 
 
-def extent_of(file: ClipFile) -> ClipExtent:
-    """Return the extent of a clip from its tracks file; nothing is raised for a bad file."""
-    rule = FrameRule(MAX_FRAMES, 0, "clip", file.frame_regexp)
+def extent_of(file: ClipFile, on_bytes: Callable[[int], None] = lambda _: None) -> ClipExtent:
+    """Return the extent of a clip from its tracks file; nothing is raised for a bad file.
+
+    Parameters
+    ----------
+    file
+        The file.
+    on_bytes
+        Called with the number of bytes that were read since the last call.
+    """
+    from tracks2zarr.tracks.reading import read_frames  # numpy takes a while to import
+
+    rule = FrameRule(MAX_FRAMES, 0, "clip", file.settings.frame_regexp, PLAIN_EXTENT)
     try:
-        if unfetched := annex_problem(file.path):
-            return ClipExtent(file.clip, problems=(unfetched,))
-        tracks_format = format_named(file.format)
-        read = read_frames(tracks_format, file.path, rule, lambda count: report_bytes(0, count))
+        read = read_frames(format_named(file.format), file.path, rule, on_bytes)
     except Tracks2ZarrError as error:
         return ClipExtent(file.clip, problems=error.problems)
     except OSError as error:
@@ -82,5 +84,5 @@ def extent_of(file: ClipFile) -> ClipExtent:
     frames = read.frame_of_image
     if not len(frames):
         return ClipExtent(file.clip, problems=read.warnings)
-    first = int(frames.min()) if file.frames == "video" else 0
+    first = int(frames.min()) if file.settings.frames == "video" else 0
     return ClipExtent(file.clip, first, int(frames.max()), read.warnings)
