@@ -50,6 +50,17 @@ def test_untouched(store: Path) -> None:
     assert tz.verify(store, quick=True).ok
 
 
+def test_a_file_of_somebody_is_named_once(store: Path, recwarn: pytest.WarningsRecorder) -> None:
+    """By tracks2zarr, and not by zarr again."""
+    (store / VIDEO / "notes.txt").touch()
+    assert kinds(tz.verify(store, workers=1)) == {
+        VIDEO: {"foreign-arrays"},
+        OTHER: set(),
+        "": set(),
+    }
+    assert not recwarn.list
+
+
 def chunk_files(store: Path) -> list[Path]:
     return sorted(path for path in (store / VIDEO).rglob("c/**/*") if path.is_file())
 

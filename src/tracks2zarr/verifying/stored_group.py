@@ -66,8 +66,8 @@ class StoredGroup:
         # not by the metadata that the group keeps of its arrays: those are compared, too
         group = zarr.open_group(store, mode="r", zarr_format=3, use_consolidated=False)
         self._attributes = dict(group.attrs)
-        members = dict(group.members())
-        self._arrays = {name: one for name, one in members.items() if name not in added}
+        names = {file.parent.name for file in path.glob("*/zarr.json")} - set(added)
+        self._arrays = {name: group[name] for name in names}
 
     # ---- all but the boxes
 
