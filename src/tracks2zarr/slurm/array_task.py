@@ -18,7 +18,9 @@ from tracks2zarr.slurm.queueing import user_and_host
 from tracks2zarr.slurm.submission import (
     ArrayJob,
     Submission,
+    SubmittedTasks,
     next_number,
+    read_submissions,
     submission_of,
     was_replaced,
     write_submission,
@@ -95,8 +97,9 @@ def submitted_task(
     videos = submission.videos if submission else tuple(video.video for video in plan.videos)
     if not 0 <= index < len(videos):
         raise Tracks2ZarrError(_past_the_end(store, number, first_index, len(videos)))
-    mode = submission.group_mode if submission else group_mode
-    since = submission.submitted if submission else now()
+    asked = _asked_for(store, submission, videos[index])
+    mode = asked.group_mode if asked else group_mode
+    since = asked.submitted if asked else now()
     planned = plan.by_id.get(videos[index])
     own = own_plan.by_id.get(videos[index]) if own_plan else None
     if own and (planned is None or own.fingerprint() != planned.fingerprint()):
@@ -110,6 +113,17 @@ def submitted_task(
         since=since,
         rehash=rehash,
     )
+
+
+def _asked_for(store: Store, submission: Submission | None, video: str) -> Submission | None:
+    """Return the submission whose group mode and time count for a video.
+
+    A rerun goes on with an earlier one: what was finished or corrected since that is not replaced.
+    """
+    if submission is None or not submission.is_rerun:
+        return submission
+    until = (one for one in read_submissions(store) if one.number <= submission.number)
+    return SubmittedTasks.of(until).asked_for(video) or submission
 
 
 def _replaced(store: Store, place: Place) -> Problem:

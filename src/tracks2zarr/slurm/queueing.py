@@ -253,7 +253,13 @@ def _cancel(slurm: Slurm, jobs: Sequence[str]) -> None:
 
 
 def submit_finalising_job(
-    jobs: HeldJobs, store: Store, plans: Sequence[VideoPlan], options: JobOptions, group_mode: Mode
+    jobs: HeldJobs,
+    store: Store,
+    plans: Sequence[VideoPlan],
+    options: JobOptions,
+    group_mode: Mode,
+    *,
+    is_rerun: bool = False,
 ) -> Submission:
     """Write the submission into the store, and submit the job that runs when all tasks have ended.
 
@@ -272,6 +278,8 @@ def submit_finalising_job(
         What the user requests.
     group_mode
         What a task does where its video is there.
+    is_rerun
+        Whether the array jobs go on with what earlier submissions asked for.
 
     Returns
     -------
@@ -292,6 +300,7 @@ def submit_finalising_job(
         arrays=tuple(jobs.arrays),
         group_mode=group_mode,
         logs=str(store.logs),
+        is_rerun=is_rerun,
         finalising_request=request,
         verify=verify,
     )

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from tracks2zarr.common.files import make_folder
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of
+from tracks2zarr.common.provenance import now
 from tracks2zarr.planning.matching import drafted_again
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.slurm.client import Slurm, UnansweredError
@@ -25,8 +26,9 @@ from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
 from tracks2zarr.slurm.submission import Request, SubmittedTasks
 from tracks2zarr.slurm.submit import Submitted, submitted_videos
 from tracks2zarr.slurm.unchanged_input import unchanged_input
+from tracks2zarr.store.corrections import is_corrected
 from tracks2zarr.store.existing import existing_store
-from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.group_mode import Action, Mode, decide, problems_of
 from tracks2zarr.store.schemas import mixed_with
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import State
@@ -82,12 +84,13 @@ def rerun(
         if before.unanswered:
             raise UnansweredError(before.unanswered).as_error()
         unfinished = [v for v in before.videos if v.state is not State.DONE and not v.is_open]
-        again = _plan_again(there, unfinished, keep_going=keep_going, anyway=anyway)
+        tasks = SubmittedTasks.read(there)
+        again = _plan_again(there, unfinished, tasks, keep_going=keep_going, anyway=anyway)
         sound = {video.video for video in again.videos}
         unfinished = [video for video in unfinished if video.video in sound]
         record_ended_tasks(there, before)
         clean_up_ended_tasks(there, before)
-        tasks, planned = SubmittedTasks.read(there), there.read_plan().videos
+        planned = there.read_plan().videos
         requests, raised = _requests(unfinished, planned, tasks, options)
         options, raised_finalising = _finalising_options(options, before, tasks, planned)
         with held_jobs(slurm) as jobs:
@@ -95,8 +98,9 @@ def rerun(
             if requests:
                 jobs.submit_arrays(there.path, there.logs, requests)
             if requests or _lacks_finalising(before):
-                mode = _group_mode(tasks)
-                submission = submit_finalising_job(jobs, there, planned, options, mode)
+                submission = submit_finalising_job(
+                    jobs, there, planned, options, _group_mode(tasks), is_rerun=True
+                )
                 raised += raised_finalising
                 make_folder(there.logs, within=there.path)  # without it, SLURM ends jobs silently
     return Submitted(
@@ -125,7 +129,12 @@ def left_out(store: str | os.PathLike[str], slurm: Slurm | None = None) -> list[
 
 
 def _plan_again(
-    store: Store, unfinished: Sequence[VideoStatus], *, keep_going: bool, anyway: bool
+    store: Store,
+    unfinished: Sequence[VideoStatus],
+    tasks: SubmittedTasks,
+    *,
+    keep_going: bool,
+    anyway: bool,
 ) -> Plan:
     """Plan unfinished videos again, as their input is now; return those that can be submitted."""
     with store.root_lock():
@@ -136,6 +145,7 @@ def _plan_again(
             raise Tracks2ZarrError(errors)
         if not anyway:
             again = _without(again, unchanged_input(store, unfinished, plan, again))
+        again = _without(again, _refused_corrections(store, again, tasks))
         if problem := mixed_with(store, plan, again):
             raise Tracks2ZarrError(problem)
         if again.videos:
@@ -157,8 +167,27 @@ def _without(plan: Plan, problems: Sequence[Problem]) -> Plan:
     return Plan(tuple(videos), (*plan.problems, *problems))
 
 
+def _refused_corrections(store: Store, plan: Plan, tasks: SubmittedTasks) -> list[Problem]:
+    """Return why tasks would refuse corrected videos: their input has changed since."""
+    decisions = [
+        decide(store, video, mode, since=since)
+        for video in plan.videos
+        if is_corrected(store, video.video)
+        for mode, since in [_mode_and_time(tasks, video.video)]
+    ]
+    return list(problems_of(one for one in decisions if one.action is Action.REFUSE))
+
+
+def _mode_and_time(tasks: SubmittedTasks, video: str) -> tuple[Mode, str]:
+    """Return the group mode that was asked for a video, and when."""
+    asked = tasks.asked_for(video)
+    return (asked.group_mode, asked.submitted) if asked else (_group_mode(tasks), now())
+
+
 def _group_mode(tasks: SubmittedTasks) -> Mode:
-    return tasks.submissions[-1].group_mode if tasks.submissions else "w-"
+    """Return the mode for videos that no submission asked for: none of them is replaced."""
+    last = tasks.submissions[-1].group_mode if tasks.submissions else "w-"
+    return "a" if last == "a" else "w-"
 
 
 def _requests(

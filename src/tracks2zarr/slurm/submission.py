@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Self
@@ -87,6 +87,8 @@ class Submission(Document):
         The array jobs.
     group_mode
         What a task does where its video is there.
+    is_rerun
+        Whether it goes on with what earlier ones asked for: their group mode and time count.
     logs
         The folder that the logs of the tasks are written to, absolute.
     finalising_job
@@ -110,6 +112,7 @@ class Submission(Document):
     arrays: tuple[ArrayJob, ...]
     group_mode: Mode
     logs: str
+    is_rerun: bool = False
     finalising_job: str | None = None
     finalising_request: Request | None = None
     verify: Verify = "quick"
@@ -123,10 +126,6 @@ class Submission(Document):
     def array(self, job: str) -> ArrayJob | None:
         """Return its array job with this id."""
         return next((array for array in self.arrays if array.job == job), None)
-
-    def videos_submitted(self) -> set[str]:
-        """Return the videos that a task was submitted for."""
-        return {video for video, _, _ in self.tasks()}
 
     def tasks(self) -> Iterator[tuple[str, str, int]]:
         """Yield video, job and number of each task that was submitted."""
@@ -189,15 +188,22 @@ class SubmittedTasks:
 
     submissions: tuple[Submission, ...]
     _places: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    _asked: dict[str, Submission] = field(default_factory=dict)
 
     @classmethod
     def read(cls, store: Store) -> Self:
         """Read what was submitted for a store, but not for one that it is a copy of."""
-        own = (sub for sub in read_submissions(store) if sub.store == str(store.path))
-        tasks = cls(tuple(own))
+        return cls.of(sub for sub in read_submissions(store) if sub.store == str(store.path))
+
+    @classmethod
+    def of(cls, submissions: Iterable[Submission]) -> Self:
+        """Return the tasks of some submissions, the oldest first."""
+        tasks = cls(tuple(submissions))
         for submission in tasks.submissions:
             for video, job, number in submission.tasks():
                 tasks._places.setdefault(video, []).append((job, number))
+                if not submission.is_rerun or video not in tasks._asked:
+                    tasks._asked[video] = submission
         return tasks
 
     @property
@@ -224,14 +230,14 @@ class SubmittedTasks:
         """The cluster that the latest submission went to; empty where nobody knows."""
         return self.submissions[-1].cluster if self.submissions else ""
 
+    def asked_for(self, video: str) -> Submission | None:
+        """Return the submission that asked for a video last; a rerun only goes on with it."""
+        return self._asked.get(video)
+
     def replaced_since(self, video: str) -> str:
-        """Return when a video's replacement was submitted last (UTC, ISO 8601); empty for never."""
-        times = (
-            submission.submitted
-            for submission in reversed(self.submissions)
-            if submission.group_mode == "w" and video in submission.videos_submitted()
-        )
-        return next(times, "")
+        """Return when a video's replacement was asked for (UTC, ISO 8601); empty for never."""
+        asked = self.asked_for(video)
+        return asked.submitted if asked is not None and asked.group_mode == "w" else ""
 
     def jobs_of(self, video: str, record: Record | None) -> set[str]:
         """Return the array jobs that had a task for a video, one that nobody wrote down too."""

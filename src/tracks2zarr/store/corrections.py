@@ -113,6 +113,14 @@ def dropped(store: Path, receipt: Receipt, plan: VideoPlan) -> Problem | None:
     )
 
 
+def is_corrected(store: Store, video: str) -> bool:
+    """Tell whether a clip of a video was corrected, as far as its receipt can be read."""
+    with suppress(OSError, Tracks2ZarrError):
+        receipt = store.read_receipt(video)
+        return receipt is not None and any(clip.corrections for clip in receipt.clips)
+    return False
+
+
 def corrected_in(store: Store) -> list[str]:
     """Return the videos and clips of a store that were corrected, as text."""
     found = []

@@ -155,16 +155,17 @@ def _decide(store: Store, plan: VideoPlan, mode: Mode, since: str, *, rehash: bo
         decision = _without_receipt(store, anew, mode)
         return replace(decision, problem=decision.problem or broken_receipt(store, plan.video))
     plan = with_corrections(plan, receipt)
+    is_replaced = mode == "w" and receipt.finished < since
     if not store.is_intact(receipt, read=True):
-        return _damaged(store, anew if mode == "w" else plan, receipt, mode, rehash=rehash)
-    if mode == "w" and receipt.finished < since:
+        return _damaged(store, anew if is_replaced else plan, receipt, mode, rehash=rehash)
+    if is_replaced:
         return _replace(store, anew, receipt)
     unchanged = unchanged_clips(receipt, plan, rehash=rehash)
     if plan.fingerprint() == receipt.plan.fingerprint() and len(unchanged) == len(plan.clips):
         return _done(receipt, _with_places(receipt.plan, plan, unchanged))
-    if mode == "w":
+    if mode == "w" and plan == anew:
         return _replace(store, anew, receipt)
-    if mode == "w-":
+    if mode != "a":  # with "w", it was corrected since the run began
         return Decision.refused(plan, problems.video_exists(store, plan, receipt, unchanged))
     return _add(store, plan, receipt, unchanged)
 
@@ -205,7 +206,7 @@ def _damaged(
     """Decide for a group that is not what its receipt says: it is made anew.
 
     With ``a``, the clips that the plan lacks are made anew, too, from where they came. Corrections
-    are lost only with ``w``: they are of the original tracks file as it was.
+    that the plan has are kept: they are of the original tracks file as it was.
     """
     planned = plan.by_clip
     if corrected := {clip.clip for clip in plan.clips if clip.corrected is not None}:

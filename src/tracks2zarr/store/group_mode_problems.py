@@ -6,6 +6,7 @@ from collections.abc import Sequence, Set
 
 from tracks2zarr.common.problems import Problem, comma_list, same_command
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
+from tracks2zarr.store.commands import create_command
 from tracks2zarr.store.differences import video_differences
 from tracks2zarr.store.ownership import moving_away
 from tracks2zarr.store.receipt import Receipt
@@ -80,19 +81,25 @@ def _remedy(store: Store, plan: VideoPlan, receipt: Receipt, unchanged: Set[str]
     is_same = plan.common == receipt.plan.common and all(
         is_same_clip(clip, have[clip.clip], unchanged) for clip in kept
     )
+    is_corrected = any(clip.corrected for clip in plan.clips)
     only = "--video", plan.video
     ways = []
-    if not gone:
+    if is_corrected and not is_same:
+        ways.append("Bring its input and settings back as they were")
+    elif not gone and not is_corrected:
         ways.append(f"To replace it, run {same_command(*_REPLACE, *only)}")
     if is_same:
         aim = "To add the clips that it lacks" if len(kept) < len(plan.clips) else "To keep it"
         ways.append(f"{aim}, run {same_command(*_ADD)}")
-    ways.append("Or pass another store")
+    ways.append("Or pass another store" if ways else "Pass another store")
     if gone:
         away, again = _moving_away(store, plan), same_command("--store-mode", "a", *only)
         ways.append(
             f"To convert it without {comma_list(gone)}, move it away ({away}), then run {again}"
         )
+    elif is_corrected:
+        anew = create_command(store.path, plan, replace=True)
+        ways.append(f"Or, to convert its original files, without its corrections, run: {anew}")
     return "; ".join([ways[0], *(way[0].lower() + way[1:] for way in ways[1:])])
 
 
