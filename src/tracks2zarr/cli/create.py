@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @individual_dim_option
 @keep_going_option
 @rehash_option
-@click.option("--report", is_flag=True, help="Show the result in STORE-report.html, with pictures.")
+@click.option("--report", is_flag=True, help="Write a report with pictures to STORE-report.html.")
 @yes_option
 @quiet_option
 @debug_option

@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 def command(store: Path, out: Path, **options: Any) -> None:
     """Export the clips in STORE to files in the folder OUT.
 
-    There is one file per clip. Run again, it writes only what is missing or differs.
+        Each clip becomes one file. If you run the command again, it writes only the files that are
+    missing or differ.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.progress import continued_by_same_command, printing_results

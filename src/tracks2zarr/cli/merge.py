@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     type=click.Choice(["error", "skip", "replace"]),
     default="error",
     show_default=True,
-    help="What to do if two stores have a video, but different versions of it.",
+    help="What to do if two stores have different versions of a video.",
 )
 @click.option(
     "--individual-dim",

@@ -137,7 +137,7 @@ class FrameSlice(click.ParamType[slice]):
 
 
 #: The default of --pattern, in words.
-_PATTERNS = "those of the format; *.csv, *.csv.gz and *.csv.zst for VIA"
+_PATTERNS = "that of the format; *.csv, *.csv.gz and *.csv.zst for VIA"
 
 
 def pattern_option(
@@ -163,7 +163,7 @@ def pattern_option(
         cls=Option,
         metavar="GLOB",
         callback=(lambda _context, _option, given: given or None) if multiple else None,
-        help=f"Names of the tracks files in {folder}; put it in quotes."
+        help=f"Pattern that the names of the tracks files in {folder} match, in quotes."
         + (" May be repeated." if multiple else ""),
     )
 
@@ -178,7 +178,7 @@ def format_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--format",
         metavar=f"[{'|'.join(FORMAT_NAMES)}|...]",
         help="Format of the tracks files: VIA tracks CSV, OCTRON folders, MOTChallenge text, COCO"
-        " JSON, movement netCDF, or one that another package adds. By default it is recognised.",
+        " JSON, movement netCDF, or one that another package adds. By default, it is recognised.",
     )(command)
 
 
@@ -200,13 +200,13 @@ def videos_options(command: Callable[..., Any]) -> Callable[..., Any]:
             multiple=True,
             metavar="ID",
             shell_complete=videos_in_metadata,
-            help="Take this video only. May be repeated.",
+            help="Use only this video. May be repeated.",
         ),
         click.option(
             "--videos-from",
             type=PATH,
             metavar="FILE",
-            help="Take only the videos whose ids are in FILE, one per line; lines that start with"
+            help="Use only the videos whose ids are in FILE, one per line; lines that start with"
             " # are ignored.",
         ),
     )
@@ -269,8 +269,8 @@ def columns_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--columns",
         metavar="A,B,...",
         callback=lambda _context, _option, given: None if given is None else _listed(given),
-        help="Further columns of METADATA_CSV that become coordinates of the clips. By default"
-        " all of a CSV without escapes, and none of one with the columns of the guide.",
+        help="Further columns of METADATA_CSV that become coordinates of the clips. By default,"
+        " all of those in a CSV without escapes, and none in one with the columns of the guide.",
     )(command)
 
 
@@ -329,7 +329,7 @@ _PLAN_OPTIONS = (
         "--fps",
         type=float,
         metavar="F",
-        help="Frames per second. Leave METADATA_CSV out then; each tracks file covers a whole"
+        help="Frames per second, in place of METADATA_CSV, if each tracks file covers a whole"
         " video.",
     ),
     click.option(
@@ -394,8 +394,8 @@ def rehash_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--rehash",
         is_flag=True,
-        help="Look for changes in the content of every tracks file of a finished video, not only of"
-        " those whose size or times have changed.",
+        help="Compare the content of every tracks file of a finished video, not only of those"
+        " whose size or times have changed.",
     )(command)
 
 
@@ -485,7 +485,7 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--json",
         "as_json",
         is_flag=True,
-        help="Print one JSON document, for programs, and nothing else.",
+        help="Print a single JSON document, for programs, instead of text.",
     )(command)
 
 
@@ -496,5 +496,5 @@ def individual_dim_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["individual", "individuals"]),
         default="individual",
         show_default=True,
-        help="Name of the dimension of individuals; the plural is for movement before 0.17.",
+        help="Name of the dimension of individuals; use the plural for movement before 0.17.",
     )(command)

@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 def command(store: Path, url: str, *, replace: bool) -> None:
     """Copy the finished videos in STORE to a URL, or to a ZIP file.
 
-    URL is e.g. s3://bucket/CrabTracks.zarr, gs://... or az://...; that of a folder is
-    file:///full/path/CrabTracks.zarr. Or pass the path of an archive, e.g. CrabTracks.zarr.zip.
-    Run again, it sends only what changed, and replaces an archive if the store changed. It can be
-    stopped at any moment.
+        URL is e.g. s3://bucket/CrabTracks.zarr, gs://... or az://..., or
+    file:///full/path/CrabTracks.zarr for a folder. For an archive, pass its path instead, e.g.
+    CrabTracks.zarr.zip.
+
+    You can stop the command at any moment and run it again. It then sends only what has changed,
+    and replaces an archive if the store has changed.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.progress import continued_by_same_command, printing_results

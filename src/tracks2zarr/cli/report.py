@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 @quiet_option
 @debug_option
 def command(store: Path, *, output: Path | None, workers: int | None, quiet: bool) -> int:
-    """Show STORE as one HTML file, with pictures of all clips.
+    """Write an HTML report of STORE, with pictures of all clips.
 
-    It opens in any browser, without a network, and can be sent to a colleague.
+    The report is one file. It opens in any browser, even offline, and can be sent to a colleague.
     """
     return 0 if write_report(store, output, workers=workers, quiet=quiet) else 1
 

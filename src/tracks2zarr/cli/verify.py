@@ -19,7 +19,7 @@ from tracks2zarr.common.words import count_text
 @click.option(
     "--quick",
     is_flag=True,
-    help="Only look whether the files of STORE have changed; read no tracks file.",
+    help="Only check whether the files of STORE have changed; do not read the tracks files.",
 )
 @click.option("--tracks-dir", type=FOLDER, help="Folder of the tracks files, if they were moved.")
 @click.option("--metadata", type=PATH, help="The metadata CSV, if it was moved.")
@@ -34,7 +34,7 @@ from tracks2zarr.common.words import count_text
 @json_option
 @debug_option
 def command(store: Path | str, video: tuple[str, ...], *, as_json: bool, **options: Any) -> int:
-    """Compare every number in STORE with its source.
+    """Compare every value in STORE with its source.
 
     Every source file is re-read with an independent parser. With --quick, STORE may be the URL,
     or the archive, of a published store. The exit status is 0 only if

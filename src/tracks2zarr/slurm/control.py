@@ -76,7 +76,7 @@ def cancel(
     on_cancel: Callable[[Mapping[str, int], bool], None] = lambda _arrays, _finalising: None,
     on_status: Callable[[StoreStatus], None] = lambda _: None,
 ) -> Finished:
-    """Cancel all jobs of a store, wait until they are gone, and list what is finished.
+    """Cancel all jobs of a store, wait until they are gone, and list the finished videos.
 
     Parameters
     ----------

@@ -15,9 +15,9 @@ from tracks2zarr.cli.slurm.options import store_at
 @click.argument("store", type=FOLDER)
 @debug_option
 def command(store: Path) -> int:
-    """Cancel all jobs of STORE; list what is finished.
+    """Cancel all jobs of STORE, and list the finished videos.
 
-    Finished videos stay. 'slurm rerun' submits the others again.
+    Finished videos are kept. 'slurm rerun' submits the others again.
     """
     from tracks2zarr.cli.slurm.show import print_cancelled, print_status
     from tracks2zarr.slurm.control import cancel

@@ -18,9 +18,9 @@ from tracks2zarr.cli.slurm.options import store_at, verify_option
 @verify_option()
 @debug_option
 def command(store: Path, *, verify: Any) -> int:
-    """List and verify what is finished; sort the logs.
+    """List and verify the finished videos, and sort the logs.
 
-    The summary is written into the logs, and the report beside STORE.
+    It also writes a summary into the logs, and the report beside STORE.
 
     The finalising job calls this. You can also run it yourself, at any time and repeatedly.
     """

@@ -39,10 +39,10 @@ _PASSED_ON = {
     "qos": ("NAME", "Quality of service to run under."),
     "reservation": ("NAME", "Reservation to run in."),
     "constraint": ("FEATURES", "Features that a node must have."),
-    "nodelist": ("NODES", "Nodes to run on, such as node[1-4]."),
+    "nodelist": ("NODES", "Nodes to run on, e.g. node[1-4]."),
     "exclude": ("NODES", "Nodes not to run on."),
-    "gres": ("LIST", "Other resources of a node for each task, such as tmp:20G."),
-    "mail-type": ("EVENTS", "When to send mail, such as END,FAIL."),
+    "gres": ("LIST", "Other resources of a node for each task, e.g. tmp:20G."),
+    "mail-type": ("EVENTS", "When to send mail, e.g. END,FAIL."),
     "mail-user": ("ADDRESS", "Where to send mail."),
 }
 
@@ -173,13 +173,13 @@ def sbatch_options(
             "--sbatch",
             multiple=True,
             metavar="OPTION",
-            help="Any other option of sbatch, such as --sbatch=--licenses=a; may be repeated.",
+            help="Any other option of sbatch, e.g. --sbatch=--licenses=a. May be repeated.",
         ),
         click.option(
             "--prelude",
             type=PATH,
             metavar="FILE",
-            help="Lines of shell for each job to run first, such as 'module load ...'.",
+            help="File with shell commands that each job runs first, e.g. 'module load ...'.",
         ),
     ]
     return functools.partial(add_options, options)
@@ -194,7 +194,7 @@ def _task_options(memory_and_time: str, cpus: str, max_tasks: str) -> list[Decor
             metavar="SIZE",
             cls=Option,
             show_default=memory_and_time,
-            help="Memory for each task, such as 4G.",
+            help="Memory for each task, e.g. 4G.",
         ),
         click.option(
             "--time",
@@ -202,7 +202,7 @@ def _task_options(memory_and_time: str, cpus: str, max_tasks: str) -> list[Decor
             metavar="LIMIT",
             cls=Option,
             show_default=memory_and_time,
-            help="Time limit of each task, such as 2:00:00.",
+            help="Time limit of each task, e.g. 2:00:00.",
         ),
         click.option(
             "--cpus",
@@ -244,8 +244,8 @@ def verify_option(default: str | None = "quick") -> Decorator:
         default=default,
         cls=Option,
         show_default=default or "as before",
-        help="What the finalising job verifies: that no file has changed (quick), or also every"
-        " value against the tracks files (full).",
+        help="What the finalising job verifies: that no file has changed (quick), also that every"
+        " value matches the tracks files (full), or nothing (none).",
     )
 
 

@@ -27,19 +27,19 @@ from tracks2zarr.cli.slurm.options import (
 @click.option(
     "--anyway",
     is_flag=True,
-    help="Also submit the videos that failed because of their input, although it is unchanged.",
+    help="Also submit videos that failed because of their input, even if it has not changed.",
 )
 @debug_option
 def command(store: Path, *, keep_going: bool, anyway: bool, **options: Any) -> int:
-    """Submit what is not finished, and nothing else.
+    """Submit only the videos that are not finished.
 
-    Jobs request what they requested before, unless you pass something else; those that ran out of
-    memory or time request twice as much of it. Running and waiting tasks are left alone. The logs
+    Jobs request the same resources as before, and twice as much of what they ran out of (memory
+    or time), unless you pass something else. Running and waiting tasks are left alone. The logs
     of failed attempts are moved to logs_failed. If only the finalising job failed, it is
     submitted alone.
 
-    A video that failed because of a broken input file is left out until the file is fixed. On a
-    terminal you are asked.
+        A video that failed because of a broken input file is left out until the file is fixed. In a
+    terminal, you are asked whether to submit it all the same.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.slurm.show import print_submitted

@@ -35,7 +35,7 @@ _NAME = Path("run_create_zarr_dataset.sh")
 @click.option(
     "--git-repository",
     metavar="ADDRESS",
-    help="Let the tasks install tracks2zarr from here, once, instead of using this one.",
+    help="Install tracks2zarr from here, once for all tasks, and do not use this installation.",
 )
 @click.option(
     "--git-branch",
@@ -50,9 +50,9 @@ _NAME = Path("run_create_zarr_dataset.sh")
     type=PATH,
     default=_NAME,
     show_default=True,
-    help="Where the script is written.",
+    help="File to write the script to.",
 )
-@click.option("--force", is_flag=True, help="Replace the script if it is there.")
+@click.option("--force", is_flag=True, help="Replace the script if it exists.")
 @debug_option
 def command(
     tracks_dir: Path,
@@ -64,10 +64,11 @@ def command(
     git_branch: str | None,
     **options: Any,
 ) -> int:
-    """Write the script of the older workflow, to be edited.
+    """Write the script of the older workflow, for you to edit.
 
-    In the older workflow, before tracks2zarr, one edited a bash script and submitted it with
-    sbatch. This one has your values filled in. 'slurm submit' does all that it does, and more.
+    In the older workflow, before tracks2zarr, you edited a bash script and submitted it with
+    sbatch. This command fills in your values. 'slurm submit' does all that the script does, and
+    more.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.common.words import count_text

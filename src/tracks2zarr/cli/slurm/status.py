@@ -16,7 +16,7 @@ from tracks2zarr.store.video_state import State
 @click.command("status", cls=Command)
 @click.argument("store", type=FOLDER)
 @click.option(
-    "--watch", is_flag=True, help="Show it again and again, until nothing runs or waits any more."
+    "--watch", is_flag=True, help="Refresh the table until no task is running or waiting."
 )
 @click.option(
     "--every",
@@ -24,7 +24,7 @@ from tracks2zarr.store.video_state import State
     default=10,
     show_default=True,
     metavar="SECONDS",
-    help="With --watch: how long to wait before it is shown again.",
+    help="With --watch: time between refreshes.",
 )
 @click.option(
     "--failed",
@@ -42,7 +42,7 @@ from tracks2zarr.store.video_state import State
     "--all",
     "shows_all",
     is_flag=True,
-    help="Show a row for each video, also if there are more than 50.",
+    help="Show a row for each video, even if there are more than 50.",
 )
 @json_option
 @debug_option

@@ -37,7 +37,7 @@ from tracks2zarr.cli.slurm.options import (
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Print the scripts of all jobs, in order, for a look; submit and write nothing. 'slurm"
+    help="Print the scripts of all jobs, in order, without submitting or writing anything. 'slurm"
     " script' writes one to edit and submit.",
 )
 @debug_option
@@ -56,10 +56,10 @@ def command(
 ) -> int:
     """Submit one array task per video, and a finalising job.
 
-    The finalising job lists the finished videos, verifies them, and sums up.
+        The finalising job lists the finished videos, verifies them, and writes a summary.
 
     All problems of the input are found before anything is queued. STORE defaults to
-    CrabTracks-slurm{job}.zarr in this folder, {job} being the id of the array job.
+    CrabTracks-slurm{job}.zarr in this folder, where {job} is the id of the array job.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.cli.slurm.show import print_dry_run, print_submitted

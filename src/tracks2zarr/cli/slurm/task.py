@@ -31,7 +31,7 @@ JOB_VARIABLE, _CPUS = "SLURM_ARRAY_JOB_ID", "SLURM_CPUS_PER_TASK"
     default="SLURM_ARRAY_TASK_ID",
     show_default=True,
     metavar="VARIABLE",
-    help="If INDEX is not given: the variable that the scheduler has set to it.",
+    help="Environment variable in which the scheduler passes the index, if INDEX is not given.",
 )
 @click.option(
     "--first-index",
@@ -39,17 +39,17 @@ JOB_VARIABLE, _CPUS = "SLURM_ARRAY_JOB_ID", "SLURM_CPUS_PER_TASK"
     default=0,
     show_default=True,
     metavar="N",
-    help="The index of the first video: 1 for schedulers that count from 1.",
+    help="Index of the first video: 1 for schedulers that count from 1.",
 )
 @click.option(
-    "--tracks-dir", type=FOLDER, help="Plan from this folder of tracks files, if STORE has no plan."
+    "--tracks-dir", type=FOLDER, help="Folder of tracks files to plan from, if STORE has no plan."
 )
-@click.option("--metadata", type=PATH, help="The metadata CSV to plan from.")
+@click.option("--metadata", type=PATH, help="Metadata CSV to plan from, if STORE has no plan.")
 @script_options
 @click.option(
     "--log-dir",
     type=FOLDER,
-    help="Where this task's logs are written; moved to STORE/logs when done.",
+    help="Folder of this task's logs; they are moved to STORE/logs when it is done.",
 )
 @rehash_option
 @debug_option
@@ -67,10 +67,10 @@ def command(
     rehash: bool,
     **settings: Any,
 ) -> int:
-    """Convert one video: the one with INDEX.
+    """Convert one video, given its INDEX.
 
-    INDEX counts from 0 in the plan of STORE. Jobs call this; by hand it serves any scheduler.
-    It leaves a record of its start and its end.
+    INDEX counts from 0 in the plan of STORE. SLURM jobs call this command, and any other scheduler
+    can call it, too. It records its start and its end in STORE.
     """
     number = _number(index, index_from)
     if (tracks_dir is None) != (metadata is None):
