@@ -209,6 +209,62 @@ def test_octron_names_what_is_wrong(
         assert kinds_of("octron", path) == {kind}
 
 
+def with_another_column(text: str) -> str:
+    """Put a column before the others, as another version of OCTRON might."""
+    before, first, table = text.partition("frame_counter,")
+    header, *rows = f"{first}{table}".splitlines()
+    return "\n".join([f"{before}mean_area,{header}", *(f"5.5,{row}" for row in rows)])
+
+
+@pytest.mark.parametrize("batch_bytes", [1, 1 << 20])
+@pytest.mark.parametrize(
+    "change",
+    [
+        with_another_column,
+        str.strip,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: f"\ufeff{text}",
+        lambda text: text.replace(",crab,", ',"crab\n, ""blue""",'),
+        lambda text: text.replace(",area\n", ',"an ""area"""\n'),
+        lambda text: text.replace(".mp4", '.mp4 "'),
+    ],
+)
+def test_tracks_of_octron_are_read_together(
+    change: Callable[[str], str],
+    batch_bytes: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tracks2zarr.tracks.octron_readers._BATCH_BYTES", batch_bytes)
+    boxes = [TrackBox(f, t, f, t, 3, 4, 0.5) for t in (3, 5, 7, 9) for f in (t, t + 8)]
+    path = write_octron(tmp_path, STEM, boxes)
+    for track in (3, 7, 9):
+        file = path / f"crab_track_{track}.csv"
+        file.write_text(change(file.read_text()), newline="")
+    for reader in ("columns", "rows"):
+        found = read("octron", reader, path).boxes
+        assert found.track.tolist() == [3, 5, 7, 9, 3, 5, 7, 9]
+        assert found.frame.tolist() == [3, 5, 7, 9, 11, 13, 15, 17]
+        assert found.box[:, 0].tolist() == [frame + 1.5 for frame in found.frame]
+
+
+def test_a_header_of_octron_on_two_lines_is_left_to_the_other_reader(tmp_path: Path) -> None:
+    path = octron(tmp_path, lambda text: text.replace(",area\n", ',"an\narea"\n'))
+    with pytest.raises(UnrecognisedError):
+        read("octron", "columns", path)
+    assert len(read("octron", "rows", path).boxes) == 4
+
+
+def test_a_track_of_octron_without_rows_has_no_boxes(tmp_path: Path) -> None:
+    found = same("octron", octron(tmp_path, lambda text: text[: text.index("\n0,")]))
+    assert found.boxes.track.tolist() == [5, 5]
+
+
+@pytest.mark.parametrize("end", ['2,12,3,"crab,', "2,12,3", '2,1,3,crab,1,1,2,1,2,1,2,9,1,"(4'])
+def test_a_track_of_octron_cut_off_does_not_join_the_next(end: str, tmp_path: Path) -> None:
+    assert kinds_of("octron", octron(tmp_path, lambda text: text + end))
+
+
 # ---- movement
 
 

@@ -143,13 +143,40 @@ def read_columns(
     OSError
         If a file cannot be read.
     """
+
+    def one_by_one(sources: Iterable[SourceFile]) -> Iterator[Columns]:
+        for source in sources:
+            yield from columns_of(source)
+
+    return read_columns_of_files(
+        path, rule, take, on_bytes, one_by_one, first_number=first_number, is_member=is_member
+    )
+
+
+def read_columns_of_files(
+    path: Path,
+    rule: FrameRule,
+    take: TakeBoxes,
+    on_bytes: OnBytes,
+    columns_of: Callable[[Iterable[SourceFile]], Iterable[Columns]],
+    *,
+    first_number: int = 0,
+    is_member: Callable[[Path], bool] = _all,
+) -> ReadFile:
+    """Read files whose boxes come in columns, perhaps those of several files at once.
+
+    Parameters
+    ----------
+    columns_of
+        Returns the boxes of all files, each of which is open only until the next is asked for.
+    path, rule, take, on_bytes, first_number, is_member
+        As for `read_columns`, and so are the errors.
+    """
     rule = replace(rule, first_number=first_number)
     frames = _Frames(rule)
     sources = _Sources(path, on_bytes)
-    for source in sources:
-        if is_member(source.path):
-            for columns in columns_of(source):
-                take(frames.batch(columns))
+    for columns in columns_of(source for source in sources if is_member(source.path)):
+        take(frames.batch(columns))
     return ReadFile("columns", sources.digest, sources.stamp, frames.of_image())
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,28 +33,54 @@ from tracks2zarr.tracks.row_problems import BadFileError, BadRowError
 from tracks2zarr.tracks.source_file import SourceFile
 from tracks2zarr.tracks.values import MAX_NUMBER, is_nan
 
+#: Tables are joined up to about so many bytes.
+_BATCH_BYTES = 1 << 20
+
 
 def read_columns(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
     """Read a folder with polars; see `tracks2zarr.tracks.formats.ReadTracks`."""
-    return numbered.read_columns(path, rule, take, on_bytes, _columns, is_member=is_member)
+    return numbered.read_columns_of_files(path, rule, take, on_bytes, _columns, is_member=is_member)
 
 
-def _columns(source: SourceFile) -> Iterator[numbered.Columns]:
-    """Yield the boxes of one track, whose file is small."""
+def _columns(sources: Iterable[SourceFile]) -> Iterator[numbered.Columns]:
+    """Yield the boxes of several tracks at once: polars takes long to start on a small file."""
+    return map(_of_table, _joined(map(_table, sources)))
+
+
+def _joined(tables: Iterable[tuple[bytes, bytes]]) -> Iterator[bytes]:
+    """Yield tables one below the other, as long as their headers are the same."""
+    header, rows, n_bytes = b"", list[bytes](), 0
+    for its_header, its_rows in tables:
+        if rows and (its_header != header or n_bytes >= _BATCH_BYTES):
+            yield b"".join([header, *rows])
+            rows, n_bytes = [], 0
+        header = its_header
+        rows.append(its_rows)
+        n_bytes += len(its_rows)
+    if rows:
+        yield b"".join([header, *rows])
+
+
+def _table(source: SourceFile) -> tuple[bytes, bytes]:
+    """Return the header and the rows of one track, whole lines each."""
     content = with_line_feeds(source.file.read())
     try:
-        before = content.decode().split("\n", N_LINES_BEFORE + 1)[: N_LINES_BEFORE + 1]
+        content.decode()
     except UnicodeDecodeError:
         raise UnrecognisedError from None
-    if header_fault(before) is not None or not is_quoted_strictly(content):
+    *before, rows = (*content.split(b"\n", N_LINES_BEFORE + 1), b"")[: N_LINES_BEFORE + 2]
+    if header_fault([line.decode() for line in before]) is not None:
         raise UnrecognisedError
+    header = before[-1]
+    if not is_quoted_strictly(header) or not is_quoted_strictly(rows):
+        raise UnrecognisedError
+    return header + b"\n", rows if not rows or rows.endswith(b"\n") else rows + b"\n"
+
+
+def _of_table(table: bytes) -> numbered.Columns:
+    """Return the numbers in a header and rows of text."""
     try:
-        found = pl.read_csv(
-            io.BytesIO(content),
-            skip_lines=N_LINES_BEFORE,
-            columns=list(COLUMNS),
-            infer_schema=False,
-        )
+        found = pl.read_csv(table, columns=list(COLUMNS), infer_schema=False)
     except pl.exceptions.PolarsError:
         raise UnrecognisedError from None
     frame, track = whole_numbers(found["frame_idx"]), whole_numbers(found["track_id"])
@@ -66,7 +92,7 @@ def _columns(source: SourceFile) -> Iterator[numbered.Columns]:
     has_box = ~np.isnan(edges).all(axis=1)
     edges = edges[has_box].astype(np.float32)
     size = (edges[:, 2:] - edges[:, :2]).astype(np.float64)
-    yield numbered.Columns(
+    return numbered.Columns(
         frame=frame[has_box],
         track=track[has_box],
         corner=edges[:, :2].astype(np.float64),
