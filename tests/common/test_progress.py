@@ -3,7 +3,7 @@
 import io
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 import tracks2zarr as tz
+from support.progress import Noted
 from support.sample import SAMPLE
 from tracks2zarr.common.progress_shown import BarProgress
 from tracks2zarr.merging.one_video import MergedVideo
@@ -20,25 +21,6 @@ INPUT = SAMPLE / "tracks", SAMPLE / "loop-frames-ffmpeg.csv"
 VIDEOS = ["04.09.2023-01-Right", "06.09.2023-02-Left"]
 
 type Function = Callable[[Path, Path, Any], object]
-
-
-class Noted:
-    """A progress that notes what it is told."""
-
-    def __init__(self) -> None:
-        self.begun: list[tuple[list[str], int | None]] = []
-        self.done_bytes: list[int] = []
-        self.results: dict[str, object] = {}
-
-    def begin(self, videos: Sequence[str], total_bytes: int | None) -> None:
-        self.begun.append((list(videos), total_bytes))
-
-    def update(self, done_bytes: int, running: Sequence[str]) -> None:
-        assert set(running) <= set(VIDEOS)
-        self.done_bytes.append(done_bytes)
-
-    def ended(self, video: str, result: object) -> None:
-        self.results[video] = result
 
 
 def create(_: Path, folder: Path, progress: Any) -> object:
@@ -78,6 +60,7 @@ def test_all_four_tell_the_same_object(
     assert sorted(noted.results) == VIDEOS
     assert {type(result) for result in noted.results.values()} == {kind}
     assert bool(noted.done_bytes) == (function is create)
+    assert noted.running == (set(VIDEOS) if function is create else set())
     if function is create:
         assert max(noted.done_bytes) == total_bytes == sum(v.size for v in tz.plan(*INPUT).videos)
 

@@ -21,7 +21,9 @@ from support.corrections import (
     track_of,
     write_rows,
 )
+from support.progress import Noted
 from support.tree import groups_of, snapshot
+from tracks2zarr.common.progress import NoProgress
 from tracks2zarr.store.store import Store
 
 
@@ -321,7 +323,7 @@ def test_a_video_that_another_run_is_at_work_on(store: Path, stretch: Path) -> N
 def test_a_video_that_was_replaced_after_the_changes_were_shown(store: Path, stretch: Path) -> None:
     from tracks2zarr.correcting.correct import prepare_correction
 
-    prepared = prepare_correction(store, "A", "Loop00", swapped(stretch))
+    prepared = prepare_correction(store, "A", "Loop00", swapped(stretch), progress=NoProgress())
     other = write_rows(stretch.with_name("b.csv"), [empty_row("frame_00000003.png")])
     assert tz.correct(store, "A", "Loop00", other).is_done
     before = snapshot(store)
@@ -746,3 +748,38 @@ def test_a_killed_correction_is_completed_by_the_next(store: Path, stretch: Path
     assert (store / "zarr.json").read_bytes() == root
     assert not tz.correct(store, "A", "Loop00", one).is_done
     assert (store / "zarr.json").read_bytes() == listed
+
+
+# ---- how far it is
+
+
+def check_told(noted: Noted, result: object) -> None:
+    """Check that a progress was told of one video from its beginning to its end."""
+    ((videos, total),) = noted.begun
+    assert videos == ["A"]
+    assert noted.running == {"A"}
+    assert noted.results == {"A": result}
+    assert total is not None
+    assert noted.done_bytes == sorted(noted.done_bytes)
+    assert total * 0.8 < noted.done_bytes[-1] <= total
+
+
+def test_progress_counts_what_is_read_and_written(store: Path, stretch: Path) -> None:
+    noted = Noted()
+    check_told(noted, tz.correct(store, "A", 0, swapped(stretch), progress=noted))
+    noted = Noted()
+    check_told(noted, tz.undo_correction(store, "A", 0, progress=noted))
+
+
+def test_progress_of_a_dry_run_ends_with_what_is_read(store: Path, stretch: Path) -> None:
+    noted, given = Noted(), swapped(stretch)
+    check_told(noted, tz.correct(store, "A", 0, given, dry_run=True, progress=noted))
+    original = store.parent / "in/tracks/A-Loop00_tracks.csv"
+    assert noted.done_bytes[-1] == original.stat().st_size + given.stat().st_size
+
+
+@pytest.mark.parametrize("function", [tz.correct, tz.undo_correction])
+def test_what_is_no_progress_is_a_type_error(function: Any, store: Path, stretch: Path) -> None:
+    given = (stretch,) if function is tz.correct else ()
+    with pytest.raises(TypeError, match="progress is a str; expected a bool, or an object with"):
+        function(store, "A", 0, *given, progress="yes")

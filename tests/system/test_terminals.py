@@ -13,6 +13,7 @@ import pexpect
 import pytest
 
 from support.commands import call, files_below
+from support.corrections import export_stretch, make_store, renumbered, rows_of, write_rows
 from support.sample import SAMPLE
 from support.tree import cli_environment
 
@@ -29,6 +30,8 @@ def store(sample_store: Path, tmp_path: Path) -> Path:
 
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
+#: What terminals are told to erase a line.
+ERASED = "\x1b[2K"
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38;[0-9;]+)m")
 
 
@@ -118,6 +121,28 @@ def test_a_bar_on_terminals(tmp_path: Path) -> None:
     assert "2.2 MB" in seen
     assert "[2/2]" in seen
     assert "2 videos converted" in seen
+
+
+@on_terminals
+def test_a_bar_for_corrections_is_away_while_they_ask(tmp_path: Path) -> None:
+    store = make_store(tmp_path)
+    corrected = export_stretch(store, 2, 6)
+    write_rows(corrected, [renumbered(row, 9, 12) for row in rows_of(corrected)])
+    status, seen = on_a_terminal("correct", store, "A", "Loop00", corrected, answer="y")
+    assert status == 0
+    reading, _, converting = seen.partition("Correct Loop00 of A? [y/N]")
+    assert "━" in reading
+    assert "9 → 12 in frames 2 to 4" in reading.rpartition("━")[2]
+    assert ERASED in reading.rpartition("━")[2]
+    assert "━" in converting
+    assert "Loop00 now uses " in converting.rpartition("━")[2]
+
+    status, seen = on_a_terminal("correct", store, "A", "Loop00", "--undo", answer="y")
+    assert status == 0
+    asking, _, converting = seen.partition("Undo it? [y/N]")
+    assert "━" not in asking
+    assert "━" in converting
+    assert "uses " in converting.rpartition("━")[2]
 
 
 @on_terminals

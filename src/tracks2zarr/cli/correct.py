@@ -23,7 +23,7 @@ from tracks2zarr.common.problems import Tracks2ZarrError, one_line
 
 if TYPE_CHECKING:
     from tracks2zarr.correcting.changes import Changes
-    from tracks2zarr.correcting.correct import Corrected
+    from tracks2zarr.correcting.correct import Corrected, PreparedCorrection
     from tracks2zarr.correcting.undo import Undone
 
 #: The options that go with a corrected file, and not with --undo.
@@ -107,26 +107,36 @@ def _correct(
     which: tuple[Path, str, str], corrected: Path, options: dict[str, Any], how: _How
 ) -> int | None:
     from tracks2zarr.cli import show
-    from tracks2zarr.correcting.correct import prepare_correction
+    from tracks2zarr.common.progress_shown import shown_progress
 
     note = options.pop("note")
+    with shown_progress(has_lines=False) as bar:
+        prepared = _prepared(which, corrected, dry_run=how.dry_run, progress=bar, **options)
+        result = prepared.unchanged()
+        is_to_change = prepared.changes and not how.dry_run
+        with bar.paused():
+            show.print_problems(result.problems)
+            if not how.as_json:
+                _print_changes(prepared.changes)
+            question = f"Correct {result.clip} of {result.video}?"
+            if is_to_change and not how.yes and not _is_wanted(which, question):
+                return _nothing_changed()
+        if is_to_change:
+            result = prepared.apply(note)
+    show.print_problems(one for one in result.problems if one not in prepared.problems)
+    _print_result(result, as_json=how.as_json)
+    return None
+
+
+def _prepared(which: tuple[Path, str, str], corrected: Path, **options: Any) -> PreparedCorrection:
+    from tracks2zarr.correcting.correct import prepare_correction
+
     try:
-        prepared = prepare_correction(*which, corrected, dry_run=how.dry_run, **options)
+        return prepare_correction(*which, corrected, **options)
     except Tracks2ZarrError:
         raise
     except ValueError as error:
         raise click.UsageError(f"{error}") from error
-    result = prepared.unchanged()
-    show.print_problems(result.problems)
-    if not how.as_json:
-        _print_changes(prepared.changes)
-    if prepared.changes and not how.dry_run:
-        if not how.yes and not _is_wanted(which, f"Correct {result.clip} of {result.video}?"):
-            return _nothing_changed()
-        result = prepared.apply(note)
-        show.print_problems(one for one in result.problems if one not in prepared.problems)
-    _print_result(result, as_json=how.as_json)
-    return None
 
 
 def _print_changes(changes: Changes) -> None:
@@ -161,6 +171,7 @@ def _print_result(result: Corrected, *, as_json: bool) -> None:
 
 def _undo(which: tuple[Path, str, str], how: _How) -> int | None:
     from tracks2zarr.cli import show
+    from tracks2zarr.common.progress_shown import shown_progress
     from tracks2zarr.correcting.undo import prepare_undo
 
     prepared = prepare_undo(*which, dry_run=how.dry_run)
@@ -171,7 +182,8 @@ def _undo(which: tuple[Path, str, str], how: _How) -> int | None:
     if not how.dry_run:
         if not how.yes and not _is_wanted(which, "Undo it?"):
             return _nothing_changed()
-        result = prepared.apply()
+        with shown_progress(has_lines=False) as bar:
+            result = prepared.apply(bar)
     _print_undone(result, as_json=how.as_json)
     return None
 

@@ -11,7 +11,7 @@ from tracks2zarr.common.arguments import check_type
 
 @runtime_checkable
 class Progress(Protocol):
-    """Is told how far a function is: `create`, `verify`, `merge` and `report` call it alike.
+    """Is told how far a function is: all that have the argument `progress` call it alike.
 
     Any object with these methods is one. They are called in the thread that called the function.
     What they raise ends the function.
@@ -25,12 +25,16 @@ class Progress(Protocol):
         videos
             The ids of the videos.
         total_bytes
-            The size of the tracks files to read; None where the function does not count bytes.
+            About how many bytes of tracks files there are to read, and to write; None where the
+            function does not count them.
         """
         ...
 
     def update(self, done_bytes: int, running: Sequence[str]) -> None:
-        """Note how many bytes were read, and which videos are at work. Only `create` calls it."""
+        """Note how many bytes are done, and which videos are at work.
+
+        Only `create`, `correct` and `undo_correction` call it.
+        """
         ...
 
     def ended(self, video: str, result: object) -> None:
@@ -42,8 +46,9 @@ class Progress(Protocol):
             Its id.
         result
             What the function returns of the video: an `Outcome` of `create`, a `VideoVerdict` of
-            `verify`, a `MergedVideo` of `merge`; of `report` the `Problem` of a video that could
-            not be drawn, else None.
+            `verify`, a `MergedVideo` of `merge`, an `ExportedVideo` of `export`, what `correct` and
+            `undo_correction` return; of `report` the `Problem` of a video that could not be drawn,
+            else None.
         """
         ...
 

@@ -13,9 +13,11 @@ from tracks2zarr.common.arguments import check_optional_path, check_path
 from tracks2zarr.common.display import Shown, Table
 from tracks2zarr.common.documents import fields_of
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.provenance import login_name, now
 from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.correcting import problems
+from tracks2zarr.correcting.byte_count import begin_counting, size_of
 from tracks2zarr.correcting.changes import Changes, changes_between
 from tracks2zarr.correcting.clip_in_store import ClipInStore
 from tracks2zarr.correcting.corrected_file import CorrectedBoxes, check_folder, write_corrected
@@ -25,6 +27,7 @@ from tracks2zarr.correcting.replacing import replace_clip
 from tracks2zarr.dataset.batches import Int64s
 from tracks2zarr.exporting.past_end import frames_past_end
 from tracks2zarr.loading.load_clip import check_arguments, no_such_frames
+from tracks2zarr.parallel.processes import ProgressTable, reporting_to
 from tracks2zarr.planning.plan import CountsFrom
 from tracks2zarr.store.corrections import path_from
 from tracks2zarr.store.receipt import Correction
@@ -105,6 +108,8 @@ class PreparedCorrection:
         What changes.
     folder
         Where the corrected tracks file goes.
+    table
+        Where the bytes that are read and written are reported.
     problems
         Warnings.
     """
@@ -113,6 +118,7 @@ class PreparedCorrection:
     boxes: CorrectedBoxes
     changes: Changes
     folder: Path
+    table: ProgressTable
     problems: tuple[Problem, ...] = ()
 
     def unchanged(self) -> Corrected:
@@ -139,6 +145,10 @@ class PreparedCorrection:
             If the file cannot be written, or another run is at work on the video, or has replaced
             it; the video is as it was then.
         """
+        with reporting_to(self.table):
+            return self._applied(note)
+
+    def _applied(self, note: str | None) -> Corrected:
         try:
             path, digest = write_corrected(self.folder, self.there.stem, self.boxes)
         except OSError as error:
@@ -176,6 +186,7 @@ def correct(
     note: str | None = None,
     to: str | os.PathLike[str] | None = None,
     dry_run: bool = False,
+    progress: bool | Progress = False,
 ) -> Corrected:
     """Replace frames of a clip with hand-corrected tracks, without asking.
 
@@ -204,6 +215,8 @@ def correct(
         The folder of the corrected tracks file; by default, that of the original.
     dry_run
         Whether to change nothing.
+    progress
+        Whether to show a bar, or what to tell how far the correction is instead.
 
     Returns
     -------
@@ -219,18 +232,23 @@ def correct(
     ValueError
         If `frames` or `counts_from` is none.
     """
-    prepared = prepare_correction(
-        store,
-        video,
-        clip,
-        corrected,
-        frames=frames,
-        frame_regexp=frame_regexp,
-        counts_from=counts_from,
-        to=to,
-        dry_run=dry_run,
-    )
-    return prepared.unchanged() if dry_run or not prepared.changes else prepared.apply(note)
+    with showing(progress) as shown:
+        prepared = prepare_correction(
+            store,
+            video,
+            clip,
+            corrected,
+            frames=frames,
+            frame_regexp=frame_regexp,
+            counts_from=counts_from,
+            to=to,
+            dry_run=dry_run,
+            progress=shown,
+        )
+        is_dry = dry_run or not prepared.changes
+        result = prepared.unchanged() if is_dry else prepared.apply(note)
+        shown.ended(result.video, result)
+    return result
 
 
 def prepare_correction(
@@ -244,10 +262,11 @@ def prepare_correction(
     counts_from: CountsFrom | None = None,
     to: str | os.PathLike[str] | None = None,
     dry_run: bool = False,
+    progress: Progress,
 ) -> PreparedCorrection:
     """Read a corrected file, and compare it with the clip, which is not changed yet.
 
-    The parameters and errors are those of `correct`.
+    The parameters and errors are those of `correct`. The progress counts what `apply` does, too.
     """
     check_path("corrected", corrected)
     check_optional_path("to", to)
@@ -259,7 +278,9 @@ def prepare_correction(
     given = Path(corrected).absolute()
     check_folder(folder)
     rule = frame_rule(given, there.plan, there.clip, frame_regexp, counts_from)
-    before, after = read_both(there, given, rule)
+    table = begin_counting(progress, there.plan, _n_bytes(there, given, dry_run=dry_run))
+    with reporting_to(table):
+        before, after = read_both(there, given, rule)
     stretch = _stretch(there, given, frames, after.frames)
     is_replaced = np.isin(before.frame, stretch)
     replaced = before.rows(np.flatnonzero(is_replaced))
@@ -267,7 +288,13 @@ def prepare_correction(
     changes = changes_between(replaced, new, stretch, np.unique(before.track[~is_replaced]))
     boxes = CorrectedBoxes(there.clip.n_frames, before, stretch, new)
     warnings = *_past_end(there, frames), *_warnings(given, changes)
-    return PreparedCorrection(there, boxes, changes, folder, warnings)
+    return PreparedCorrection(there, boxes, changes, folder, table, warnings)
+
+
+def _n_bytes(there: ClipInStore, given: Path, *, dry_run: bool) -> int:
+    """Return about how many bytes are read; and written, and read again."""
+    corrected = 0 if dry_run else there.clip.content_size
+    return size_of(there.clip.read_path) + size_of(given) + 2 * corrected
 
 
 def _past_end(there: ClipInStore, frames: slice | None) -> tuple[Problem, ...]:

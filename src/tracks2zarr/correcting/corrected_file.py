@@ -23,6 +23,7 @@ from tracks2zarr.correcting.problems import no_folder
 from tracks2zarr.dataset.batches import Int64s
 from tracks2zarr.exporting.texts import write_rows
 from tracks2zarr.exporting.via_rows import HEADER_LINE, RowBoxes, box_rows
+from tracks2zarr.parallel.processes import report_bytes
 from tracks2zarr.store.existing import enclosing_group
 from tracks2zarr.tracks.files import corrected_name
 from tracks2zarr.tracks.source_folder import digest_of
@@ -86,7 +87,8 @@ def check_folder(folder: Path) -> None:
 def write_corrected(folder: Path, clip_stem: str, boxes: CorrectedBoxes) -> tuple[Path, str]:
     """Write the boxes of a clip as a tracks file of its own, never in the place of another.
 
-    A file of the same content is there already where a run was killed; then it is that one.
+    A file of the same content is there already where a run was killed; then it is that one. The
+    bytes are reported as they are written.
 
     Parameters
     ----------
@@ -129,7 +131,9 @@ def write_corrected(folder: Path, clip_stem: str, boxes: CorrectedBoxes) -> tupl
 def _write(file: BinaryIO, boxes: CorrectedBoxes) -> None:
     file.write(HEADER_LINE)
     for block in boxes.blocks():
+        start = file.tell()
         write_rows(box_rows(block, _image_name), file)
+        report_bytes(0, file.tell() - start)
 
 
 def _image_name(frame: int) -> str:

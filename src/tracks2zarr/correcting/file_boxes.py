@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tracks2zarr.dataset.batches import Batch, Int32s, Int64s, is_in_order
 from tracks2zarr.exporting.via_rows import RowBoxes
+from tracks2zarr.parallel.processes import report_bytes
 from tracks2zarr.tracks.formats import OnBytes, ReadTracks, TracksFormat, UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.reading import read_with_fastest
@@ -80,7 +81,7 @@ class FileBoxes:
 
 
 def read_file_boxes(tracks_format: TracksFormat, path: Path, rule: FrameRule) -> FileBoxes:
-    """Read all boxes of a tracks file, and check every row.
+    """Read all boxes of a tracks file, and check every row; the bytes are reported.
 
     Parameters
     ----------
@@ -105,7 +106,7 @@ def read_file_boxes(tracks_format: TracksFormat, path: Path, rule: FrameRule) ->
             found = reader(path, rule, sink.take, on_bytes)
             return _in_order(found.digest, found.frame_of_image, sink.records())
 
-    return read_with_fastest(tracks_format, read)
+    return read_with_fastest(tracks_format, read, lambda count: report_bytes(0, count))
 
 
 @dataclass(slots=True)

@@ -10,10 +10,13 @@ from typing import Any
 from tracks2zarr.common.display import OneLine
 from tracks2zarr.common.documents import fields_of
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.correcting import problems
+from tracks2zarr.correcting.byte_count import begin_counting, size_of
 from tracks2zarr.correcting.clip_in_store import ClipInStore
 from tracks2zarr.correcting.replacing import replace_clip
 from tracks2zarr.loading.load_clip import check_arguments
+from tracks2zarr.parallel.processes import reporting_to
 from tracks2zarr.planning.plan import ClipPlan
 from tracks2zarr.store.receipt import ClipReceipt, Correction
 
@@ -90,8 +93,13 @@ class PreparedUndo:
             file=self.clip.read_path,
         )
 
-    def apply(self) -> Undone:
+    def apply(self, progress: Progress) -> Undone:
         """Convert the video again without the correction.
+
+        Parameters
+        ----------
+        progress
+            Is told how far it is.
 
         Raises
         ------
@@ -99,12 +107,20 @@ class PreparedUndo:
             If the file before it is not as it was, or another run is at work on the video or has
             replaced it; the video is as it was then.
         """
-        _, warnings = replace_clip(self.there.store, self.there.receipt, self.clip, self.done)
+        there = self.there
+        table = begin_counting(progress, there.plan, size_of(self.clip.read_path))
+        with reporting_to(table):
+            _, warnings = replace_clip(there.store, there.receipt, self.clip, self.done)
         return replace(self.unchanged(), is_done=True, problems=warnings)
 
 
 def undo_correction(
-    store: str | os.PathLike[str], video: str, clip: str | int, *, dry_run: bool = False
+    store: str | os.PathLike[str],
+    video: str,
+    clip: str | int,
+    *,
+    dry_run: bool = False,
+    progress: bool | Progress = False,
 ) -> Undone:
     """Undo the last correction of a clip, without asking; its corrected tracks file stays.
 
@@ -116,6 +132,8 @@ def undo_correction(
         The video's id, and the id or the position of one of its clips.
     dry_run
         Whether to change nothing.
+    progress
+        Whether to show a bar, or what to tell how far it is instead.
 
     Raises
     ------
@@ -123,8 +141,13 @@ def undo_correction(
         If the clip was not corrected, the tracks file before it is not as it was, or another run is
         at work on the video.
     """
-    prepared = prepare_undo(store, video, clip, dry_run=dry_run)
-    return prepared.unchanged() if dry_run else prepared.apply()
+    with showing(progress) as shown:
+        prepared = prepare_undo(store, video, clip, dry_run=dry_run)
+        if dry_run:
+            return prepared.unchanged()
+        result = prepared.apply(shown)
+        shown.ended(result.video, result)
+    return result
 
 
 def prepare_undo(
