@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -122,6 +124,7 @@ def test_the_content_of_just_one_file_is_fetched(
     assert ended.status == 0, ended.stderr
     assert ended.stdout == f"CrabsField/{METADATA}\n"
     assert "cloned: 2 videos, 5 clips\n" in ended.stderr
+    assert "objects" not in ended.stderr
     clone = work / "CrabsField"
     assert (clone / METADATA).read_bytes() == CONTENT
     assert [path.name for path in work.iterdir()] == ["CrabsField"]
@@ -195,6 +198,40 @@ def test_in_python(origin: Path, work: Path) -> None:
     assert fetched.commit == git(origin, "rev-parse", "HEAD").strip()
     assert str(fetched.state) == "cloned"
     assert len(fetched.checked.rows) == 5
+
+
+def test_git_tells_how_far_it_is_and_its_messages_are_left_out(origin: Path, work: Path) -> None:
+    told: list[str] = []
+    url = f"file://{origin}"
+    tz.fetch_metadata(url, path=METADATA, on_progress=told.append)
+    assert any(re.match(r"Receiving objects: +\d+% \(\d+/\d+\)", text) for text in told)
+    assert all(not text or re.match(r"[A-Z][a-z ]+: +\d", text) for text in told)
+    assert told[-1] == ""
+    change(origin)
+    told.clear()
+    assert str(tz.fetch_metadata(url, path=METADATA, on_progress=told.append).state) == "updated"
+    assert any("Counting objects" in text for text in told)
+    assert told[-1] == ""
+
+
+@pytest.mark.filterwarnings("ignore:.*forkpty:DeprecationWarning")
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_on_a_terminal_one_line_shows_how_far_git_is(term: str, origin: Path, work: Path) -> None:
+    words = ["-m", "tracks2zarr", "metadata", "fetch", f"file://{origin}", "--path", METADATA]
+    seen = pexpect.run(
+        shlex.join([sys.executable, *words]),
+        env=cli_environment() | {"TERM": term},
+        timeout=60,
+        encoding="utf-8",
+    )
+    text, erased = str(seen), "\r\x1b[2K"
+    assert ("Receiving objects: " in text) == (erased in text) == (term == "xterm")
+    *_, shown = text.rpartition(f"Getting {METADATA} ...")
+    assert shown.split() == ["cloned:", "2", "videos,", "5", "clips", f"CrabsField/{METADATA}"]
+    lines = [line.rpartition(erased)[2] for line in text.split("\r\n")]
+    assert [line.partition(" ")[0] for line in lines] == [
+        *("Reading", "Getting", "cloned:", f"CrabsField/{METADATA}", "")
+    ]
 
 
 def test_json(origin: Path, work: Path) -> None:

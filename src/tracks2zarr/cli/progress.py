@@ -1,4 +1,4 @@
-"""Progress of commands that print a result for each video, on stdout."""
+"""Progress of commands: a bar below the result of each video, or one line that changes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
+from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
 
-from tracks2zarr.common.progress_shown import LineProgress, shown_progress
+from tracks2zarr.common.problems import one_line
+from tracks2zarr.common.progress_shown import LineProgress, can_move, shown_progress
 
 
 class _Results:
@@ -35,6 +39,29 @@ def printing_results(print_result: Callable[[Any], None]) -> Iterator[_Results]:
     """Yield a progress that calls a function with the result of each video, above a bar."""
     with shown_progress(has_lines=False) as bar:
         yield _Results(bar, print_result)
+
+
+def moving_line(console: Console) -> Callable[[str], None]:
+    """Return what shows a text in the place of the last one; only on a terminal.
+
+    Parameters
+    ----------
+    console
+        Where it is shown.
+    """
+    erase = Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
+    shown = ""
+
+    def show(text: str) -> None:
+        nonlocal shown
+        if text == shown or not can_move(console):
+            return
+        console.control(erase)
+        # the terminal writes ^C behind it, which must not begin a new line
+        console.print(one_line(text)[: console.width - 4], end="", markup=False)
+        shown = text
+
+    return show
 
 
 @contextmanager

@@ -43,9 +43,13 @@ def shown_progress(*, has_lines: bool = True) -> LineProgress:
     console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
     if console.is_jupyter:
         return NotebookProgress(console)
-    can_move = console.is_terminal and not console.is_dumb_terminal
-    kind = BarProgress if can_move else LineProgress
+    kind = BarProgress if can_move(console) else LineProgress
     return kind(console, has_lines=has_lines)
+
+
+def can_move(console: Console) -> bool:
+    """Tell whether what is shown can be replaced."""
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 class LineProgress:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -67,6 +67,8 @@ class Clone:
         The repository.
     folder
         The folder, which need not be there.
+    on_progress
+        Called with what git prints of how far it is; with nothing when that is over.
 
     Raises
     ------
@@ -74,13 +76,20 @@ class Clone:
         If git is not installed, or this is Windows.
     """
 
-    def __init__(self, repository: Repository, folder: Path) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        folder: Path,
+        on_progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
         check_can_write()
         require_git()
         self.repository = repository
         self.folder = folder
         has_gin = repository.on_gin is not None and is_logged_in()
-        self._client: Client = GinClient(repository) if has_gin else GitClient(repository)
+        self._client: Client = (
+            GinClient(repository) if has_gin else GitClient(repository, on_progress)
+        )
 
     @contextmanager
     def up_to_date(self) -> Iterator[CloneState]:

@@ -63,6 +63,7 @@ def fetch_metadata(
     path: str = DEFAULT_PATH,
     to: str | os.PathLike[str] | None = None,
     on_step: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[str], None] = lambda _: None,
 ) -> FetchedMetadata:
     """Clone or update a repository, get the content of its metadata CSV, and check that.
 
@@ -79,6 +80,9 @@ def fetch_metadata(
         The folder of the clone; by default one with the repository's name, in this folder.
     on_step
         Called with what is done next, in words.
+    on_progress
+        Called with what git prints of how far it is, e.g. ``Receiving objects:  45% (9/20)``, and
+        with ``""`` when that is over.
 
     Returns
     -------
@@ -95,7 +99,7 @@ def fetch_metadata(
     check_text("path", path)
     check_optional_path("to", to)
     source = repository_of(os.fspath(repository))
-    clone = Clone(source, Path(source.name if to is None else to).absolute())
+    clone = Clone(source, Path(source.name if to is None else to).absolute(), on_progress)
     inside = _within(path, [*([Path(source.urls[0])] if source.is_folder else []), clone.folder])
     file = clone.folder / inside
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tracks2zarr.common.files import remove_tree
@@ -31,6 +32,8 @@ _NOT_IGNORED = "remote.origin.annex-ignore=false"
 _COMMANDS = {"annex", "clone", "fetch", "merge", "rev-parse"}
 _OVERWRITTEN = "would be overwritten by merge"
 _DIVERGED = "fast-forward"
+#: How far git is, or the server's git: ``Receiving objects:  45% (9/20), 1.2 MiB | 3.0 MiB/s``.
+_PROGRESS = re.compile(r"(?:remote: )?(?P<text>[A-Z][a-z ]+: +\d.*)")
 
 
 class GitClient:
@@ -40,10 +43,15 @@ class GitClient:
     ----------
     repository
         The repository.
+    on_progress
+        Called with what git prints of how far it is; with nothing when that is over.
     """
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(
+        self, repository: Repository, on_progress: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._repository = repository
+        self._on_progress = on_progress
         require_git()
 
     def clone(self, folder: Path) -> None:
@@ -132,11 +140,30 @@ class GitClient:
         self, *words: str, prompts: bool = False, env: Mapping[str, str] | None = None
     ) -> Ended:
         try:
-            return run(["git", *words], prompts=prompts, env=env)
+            progress = _Progress(self._on_progress)
+            return run(["git", *words], prompts=prompts, env=env, on_stderr=progress.take)
         except SilentError:
             command = next(word for word in words if word in _COMMANDS)
             found = f"git {command} stopped making progress"
             raise Tracks2ZarrError(problems.unreachable(self._repository, found)) from None
+        finally:
+            self._on_progress("")
+
+
+class _Progress:
+    """Finds what git prints of how far it is, and leaves its messages."""
+
+    def __init__(self, on_progress: Callable[[str], None]) -> None:
+        self._on_progress = on_progress
+        self._begun = b""
+
+    def take(self, piece: bytes) -> None:
+        """Take what git prints next."""
+        *lines, self._begun = re.split(rb"[\r\n]", self._begun + piece)
+        for line in lines:
+            if match := _PROGRESS.fullmatch(line.decode(errors="replace").strip()):
+                is_over = match["text"].endswith("done.")
+                self._on_progress("" if is_over else match["text"])
 
 
 def _ssh_variables(folder: Path) -> Mapping[str, str]:

@@ -64,6 +64,7 @@ def run(
     prompts: bool = False,
     silence: float | None = None,
     env: Mapping[str, str] | None = None,
+    on_stderr: Callable[[bytes], None] = lambda _: None,
 ) -> Ended:
     """Run a program to its end.
 
@@ -79,6 +80,8 @@ def run(
         Seconds without output after which it is ended.
     env
         Further variables.
+    on_stderr
+        Called with each piece that it prints on stderr, as it comes.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def run(
     """
     prompts = prompts and may_prompt()
     with _started(words, folder, prompts=prompts, env=env or {}) as process:
-        printed = _read(process, SILENCE_SECONDS if silence is None else silence)
+        printed = _read(process, SILENCE_SECONDS if silence is None else silence, on_stderr)
         status = process.wait()
     return Ended(status, *printed)
 
@@ -174,7 +177,9 @@ def _end(process: subprocess.Popen[bytes], *, is_alone: bool) -> None:
         process.wait()
 
 
-def _read(process: subprocess.Popen[bytes], silence: float) -> tuple[str, str]:
+def _read(
+    process: subprocess.Popen[bytes], silence: float, on_stderr: Callable[[bytes], None]
+) -> tuple[str, str]:
     """Return what a program prints on stdout and on stderr, until it closes both, or ends.
 
     A connection that ssh shares with later ones outlives git, and keeps stderr open.
@@ -199,6 +204,8 @@ def _read(process: subprocess.Popen[bytes], silence: float) -> tuple[str, str]:
             continue
         last = time.monotonic()
         printed[number].extend(chunk)
+        if number == 1:
+            on_stderr(chunk)
         if not chunk:
             still_open.remove(number)
     out, err = (bytes(one).decode(errors="replace") for one in printed)

@@ -45,6 +45,7 @@ def command(repository: str, *, path: str, to: Path | None, as_json: bool) -> in
     its clone, and fetches the content of this file only.
     """
     from tracks2zarr.cli import show
+    from tracks2zarr.cli.progress import moving_line
     from tracks2zarr.fetching.fetch import fetch_metadata
 
     console = show.stderr()
@@ -52,7 +53,9 @@ def command(repository: str, *, path: str, to: Path | None, as_json: bool) -> in
     def print_step(text: str) -> None:
         console.print(f"{text} ...", markup=False)
 
-    fetched = fetch_metadata(repository, path=path, to=to, on_step=print_step)
+    fetched = fetch_metadata(
+        repository, path=path, to=to, on_step=print_step, on_progress=moving_line(console)
+    )
     show.print_problems(fetched.problems)
     summary = f"{fetched.state}: {fetched.checked}"
     console.print(summary, markup=False)
