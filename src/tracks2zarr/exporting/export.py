@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -176,7 +176,7 @@ def export(
     noticed: list[Problem] = []
     if format in _TABLES:
         clips = _of_one_table(there, clips, noticed)
-    exporter = _Exporter(Path(out).absolute(), format, format_named(format), images)
+    exporter = _Exporter.of(Path(out).absolute(), format, images, clips)
     _check_names(clips, images)
     exporter.check(there, clips, overwrite=overwrite)
     noticed += exporter.unlike(clips)
@@ -268,6 +268,15 @@ class _Exporter:
     name: FormatName
     format: ExportFormat
     images: str
+    records: Mapping[str, ExportRecord | None]
+
+    @classmethod
+    def of(cls, out: Path, name: FormatName, images: str, clips: Iterable[StoredClip]) -> _Exporter:
+        """Return what exports clips, and has read the records of their files."""
+        found = format_named(name)
+        files = map(found.name_of, clips)
+        records = {file: ExportRecord.read(record_path(out, file)) for file in files}
+        return cls(out, name, found, images, records)
 
     def check(self, store: Store, clips: list[StoredClip], *, overwrite: bool) -> None:
         """Check that nothing is in the way.
@@ -345,12 +354,12 @@ class _Exporter:
 
     def _is_ours(self, path: Path, store: str) -> bool:
         """Tell whether a file is as an export of a store left it, a killed one included."""
-        record = ExportRecord.read(record_path(self.out, self._below(path)))
+        record = self.records[self._below(path)]
         return record is not None and record.store == store and record.knows(path)
 
     def _record_of(self, path: Path) -> ExportRecord | None:
         """Return the record of a file that is as it was exported; None for any other."""
-        record = ExportRecord.read(record_path(self.out, self._below(path)))
+        record = self.records[self._below(path)]
         try:
             return record if record is not None and record.describes(path) else None
         except ABSENT:
