@@ -18,7 +18,6 @@ from tracks2zarr.common.words import count_text
 
 if TYPE_CHECKING:
     from tracks2zarr.store.root import Finalised
-    from tracks2zarr.verifying.all_videos import Verification
 
 #: The names of options in the command that runs, where they differ from ``tracks2zarr create``.
 _option_names: dict[str, str] = {}
@@ -97,13 +96,6 @@ def print_skipped_input(problems: Sequence[Problem]) -> int:
     line = f"The input has {count_problems(problems)} (see above). What has an error was left out."
     stderr().print(line, style="red")
     return 1
-
-
-def verification_text(verification: Verification) -> str:
-    """Return how many videos were verified, and how."""
-    good = sum(video.ok for video in verification.videos)
-    how = " (quick: files unchanged)" if verification.quick else ""
-    return f"{good} of {len(verification.videos):,} videos verified{how}"
 
 
 def path_text(path: Path) -> str:

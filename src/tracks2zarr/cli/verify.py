@@ -66,5 +66,5 @@ def command(store: Path | str, video: tuple[str, ...], *, as_json: bool, **optio
         show.print_json(verification.as_dict())
         return 0 if verification.ok else 1
     show.print_problems(verification.problems)
-    console.print(show.verification_text(verification))
+    console.print(str(verification))
     return 0 if verification.ok else 1

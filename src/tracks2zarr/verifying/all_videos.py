@@ -68,8 +68,8 @@ class Verification(Shown):
 
     def __str__(self) -> str:
         good = sum(video.ok for video in self.videos)
-        how = "(quick: files unchanged)" if self.quick else "against their sources"
-        text = f"{good:,} of {len(self.videos):,} videos verified {how}"
+        how = " (quick: files unchanged)" if self.quick else ""
+        text = f"{good:,} of {len(self.videos):,} videos verified{how}"
         return ", ".join([text, *problem_counts(self._shown_problems())])
 
     def _shown_table(self) -> Table:

@@ -266,7 +266,7 @@ def print_finished(finished: Finished) -> None:
     text = io.StringIO()
     console = Console(file=text, width=UNLIMITED, highlight=False)
     console.print(_status_table(finished.status.videos))
-    result = show.verification_text(verification) if verification else "nothing was verified"
+    result = str(verification) if verification else "nothing was verified"
     lines = [*status_lines(finished.status), result]
     console.print("\n".join(lines), markup=False, soft_wrap=True)
     show.stdout().print(result)
