@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -132,8 +131,8 @@ def draft_metadata(
     end_if_importing_a_script()
     target = Path(output).absolute()
     problems = [
-        *_wrong_arguments(fps, layout),
-        *settings_problems(Settings(frames=frames, frame_regexp=frame_regexp)),
+        *_unknown_layout(layout),
+        *settings_problems(Settings(frames=frames, frame_regexp=frame_regexp, fps=fps)),
         *_in_the_way(target),
     ]
     if format is not None and format not in format_names():
@@ -165,15 +164,7 @@ def draft_metadata(
     )
 
 
-def _wrong_arguments(fps: float | None, layout: str) -> Iterator[Problem]:
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
-        yield Problem(
-            kind="fps",
-            what="The frame rate is not usable.",
-            found=f"{fps!r}",
-            expected="frames per second, above 0, e.g. 59.94",
-            remedy="Correct --fps.",
-        )
+def _unknown_layout(layout: str) -> Iterator[Problem]:
     if layout not in LAYOUTS:
         yield Problem(
             kind="setting",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.publishing.problems import no_folder_place, no_place
-from tracks2zarr.store.existing import enclosing_group
+from tracks2zarr.store.existing import enclosing_group, why_no_file_at
 from tracks2zarr.store.store import Store
 
 
@@ -19,8 +19,7 @@ def check_file(target: Path) -> None:
     Tracks2ZarrError
         If it cannot.
     """
-    found = "a folder" if target.is_dir() else _around(target, "a file inside the store")
-    if found is not None:
+    if (found := why_no_file_at(target)) is not None:
         raise Tracks2ZarrError(no_place(str(target), found))
 
 
@@ -33,18 +32,14 @@ def check_folder(store: Store, path: Path) -> None:
         If it cannot.
     """
     target = Path(os.path.realpath(path))
-    found: str | None
     if target == store.path:
         found = "the store itself"
     elif target.exists() and not target.is_dir():
         found = "a file"
+    elif not target.parent.is_dir():
+        found = f"no folder {target.parent}"
+    elif enclosing_group(target) is not None:
+        found = "a folder inside a store"
     else:
-        found = _around(target, "a folder inside a store")
-    if found is not None:
-        raise Tracks2ZarrError(no_folder_place(str(target), found))
-
-
-def _around(target: Path, inside: str) -> str | None:
-    if not target.parent.is_dir():
-        return f"no folder {target.parent}"
-    return None if enclosing_group(target) is None else inside
+        return
+    raise Tracks2ZarrError(no_folder_place(str(target), found))

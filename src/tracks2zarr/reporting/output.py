@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
-from tracks2zarr.store.existing import enclosing_group
+from tracks2zarr.store.existing import why_no_file_at
 
 
 def check_output(file: Path) -> None:
@@ -17,16 +16,7 @@ def check_output(file: Path) -> None:
     Tracks2ZarrError
         If it cannot.
     """
-    found = None
-    if file.is_dir():
-        found = "a folder"
-    elif not file.parent.is_dir():
-        found = f"no folder {file.parent}"
-    elif enclosing_group(file.resolve()) is not None:
-        found = "a file inside the store"
-    elif not os.access(file.parent, os.W_OK):
-        found = "a folder that cannot be written to"
-    if found is not None:
+    if (found := why_no_file_at(file)) is not None:
         raise Tracks2ZarrError(
             Problem(
                 kind="output",

@@ -101,6 +101,17 @@ def _archive_not_folder(path: Path) -> Problem:
     )
 
 
+def why_no_file_at(path: Path) -> str | None:
+    """Return why no file can be written at a path, or replaced there; None where one can."""
+    if path.is_dir():
+        return "a folder"
+    if not path.parent.is_dir():
+        return f"no folder {path.parent}"
+    if enclosing_group(path.resolve()) is not None:
+        return "a file inside the store"
+    return None if os.access(path.parent, os.W_OK) else "a folder that cannot be written to"
+
+
 def what_lies_at(path: Path) -> str:
     """Return in words what lies at a path, where it is no store."""
     if path.is_dir():

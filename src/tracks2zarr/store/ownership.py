@@ -70,15 +70,23 @@ def additions_warning(store: Store, video: str, added: Sequence[str]) -> Problem
         What was added, as `Store.added_to` returns it.
     """
     group = store.group(video)
+    remedy = (
+        "Keep your results in a separate store. To move these out, run:"
+        f" {moving_away(store, [group / name for name in added])}"
+        f" && {shlex.join(['tracks2zarr', 'finalise', str(store.path)])}"
+    )
+    return added_to_group(str(group), video, added, remedy=remedy)
+
+
+def added_to_group(group: str, video: str, added: Sequence[str], *, remedy: str) -> Problem:
+    """Return the warning of what others added to a group, wherever that is."""
     return Problem(
         kind="foreign-arrays",
         what="The group of a video contains data that tracks2zarr did not write.",
-        file=str(group),
+        file=group,
         found=comma_list(added),
         expected="only arrays that tracks2zarr wrote",
-        remedy="Keep your results in a separate store. To move these out, run:"
-        f" {moving_away(store, [group / name for name in added])}"
-        f" && {shlex.join(['tracks2zarr', 'finalise', str(store.path)])}",
+        remedy=remedy,
         severity="warning",
         video=video,
     )

@@ -23,7 +23,7 @@ from tracks2zarr.tracks.formats import OnBytes, ReadFile, TakeBoxes, Unrecognise
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.mot import COLUMNS, EXPECTED, LEAST_VALUES
 from tracks2zarr.tracks.number_columns import numbers, whole_numbers, with_line_feeds
-from tracks2zarr.tracks.row_problems import BadFileError, BadRowError
+from tracks2zarr.tracks.row_problems import BadFileError, BadRowError, other_fields
 from tracks2zarr.tracks.source_file import SourceFile
 from tracks2zarr.tracks.values import to_number
 
@@ -116,13 +116,8 @@ def _detection(found: str) -> Problem:
 
 
 def _few_fields(fields: list[str]) -> Problem:
-    return Problem(
-        kind="row-fields",
-        what="A row has another number of fields.",
-        column="frame",
-        found=count_text(len(fields), "field"),
-        expected=f"{LEAST_VALUES} fields or more: {','.join(COLUMNS)}",
-    )
+    expected = f"{LEAST_VALUES} fields or more: {','.join(COLUMNS)}"
+    return other_fields("frame", count_text(len(fields), "field"), expected)
 
 
 _ROWS = numbered.RowFormat(

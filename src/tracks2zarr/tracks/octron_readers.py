@@ -29,7 +29,7 @@ from tracks2zarr.tracks.octron import (
     header_fault,
     is_member,
 )
-from tracks2zarr.tracks.row_problems import BadFileError, BadRowError
+from tracks2zarr.tracks.row_problems import BadFileError, BadRowError, other_fields
 from tracks2zarr.tracks.source_file import SourceFile
 from tracks2zarr.tracks.values import MAX_NUMBER, is_nan
 
@@ -144,13 +144,8 @@ def _box(cells: dict[str, str]) -> numbered.Row:
 
 
 def _few_fields(cells: dict[str, str]) -> Problem:
-    return Problem(
-        kind="row-fields",
-        what="A row has another number of fields.",
-        column=next(name for name in COLUMNS if name not in cells),
-        found=cells["n"],
-        expected="as many as the header",
-    )
+    column = next(name for name in COLUMNS if name not in cells)
+    return other_fields(column, cells["n"], "as many as the header")
 
 
 _ROWS = numbered.RowFormat(

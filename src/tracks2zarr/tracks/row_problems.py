@@ -41,6 +41,17 @@ class BadFileError(Exception):
         self.fault = fault
 
 
+def other_fields(column: str, found: str, expected: str) -> Problem:
+    """Return the problem of a row that has more or fewer fields than the format."""
+    return Problem(
+        kind="row-fields",
+        what="A row has another number of fields.",
+        column=column,
+        found=found,
+        expected=expected,
+    )
+
+
 #: What all rows of a file have, if one has it: the first is an example of them.
 NAMED_ONCE = frozenset({"decimal-comma", "json-quotes", "no-frame", "tracks-joined"})
 

@@ -31,7 +31,13 @@ from tracks2zarr.tracks.frames import FrameRule, Image, frames_of
 from tracks2zarr.tracks.header import HEADER, is_blank, is_header
 from tracks2zarr.tracks.json_cells import read_box, read_region
 from tracks2zarr.tracks.odd_cells import QUOTES, other_quotes
-from tracks2zarr.tracks.row_problems import BadRowError, RowProblems, file_warnings, first_not_utf8
+from tracks2zarr.tracks.row_problems import (
+    BadRowError,
+    RowProblems,
+    file_warnings,
+    first_not_utf8,
+    other_fields,
+)
 from tracks2zarr.tracks.rows_read import MOST_LETTERS, RowsRead
 from tracks2zarr.tracks.source_file import open_source
 
@@ -187,13 +193,7 @@ def _other_fields(fields: Sequence[str]) -> Problem:
         return _joined(fields)
     if len(fields) > len(HEADER) and any(_OPEN_OBJECT.match(field) for field in fields):
         return other_quotes(",".join(fields), None, "JSON cells without quotes around them")
-    return Problem(
-        kind="row-fields",
-        what="A row has another number of fields.",
-        column="filename",
-        found=count_text(len(fields), "field"),
-        expected=f"{len(HEADER)} fields",
-    )
+    return other_fields("filename", count_text(len(fields), "field"), f"{len(HEADER)} fields")
 
 
 def _joined(fields: Sequence[str]) -> Problem:

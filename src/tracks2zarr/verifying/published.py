@@ -15,6 +15,7 @@ from tracks2zarr.common.progress import Progress
 from tracks2zarr.parallel.threads import map_in_threads
 from tracks2zarr.store.additions import additions, arrays_of, has_our_name
 from tracks2zarr.store.overview import no_such_video
+from tracks2zarr.store.ownership import added_to_group
 from tracks2zarr.store.publication import ROOT, PublishedVideo
 from tracks2zarr.store.published import PUBLISH_AGAIN, PublishedStore, by_video, objects_changed
 from tracks2zarr.store.receipt import Receipt
@@ -199,16 +200,9 @@ class _Video:
         start = len(self.video) + 1
         added = additions((path[start:] for path in self.objects), self._arrays)
         if added:
-            yield Problem(
-                kind="foreign-arrays",
-                what="The group of a video contains data that tracks2zarr did not write.",
-                file=self.store.group(self.video),
-                found=comma_list(added),
-                expected="only arrays that tracks2zarr wrote",
-                remedy="Keep your results in a separate store, and move these away.",
-                severity="warning",
-                video=self.video,
-            )
+            remedy = "Keep your results in a separate store, and move these away."
+            group = self.store.group(self.video)
+            yield added_to_group(group, self.video, added, remedy=remedy)
 
     def _problem(self, kind: str, what: str, found: str, expected: str) -> Problem:
         return Problem(
