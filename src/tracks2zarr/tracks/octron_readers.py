@@ -7,7 +7,9 @@ import io
 import itertools
 import math
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -35,6 +37,7 @@ from tracks2zarr.tracks.values import MAX_NUMBER, is_nan
 
 #: Tables are joined up to about so many bytes.
 _BATCH_BYTES = 1 << 20
+_CHOSEN = itemgetter(*COLUMNS)
 
 
 def read_columns(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
@@ -102,13 +105,20 @@ def _of_table(table: bytes) -> numbered.Columns:
     )
 
 
+class _Cells(NamedTuple):
+    """The cells of a row by column, and how many fields the row has."""
+
+    by_column: dict[str, str]
+    n_fields: int
+
+
 def read_rows(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
     """Read a folder row by row; see `tracks2zarr.tracks.formats.ReadTracks`."""
     return numbered.read_rows(path, rule, take, on_bytes, _ROWS)
 
 
-def _rows(source: SourceFile) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield line and cells by column of each row that is not blank."""
+def _rows(source: SourceFile) -> Iterator[tuple[int, _Cells]]:
+    """Yield line and cells of each row that is not blank."""
     text = io.TextIOWrapper(source.file, "utf-8-sig", newline="")
     before = list(itertools.islice(text, N_LINES_BEFORE))
     reader = csv.reader(text, strict=True)
@@ -117,35 +127,33 @@ def _rows(source: SourceFile) -> Iterator[tuple[int, dict[str, str]]]:
         if fault := header_fault([*before, ",".join(header)]):
             raise BadFileError(fault)
         for fields in reader:
-            if any(field.strip() for field in fields):
+            if "".join(fields).strip():
                 cells = dict(zip(header, fields, strict=False))
-                cells["n"] = count_text(len(fields), "field")
-                yield N_LINES_BEFORE + reader.line_num, cells
+                yield N_LINES_BEFORE + reader.line_num, _Cells(cells, len(fields))
     except csv.Error as error:
         raise BadFileError(no_csv(str(error), N_LINES_BEFORE + reader.line_num, EXPECTED)) from None
 
 
-def _box(cells: dict[str, str]) -> numbered.Row:
-    if any(name not in cells for name in COLUMNS):
-        raise BadRowError(_few_fields(cells))
-    frame = checked.frame_number(cells["frame_idx"], "frame_idx")
-    track = checked.track_number(cells["track_id"], "track_id")
-    if all(is_nan(cells[name]) for name in EDGES):
+def _box(row: _Cells) -> numbered.Row:
+    cells = row.by_column
+    try:
+        frame_cell, track_cell, *edge_cells, confidence_cell = _CHOSEN(cells)
+    except KeyError:
+        raise BadRowError(_few_fields(row)) from None
+    frame = checked.frame_number(frame_cell, "frame_idx")
+    track = checked.track_number(track_cell, "track_id")
+    if all(map(is_nan, edge_cells)):
         return numbered.Row(frame, track, None, math.nan)  # a mask without a box
-    left, top, right, bottom = (
-        np.float32(checked.number(cells[name], name, name)) for name in EDGES
-    )
-    width, height = right - left, bottom - top
-    checked.check_size(float(width), float(height), EDGES[2])
-    confidence = checked.confidence(cells["confidence"], "confidence")
-    return numbered.Row(
-        frame, track, (float(left), float(top), float(width), float(height)), confidence
-    )
+    left, top, right, bottom = map(np.float32, map(checked.number, edge_cells, EDGES, EDGES))
+    width, height = float(right - left), float(bottom - top)
+    checked.check_size(width, height, EDGES[2])
+    confidence = checked.confidence(confidence_cell, "confidence")
+    return numbered.Row(frame, track, (float(left), float(top), width, height), confidence)
 
 
-def _few_fields(cells: dict[str, str]) -> Problem:
-    column = next(name for name in COLUMNS if name not in cells)
-    return other_fields(column, cells["n"], "as many as the header")
+def _few_fields(row: _Cells) -> Problem:
+    column = next(name for name in COLUMNS if name not in row.by_column)
+    return other_fields(column, count_text(row.n_fields, "field"), "as many as the header")
 
 
 _ROWS = numbered.RowFormat(

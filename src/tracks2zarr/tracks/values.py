@@ -74,14 +74,13 @@ def to_number(value: object) -> float | None:
     >>> to_number("1e3"), to_number(2), to_number("nan"), to_number("")
     (1000.0, 2.0, None, None)
     """
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
+    if isinstance(value, str):  # as most of them are
         text = value.strip()
         if not _NUMBER.fullmatch(text):
             return None
-        value = float(text)
-    if not isinstance(value, int | float):
+        number = float(text)
+        return number if math.isfinite(number) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         number = float(value)
