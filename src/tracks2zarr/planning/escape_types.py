@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, closest, numbers_text, one_line
 from tracks2zarr.common.words import count_text
+from tracks2zarr.planning.metadata import ClipRow
 from tracks2zarr.planning.metadata_cells import ESCAPE_TYPE
-from tracks2zarr.planning.metadata_csv import ClipRow
 from tracks2zarr.planning.plan import Plan
 
 #: Types are taken for the same, one misspelt, if they are as alike as this.

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError
+from tracks2zarr.planning.metadata import ClipRow
 from tracks2zarr.planning.metadata_cells import FPS
-from tracks2zarr.planning.metadata_csv import ClipRow
 from tracks2zarr.tracks.formats import FormatWithFps, TracksFormat
 
 #: Rates that differ by less are one: 59.94 is short for 60000 / 1001.

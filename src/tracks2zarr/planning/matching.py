@@ -25,7 +25,8 @@ from tracks2zarr.dataset.schema import SCHEMA_VERSION, IndividualDim
 from tracks2zarr.planning.escape_types import misspelt_escape_types
 from tracks2zarr.planning.frame_rates import other_frame_rates
 from tracks2zarr.planning.given_paths import IsTracks, swapped, tracks_below, with_near_path
-from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, concerns, read_metadata
+from tracks2zarr.planning.metadata import ClipRow, Metadata, concerns
+from tracks2zarr.planning.metadata_csv import read_metadata
 from tracks2zarr.planning.odd_rows import overlapping_clips, video_names_alike
 from tracks2zarr.planning.other_formats import clip_folder_given, files_of_other_formats
 from tracks2zarr.planning.plan import ClipPlan, CountsFrom, Plan, Settings, VideoPlan

@@ -18,7 +18,8 @@ from tracks2zarr.dataset.schema import ClipColumn
 from tracks2zarr.planning.escape_types import misspelt_escape_types
 from tracks2zarr.planning.given_paths import swapped, with_near_path
 from tracks2zarr.planning.matching import draft
-from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, read_metadata
+from tracks2zarr.planning.metadata import ClipRow, Metadata
+from tracks2zarr.planning.metadata_csv import read_metadata
 from tracks2zarr.planning.odd_rows import overlapping_clips, video_names_alike
 from tracks2zarr.planning.plan import Settings
 from tracks2zarr.tracks.files import candidates

@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,8 @@ from tracks2zarr.common.problems import Problem, comma_list, one_line
 from tracks2zarr.common.system_problems import found_instead
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.common.words import count_text
-from tracks2zarr.dataset.schema import ClipColumn
 from tracks2zarr.planning.clip_columns import column_problems, columns_of, typed_column
+from tracks2zarr.planning.metadata import ClipRow, Metadata, Named
 from tracks2zarr.planning.metadata_cells import (
     ESCAPE,
     ESCAPE_TYPE,
@@ -49,70 +48,12 @@ from tracks2zarr.planning.metadata_cells import (
 from tracks2zarr.planning.metadata_layouts import (
     GUIDE,
     PLAIN,
-    MetadataLayout,
     is_mixed,
     layout_of,
     missing_columns,
 )
 from tracks2zarr.planning.odd_columns import text_column_problem
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipRow:
-    """One row of the metadata CSV. Frames are 0-based frames of the video.
-
-    `escape_frame` is -1 and `escape_type` is ``none`` for a clip without an escape. `values` are
-    the cells of the further columns that were asked for.
-    """
-
-    row: int
-    video: str
-    clip: str
-    clip_stem: str
-    fps: float
-    first_frame: int
-    last_frame: int
-    escape_frame: int
-    escape_type: str
-    values: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """The names in a row, sound or not: enough to tell which video a problem concerns."""
-
-    video: str
-    clip_stem: str
-
-
-@dataclass(slots=True)
-class Metadata:
-    """What a metadata CSV says: its sound rows, the names of all rows, and its problems.
-
-    `layout` tells which columns it has, and `columns` are further ones that were asked for, which
-    the header calls `further`.
-    """
-
-    layout: MetadataLayout = GUIDE
-    columns: tuple[ClipColumn, ...] = ()
-    further: tuple[str, ...] = ()
-    rows: list[ClipRow] = field(default_factory=list)
-    names: dict[int, Named] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-
-    def videos_of(self, clip_stems: set[str]) -> set[str]:
-        """Return the ids of the videos that have a row for any of these clips."""
-        return {name.video for name in self.names.values() if name.clip_stem in clip_stems}
-
-
-def concerns(problem: Problem, videos: Set[str], clip_stems: Set[str]) -> bool:
-    """Tell whether a problem of a metadata CSV concerns these videos, or the clips of these files.
-
-    A problem of the file as a whole concerns all.
-    """
-    if problem.video is None and problem.clip is None:
-        return True
-    return problem.video in videos or problem.clip in clip_stems
+from tracks2zarr.planning.odd_rows import clip_ids_twice, clips_twice, differing_frame_rates
 
 
 def read_metadata(path: Path, columns: Collection[str] | None = None) -> Metadata:
@@ -176,9 +117,11 @@ def read_metadata(path: Path, columns: Collection[str] | None = None) -> Metadat
                 remedy="Fetch the file again.",
             )
         )
-    _check_duplicates(path, metadata)
-    _check_clip_ids(path, metadata)
-    _check_fps(path, metadata)
+    metadata.problems += [
+        *clips_twice(metadata, path),
+        *clip_ids_twice(metadata, path),
+        *differing_frame_rates(metadata, path),
+    ]
     return metadata
 
 
@@ -434,69 +377,3 @@ def _row_problem(
         video=name.video or None,
         clip=name.clip_stem or None,
     )
-
-
-def _check_duplicates(path: Path, metadata: Metadata) -> None:
-    rows_of: dict[str, list[int]] = defaultdict(list)
-    for row, name in metadata.names.items():
-        rows_of[name.clip_stem].append(row)
-    for clip_stem, rows in rows_of.items():
-        for row in rows[1:]:
-            metadata.problems.append(
-                Problem(
-                    kind="duplicate-clip-row",
-                    what="A clip has two rows in the metadata CSV.",
-                    file=str(path),
-                    row=row,
-                    column=metadata.layout.clip,
-                    found=f"'{one_line(clip_stem)}', as in row {rows[0]}",
-                    expected="one row per clip",
-                    remedy="Remove one of the two rows.",
-                    video=metadata.names[row].video,
-                    clip=clip_stem,
-                )
-            )
-
-
-def _check_clip_ids(path: Path, metadata: Metadata) -> None:
-    """Add a problem for each clip whose id another clip of the video has, with another name."""
-    first_of: dict[tuple[str, str], ClipRow] = {}
-    for row in metadata.rows:
-        first = first_of.setdefault((row.video, row.clip), row)
-        if row.clip_stem != first.clip_stem:
-            metadata.problems.append(
-                Problem(
-                    kind="duplicate-clip-row",
-                    what="Two clips of a video have one id.",
-                    file=str(path),
-                    row=row.row,
-                    column=metadata.layout.clip,
-                    found=f"'{one_line(row.clip_stem)}' and '{one_line(first.clip_stem)}' of row"
-                    f" {first.row}, both with the id '{one_line(row.clip)}'",
-                    expected="one id for each clip of a video",
-                    remedy="Rename one of the clips, and its tracks file.",
-                    video=row.video,
-                    clip=row.clip_stem,
-                )
-            )
-
-
-def _check_fps(path: Path, metadata: Metadata) -> None:
-    first_of: dict[str, ClipRow] = {}
-    for row in metadata.rows:
-        first = first_of.setdefault(row.video, row)
-        if row.fps != first.fps:
-            metadata.problems.append(
-                Problem(
-                    kind="fps-differs",
-                    what="A video has two frame rates.",
-                    file=str(path),
-                    row=row.row,
-                    column=FPS,
-                    found=f"{row.fps!r}",
-                    expected=f"{first.fps!r}, as in row {first.row} of the same video",
-                    remedy="Correct one of the two rows.",
-                    video=row.video,
-                    clip=row.clip_stem,
-                )
-            )

@@ -1,4 +1,7 @@
-"""Rows of the metadata CSV that are odd beside others: clips that overlap, videos named alike."""
+"""Rows of the metadata CSV that do not go together, although each may be sound alone.
+
+A clip is there twice, a video has two frame rates, clips overlap, or videos are named alike.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,71 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, one_line
-from tracks2zarr.planning.metadata_csv import ClipRow
+from tracks2zarr.planning.metadata import ClipRow, Metadata
+from tracks2zarr.planning.metadata_cells import FPS
 from tracks2zarr.tracks.frames import ExtentColumns
+
+
+def clips_twice(metadata: Metadata, metadata_csv: Path) -> Iterator[Problem]:
+    """Yield the problem of each row whose clip an earlier row has."""
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row, name in metadata.names.items():
+        rows_of[name.clip_stem].append(row)
+    for clip_stem, rows in rows_of.items():
+        for row in rows[1:]:
+            yield Problem(
+                kind="duplicate-clip-row",
+                what="A clip has two rows in the metadata CSV.",
+                file=str(metadata_csv),
+                row=row,
+                column=metadata.layout.clip,
+                found=f"'{one_line(clip_stem)}', as in row {rows[0]}",
+                expected="one row per clip",
+                remedy="Remove one of the two rows.",
+                video=metadata.names[row].video,
+                clip=clip_stem,
+            )
+
+
+def clip_ids_twice(metadata: Metadata, metadata_csv: Path) -> Iterator[Problem]:
+    """Yield the problem of each clip whose id another clip of the video has, with another name."""
+    first_of: dict[tuple[str, str], ClipRow] = {}
+    for row in metadata.rows:
+        first = first_of.setdefault((row.video, row.clip), row)
+        if row.clip_stem != first.clip_stem:
+            yield Problem(
+                kind="duplicate-clip-row",
+                what="Two clips of a video have one id.",
+                file=str(metadata_csv),
+                row=row.row,
+                column=metadata.layout.clip,
+                found=f"'{one_line(row.clip_stem)}' and '{one_line(first.clip_stem)}' of row"
+                f" {first.row}, both with the id '{one_line(row.clip)}'",
+                expected="one id for each clip of a video",
+                remedy="Rename one of the clips, and its tracks file.",
+                video=row.video,
+                clip=row.clip_stem,
+            )
+
+
+def differing_frame_rates(metadata: Metadata, metadata_csv: Path) -> Iterator[Problem]:
+    """Yield the problem of each row with another frame rate than the first of its video."""
+    first_of: dict[str, ClipRow] = {}
+    for row in metadata.rows:
+        first = first_of.setdefault(row.video, row)
+        if row.fps != first.fps:
+            yield Problem(
+                kind="fps-differs",
+                what="A video has two frame rates.",
+                file=str(metadata_csv),
+                row=row.row,
+                column=FPS,
+                found=f"{row.fps!r}",
+                expected=f"{first.fps!r}, as in row {first.row} of the same video",
+                remedy="Correct one of the two rows.",
+                video=row.video,
+                clip=row.clip_stem,
+            )
 
 
 def overlapping_clips(

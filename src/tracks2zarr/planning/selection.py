@@ -9,7 +9,7 @@ from pathlib import Path
 from tracks2zarr.common.names import clip_id_of, composed
 from tracks2zarr.common.problems import Problem, comma_list, did_you_mean, one_line, same_command
 from tracks2zarr.common.words import count_text
-from tracks2zarr.planning.metadata_csv import Metadata
+from tracks2zarr.planning.metadata import Metadata
 
 #: How many videos without a tracks file are named.
 _VIDEOS_NAMED = 5

@@ -9,8 +9,8 @@ from pathlib import Path
 from tracks2zarr.common.names import why_unsafe
 from tracks2zarr.common.problems import Problem, errors_of, one_line
 from tracks2zarr.planning.clip_extent import ClipFile, extent_of
+from tracks2zarr.planning.metadata import ClipRow, Metadata, Named
 from tracks2zarr.planning.metadata_cells import NO_ESCAPE
-from tracks2zarr.planning.metadata_csv import ClipRow, Metadata, Named
 from tracks2zarr.planning.metadata_layouts import PLAIN, WHOLE_VIDEO
 from tracks2zarr.planning.plan import Settings
 from tracks2zarr.tracks.files import TracksFile, list_tracks

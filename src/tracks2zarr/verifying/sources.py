@@ -14,7 +14,8 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.dataset.schema import ClipColumn
 from tracks2zarr.parallel.processes import report_bytes
-from tracks2zarr.planning.metadata_csv import ClipRow, concerns, read_metadata
+from tracks2zarr.planning.metadata import ClipRow, concerns
+from tracks2zarr.planning.metadata_csv import read_metadata
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commands import create_command
 from tracks2zarr.store.corrections import changed_file, correct_command
