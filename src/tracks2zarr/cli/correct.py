@@ -11,14 +11,9 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import clips, videos
-from tracks2zarr.cli.options import (
-    FOLDER,
-    PATH,
-    FrameRegexp,
-    FrameSlice,
-    confirmed,
-    json_option,
-)
+from tracks2zarr.cli.confirm import confirmed
+from tracks2zarr.cli.options import json_option
+from tracks2zarr.cli.parameter_types import FOLDER, PATH, FrameRegexp, FrameSlice
 from tracks2zarr.common.problems import Tracks2ZarrError, one_line
 
 if TYPE_CHECKING:

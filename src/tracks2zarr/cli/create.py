@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tracks2zarr.cli.app import Command, debug_option, interrupted_status
+from tracks2zarr.cli.confirm import confirm_replacing
 from tracks2zarr.cli.options import (
     Option,
-    Size,
-    confirm_replacing,
     individual_dim_option,
     keep_going_option,
     mode_options,
@@ -20,6 +19,7 @@ from tracks2zarr.cli.options import (
     rehash_option,
     yes_option,
 )
+from tracks2zarr.cli.parameter_types import Size
 from tracks2zarr.common.words import count_text, first_lines, size_text, time_text
 
 if TYPE_CHECKING:

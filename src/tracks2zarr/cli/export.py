@@ -9,7 +9,7 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import videos
-from tracks2zarr.cli.options import FOLDER, FrameSlice
+from tracks2zarr.cli.parameter_types import FOLDER, FrameSlice
 from tracks2zarr.common.problems import Tracks2ZarrError, one_line
 from tracks2zarr.common.words import count_text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tracks2zarr.cli.app import Command, debug_option
-from tracks2zarr.cli.options import FOLDER
+from tracks2zarr.cli.parameter_types import FOLDER
 
 
 @click.command("finalise", cls=Command)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from tracks2zarr.cli.app import CONTEXT_SETTINGS, Command, debug_option, run
-from tracks2zarr.cli.options import FOLDER, PATH, Option, mode_options, pattern_option
+from tracks2zarr.cli.options import Option, mode_options, pattern_option
+from tracks2zarr.cli.parameter_types import FOLDER, PATH
 
 if TYPE_CHECKING:
     from tracks2zarr.store.group_mode import Mode

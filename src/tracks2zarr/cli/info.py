@@ -9,7 +9,8 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import videos
-from tracks2zarr.cli.options import STORE, json_option
+from tracks2zarr.cli.options import json_option
+from tracks2zarr.cli.parameter_types import STORE
 from tracks2zarr.common.problems import comma_list, one_line
 from tracks2zarr.common.words import size_text
 

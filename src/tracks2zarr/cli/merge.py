@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tracks2zarr.cli.app import Command, debug_option
-from tracks2zarr.cli.options import FOLDER
+from tracks2zarr.cli.parameter_types import FOLDER
 from tracks2zarr.common.problems import one_line
 from tracks2zarr.common.words import count_text
 

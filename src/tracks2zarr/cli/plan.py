@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tracks2zarr.cli.app import Command, debug_option
-from tracks2zarr.cli.options import FOLDER, individual_dim_option, json_option, plan_options
+from tracks2zarr.cli.options import individual_dim_option, json_option, plan_options
+from tracks2zarr.cli.parameter_types import FOLDER
 from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.tracks.formats import DEFAULT_FORMAT
 

@@ -8,7 +8,8 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import clips, videos
-from tracks2zarr.cli.options import FOLDER, PATH, Option
+from tracks2zarr.cli.options import Option
+from tracks2zarr.cli.parameter_types import FOLDER, PATH
 from tracks2zarr.reporting import PANEL_NAMES
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tracks2zarr.cli.app import Command, debug_option
-from tracks2zarr.cli.options import FOLDER, PATH, Option, quiet_option
+from tracks2zarr.cli.options import Option, quiet_option
+from tracks2zarr.cli.parameter_types import FOLDER, PATH
 from tracks2zarr.common.words import size_text
 
 if TYPE_CHECKING:

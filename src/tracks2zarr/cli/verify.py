@@ -9,7 +9,8 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import videos
-from tracks2zarr.cli.options import FOLDER, PATH, STORE, Option, json_option
+from tracks2zarr.cli.options import Option, json_option
+from tracks2zarr.cli.parameter_types import FOLDER, PATH, STORE
 from tracks2zarr.common.words import count_text
 
 

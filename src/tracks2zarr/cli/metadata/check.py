@@ -9,14 +9,13 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.options import (
-    FOLDER,
-    PATH,
     columns_option,
     format_option,
     frames_options,
     json_option,
     pattern_option,
 )
+from tracks2zarr.cli.parameter_types import FOLDER, PATH
 
 if TYPE_CHECKING:
     from tracks2zarr.cli.tables import Rows

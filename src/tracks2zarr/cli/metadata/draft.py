@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tracks2zarr.cli.app import Command, debug_option
-from tracks2zarr.cli.options import (
-    FOLDER,
-    PATH,
-    Option,
-    format_option,
-    frames_options,
-    pattern_option,
-)
+from tracks2zarr.cli.options import Option, format_option, frames_options, pattern_option
+from tracks2zarr.cli.parameter_types import FOLDER, PATH
 
 if TYPE_CHECKING:
     from tracks2zarr.drafting.draft import DraftedMetadata

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tracks2zarr.cli.app import Command, debug_option
-from tracks2zarr.cli.options import FOLDER, Option, json_option
+from tracks2zarr.cli.options import Option, json_option
+from tracks2zarr.cli.parameter_types import FOLDER
 
 if TYPE_CHECKING:
     from tracks2zarr.fetching.fetch import FetchedMetadata

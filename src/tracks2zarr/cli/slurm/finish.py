@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from tracks2zarr.cli.app import Command, debug_option
-from tracks2zarr.cli.options import FOLDER
+from tracks2zarr.cli.parameter_types import FOLDER
 from tracks2zarr.cli.slurm.options import store_at, verify_option
 
 

@@ -13,7 +13,6 @@ import click
 
 from tracks2zarr.cli.app import Command
 from tracks2zarr.cli.options import (
-    PATH,
     Decorator,
     Option,
     add_options,
@@ -24,6 +23,7 @@ from tracks2zarr.cli.options import (
     pattern_option,
     videos_options,
 )
+from tracks2zarr.cli.parameter_types import PATH
 
 if TYPE_CHECKING:
     from tracks2zarr.slurm.queueing import JobOptions

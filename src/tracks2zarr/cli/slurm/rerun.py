@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from tracks2zarr.cli.app import debug_option
-from tracks2zarr.cli.options import FOLDER, keep_going_option
+from tracks2zarr.cli.options import keep_going_option
+from tracks2zarr.cli.parameter_types import FOLDER
 from tracks2zarr.cli.slurm.options import (
     SbatchCommand,
     finalising_options,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tracks2zarr.cli.app import debug_option
-from tracks2zarr.cli.options import FOLDER, PATH, Option
+from tracks2zarr.cli.options import Option
+from tracks2zarr.cli.parameter_types import FOLDER, PATH
 from tracks2zarr.cli.slurm.options import (
     SbatchCommand,
     job_options_from,

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from tracks2zarr.cli.app import Command, debug_option
-from tracks2zarr.cli.options import FOLDER, json_option
+from tracks2zarr.cli.options import json_option
+from tracks2zarr.cli.parameter_types import FOLDER
 from tracks2zarr.cli.slurm.options import store_at
 from tracks2zarr.store.video_state import State
 

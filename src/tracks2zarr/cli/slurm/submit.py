@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.confirm import confirm_replacing
 from tracks2zarr.cli.options import (
-    confirm_replacing,
     individual_dim_option,
     keep_going_option,
     mode_options,

@@ -11,7 +11,8 @@ import click
 
 from tracks2zarr.cli.app import Command, debug_option
 from tracks2zarr.cli.completion import indices
-from tracks2zarr.cli.options import FOLDER, PATH, rehash_option
+from tracks2zarr.cli.options import rehash_option
+from tracks2zarr.cli.parameter_types import FOLDER, PATH
 from tracks2zarr.cli.slurm.options import script_options
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from tracks2zarr.cli.app import Command, debug_option
-from tracks2zarr.cli.options import FOLDER, quiet_option
+from tracks2zarr.cli.options import quiet_option
+from tracks2zarr.cli.parameter_types import FOLDER
 from tracks2zarr.cli.slurm.options import store_at
 
 
