@@ -82,7 +82,7 @@ def _print_videos(found: StoreInfo) -> None:
     how = "Frames and boxes are sums over clips, individuals the most in one clip."
     show.stdout().print(how, style="dim")
     done = sum(video.state == "done" for video in found.videos)
-    show.stdout().print(f"{done} of {len(found.videos):,} videos done")
+    show.stdout().print(f"{done:,} of {len(found.videos):,} videos done")
     for video in found.videos:
         if video.why:
             _print_why(video)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from tracks2zarr.cli.tables import UNLIMITED, Rows
 from tracks2zarr.cli.whole_command import with_whole_commands
@@ -54,7 +55,7 @@ def _renamed(text: str) -> str:
 
 def stdout() -> Console:
     """Return the console for results, on stdout; into a file or a pipe, no line is folded."""
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=False)
+    console = Console(file=sys.stdout, emoji=False, highlight=False, soft_wrap=False)
     if not console.is_terminal:
         console.width = UNLIMITED
     return console
@@ -62,7 +63,7 @@ def stdout() -> Console:
 
 def stderr() -> Console:
     """Return the console for problems and progress, on stderr."""
-    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    return Console(file=sys.stderr, emoji=False, highlight=False, soft_wrap=True)
 
 
 def print_json(document: object) -> None:
@@ -108,7 +109,7 @@ def finalised_lines(finalised: Finalised) -> list[str]:
     """Return what a root lists now as lines of text."""
     planned = len(finalised.done) + len(finalised.missing)
     listed = len(finalised.done) + len(finalised.kept)
-    lines = [f"{listed} of {planned:,} videos listed"]
+    lines = [f"{listed:,} of {planned:,} videos listed"]
     notes = finalised.unverified.items()
     lines += [f"also listed: {one_line(name)} ({printable(why)})" for name, why in notes]
     lines += [f"also listed: {one_line(n)} (not written by tracks2zarr)" for n in finalised.others]
@@ -129,11 +130,10 @@ def add_row(to: Rows, *cells: Any, bold: bool = False) -> None:
     to.add([_cell(cell) for cell in cells], bold=bold)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> Text:
     if value is None:
-        return "-"
+        return Text("-")
     if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    text = escape(one_line(value))
-    style = _STYLES.get(text)
-    return f"[{style}]{text}[/]" if style else text
+        return Text(f"{value:,}")
+    text = one_line(value)
+    return Text(text, style=_STYLES.get(text, ""))

@@ -40,7 +40,7 @@ def shown_progress(*, has_lines: bool = True) -> LineProgress:
     has_lines
         Whether to print a line for each video, too; a notebook has none.
     """
-    console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    console = Console(file=sys.stderr, emoji=False, highlight=False, soft_wrap=True)
     if console.is_jupyter:
         return NotebookProgress(console)
     kind = BarProgress if can_move(console) else LineProgress

@@ -219,7 +219,7 @@ def _finalising_lines(status: StoreStatus) -> Iterator[str]:
 
 def _counts(videos: Iterable[VideoStatus]) -> str:
     counts = Counter(video.state for video in videos)
-    return ", ".join(f"{counts[state]} {state}" for state in _STATES_IN_ORDER if counts[state])
+    return ", ".join(f"{counts[state]:,} {state}" for state in _STATES_IN_ORDER if counts[state])
 
 
 def _next_lines(status: StoreStatus) -> list[str]:
@@ -264,7 +264,7 @@ def print_finished(finished: Finished) -> None:
     show.print_problems(finished.problems)
     print_status(finished.status)
     text = io.StringIO()
-    console = Console(file=text, width=UNLIMITED, highlight=False)
+    console = Console(file=text, width=UNLIMITED, emoji=False, highlight=False)
     console.print(_status_table(finished.status.videos))
     result = str(verification) if verification else "nothing was verified"
     lines = [*status_lines(finished.status), result]
@@ -323,7 +323,7 @@ def _fit_to_terminal(status: StoreStatus, console: Console) -> RenderableType:
     videos = sorted(status.videos, key=lambda video: _STATES_BY_URGENCY.index(video.state))
     for count in range(min(len(videos), console.height), 0, -1):
         some, others = videos[:count], videos[count:]
-        more = [f"... and {len(others)} more: {_counts(others)}"] if others else []
+        more = [f"... and {len(others):,} more: {_counts(others)}"] if others else []
         lines = [*more, *reason_lines(some), *_summary_lines(status)]
         fitted = Group(_status_table(some), _folded(lines))
         if _height(fitted, console) < console.height:
