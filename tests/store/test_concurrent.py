@@ -11,6 +11,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -324,8 +325,8 @@ def test_a_group_that_is_moved_away_while_the_root_is_written(
     first, *others = (plan.video for plan in store.read_plan().videos)
     groups = Store.groups
 
-    def moved(self: Store) -> list[str]:
-        names = groups(self)
+    def moved(self: Store, **but: Any) -> list[str]:
+        names = groups(self, **but)
         if store.group(first).exists():
             store.group(first).rename(tmp_path / "moved")
         return names

@@ -1,6 +1,7 @@
 """What the root lists: decided by receipts and groups, also where the plan asks for another."""
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,6 +103,51 @@ def test_a_killed_replacement_is_put_back(store: Path) -> None:
     assert tz.finalise(store).done == VIDEOS
     assert snapshot(store) == whole
     assert not there.temp.exists()
+
+
+def test_the_listing_counts_only_for_exactly_its_root(store: Path) -> None:
+    """It is what a large root need not be parsed for, and never more than that."""
+    there, root = Store.at(store), (store / "zarr.json").read_bytes()
+    note = json.loads(there.listing_file.read_bytes())
+    there.listing_file.write_text(json.dumps(note | {"groups": ["A"]}))
+    os.utime(there.root_file, ns=(1, 1))
+    assert listed_in(there) == {"A"}, "it is not used"
+    there.root_file.write_bytes(root + b" ")
+    assert listed_in(there) == set(VIDEOS)
+    there.root_file.write_bytes(root[:-9])
+    with pytest.raises(tz.Tracks2ZarrError, match="The root of the store is broken"):
+        status(store)
+    assert tz.finalise(store).done == VIDEOS
+    assert json.loads(there.listing_file.read_bytes()) == note
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"[1]"])
+def test_a_listing_that_says_nothing_is_written_anew(store: Path, content: bytes | None) -> None:
+    there = Store.at(store)
+    written = there.listing_file.read_bytes()
+    there.listing_file.unlink() if content is None else there.listing_file.write_bytes(content)
+    os.utime(there.root_file, ns=(1, 1))
+    assert listed_in(there) == set(VIDEOS)
+    tz.finalise(store)
+    assert there.listing_file.read_bytes() == written
+
+
+def test_a_listing_that_cannot_be_read_is_not_missed(store: Path) -> None:
+    os.utime(store / "zarr.json", ns=(1, 1))
+    with unreadable("listing.json", errno.EIO):
+        assert status(store).ok
+
+
+@pytest.mark.parametrize("listed", [None, [], {}, {"metadata": None}, {"metadata": {"A": None}}])
+def test_a_root_of_other_writers_lists_nothing(store: Path, listed: object) -> None:
+    """Some write null, or other things, where nothing is consolidated."""
+    root = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
+    (store / "zarr.json").write_text(json.dumps(root | {"consolidated_metadata": listed}))
+    found = status(store)
+    assert (found.all_done, found.is_listed) == (True, False)
+    with unreadable("receipts/B.json", errno.EIO):
+        assert tz.finalise(store).done == ("A", "C")
+    assert tz.finalise(store).done == VIDEOS
 
 
 def test_what_cannot_be_told_is_not_put_back(store: Path) -> None:

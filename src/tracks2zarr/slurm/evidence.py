@@ -145,19 +145,21 @@ def gather_evidence(
         requested_minutes=request.minutes if request else None,
         hostname=socket.gethostname(),
         time=now(),
+        group_state=State.DONE if receipt else State.PENDING,
+        receipt=receipt,
     )
-    if not (receipt or evidence.queued_task):
+    if receipt:
+        return evidence
+    if not evidence.queued_task:
         evidence = replace(
             evidence,
             is_locked=_is_locked(store, plan.video, record),
             failure=tuple(store.read_failure(plan.video)),
         )
-    state = State.DONE
-    if receipt is None:
-        stored = video_in_store(store, plan.video, plan)
-        state, receipt = stored.state, stored.receipt if stored.state is State.DONE else None
+    stored = video_in_store(store, plan.video, plan)
+    receipt = stored.receipt if stored.state is State.DONE else None
     superseded = is_superseded(receipt, tasks)
-    return replace(evidence, group_state=state, receipt=receipt, is_superseded=superseded)
+    return replace(evidence, group_state=stored.state, receipt=receipt, is_superseded=superseded)
 
 
 def _is_locked(store: Store, video: str, record: Record | None) -> bool:

@@ -212,7 +212,7 @@ def info_of(store: AnyStore, video: str | None = None) -> StoreInfo:
 
         return published_info(store, video)
     planned = store.read_plan().by_id
-    names = named_videos(str(store.path), planned.keys() | set(store.groups()), video)
+    names = named_videos(str(store.path), [*planned, *store.groups(but=planned)], video)
     infos = (_video_or_error(store, name, planned.get(name)) for name in names)
     return StoreInfo(store.path, tuple(infos))
 

@@ -77,6 +77,11 @@ class StorePaths:
         """The union of the plans that were applied to the store."""
         return self.path / OWN_FOLDER / "plan.json"
 
+    @property
+    def listing_file(self) -> Path:
+        """The note of the groups that the root lists."""
+        return self.path / OWN_FOLDER / "listing.json"
+
     def group(self, video: str) -> Path:
         """Return the folder of a video's group."""
         return self.path / video

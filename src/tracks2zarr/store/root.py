@@ -16,6 +16,7 @@ from tracks2zarr.group.zarr_metadata import inline_metadata, metadata_bytes
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.store.commit import recover_all
 from tracks2zarr.store.existing import existing_store
+from tracks2zarr.store.listing import nodes_in, note_listing
 from tracks2zarr.store.ownership import additions_warning
 from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.repair import restore_metadata, restore_plan
@@ -139,10 +140,12 @@ def finalise_store(store: Store, work_roots: Iterable[Path] = ()) -> Finalised:
         restore_metadata(there)
         with there.root_lock():
             restore_plan(there)
-            finalised, content = _consolidate(there)
+            finalised, nodes = _consolidate(there)
+            content = _root_bytes(nodes)
             if _bytes_at(there.root_file) != content:
                 new = there.to_write(_new_root_file(there.path))
                 write_atomically(there.root_file, content, temporary=new)
+            note_listing(there, content, nodes)
     return finalised
 
 
@@ -154,10 +157,10 @@ def is_stale(store: Store) -> bool:
     Tracks2ZarrError
         If a video, or the plan, cannot be read.
     """
-    finalised, content = _consolidate(store)
+    finalised, nodes = _consolidate(store)
     if errors_of(finalised.problems):
         raise Tracks2ZarrError(finalised.problems)
-    found = _bytes_at(store.root_file)
+    found, content = _bytes_at(store.root_file), _root_bytes(nodes)
     return found != content and (found is None or not _say_the_same(found, content))
 
 
@@ -170,9 +173,7 @@ def _say_the_same(found: bytes, content: bytes) -> bool:
 
 
 def _listed_nodes(store: Store) -> dict[str, Any]:
-    content = _bytes_at(store.root_file) or b"{}"
-    nodes: dict[str, Any] = read_json(content).get("consolidated_metadata", {}).get("metadata", {})
-    return nodes
+    return nodes_in(read_json(_bytes_at(store.root_file) or b"{}"))
 
 
 def _new_root_file(folder: Path) -> Path:
@@ -212,12 +213,12 @@ class _Entry:
     added: tuple[str, ...] = ()
 
 
-def _consolidate(store: Store) -> tuple[Finalised, bytes]:
-    """Return what is finished, and the bytes of the root's metadata that list it."""
+def _consolidate(store: Store) -> tuple[Finalised, dict[str, Any]]:
+    """Return what is finished, and the metadata that list it, by path below the root."""
     plans = store.read_plan().by_id
     entries: dict[str, _Entry] = {}
     problems: list[Problem] = []
-    for name in sorted({*plans, *store.groups()}):
+    for name in sorted({*plans, *store.groups(but=plans)}):
         try:
             entries[name] = entry = _entry(store, name, plans.get(name))
             if entry.state not in {None, State.DONE} and (broken := broken_receipt(store, name)):
@@ -231,7 +232,7 @@ def _consolidate(store: Store) -> tuple[Finalised, bytes]:
             problems.append(unreadable_problem(store, name, error))
             entries[name] = _as_listed_before(store, name, is_planned=name in plans)
     nodes = {path: node for entry in entries.values() for path, node in (entry.nodes or {}).items()}
-    return _finalised(entries, problems), _root_bytes(nodes)
+    return _finalised(entries, problems), nodes
 
 
 def _entry(store: Store, name: str, plan: VideoPlan | None) -> _Entry:

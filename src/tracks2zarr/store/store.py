@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,14 +136,22 @@ class Store(StoreLocks):
         file = self.to_write(self.failure_file(video))
         write_atomically(file, text.encode(), sync=False)
 
-    def groups(self) -> list[str]:
-        """Return the names of all groups in the root, sorted, whoever wrote them."""
+    def groups(self, *, but: Collection[str] = ()) -> list[str]:
+        """Return the names of all groups in the root, sorted, whoever wrote them.
+
+        Parameters
+        ----------
+        but
+            Names that are left out, such as those of the plan: each look takes time.
+        """
         if not self.path.is_dir():
             return []
         return sorted(
             entry.name
             for entry in self.path.iterdir()
-            if entry.name not in RESERVED_NAMES and _may_be_group(entry / "zarr.json")
+            if entry.name not in RESERVED_NAMES
+            and entry.name not in but
+            and _may_be_group(entry / "zarr.json")
         )
 
     def has_group(self, video: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tracks2zarr.common.arguments import check_optional_number, check_optional_path
 from tracks2zarr.common.display import Shown, Table, problem_counts
-from tracks2zarr.common.names import composed
+from tracks2zarr.common.names import RESERVED_NAMES, composed
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.progress import Progress, showing
 from tracks2zarr.common.system_problems import ensure_open_files_limit
@@ -150,7 +150,7 @@ def verify(
         for video in plan.videos
         if wanted is None or video.video in wanted
     ]
-    others = set(there.groups()) - plan.by_id.keys()
+    others = set(there.groups(but=plan.by_id))
     if wanted is not None:
         others &= wanted
     verdicts = {}
@@ -182,7 +182,7 @@ def _composed(videos: str | Iterable[str]) -> set[str]:
 def _named(store: Store, plan: Plan, videos: str | Iterable[str]) -> set[str]:
     """Return the ids of videos that are named, all of which must be in the store."""
     named = _composed(videos)
-    known = sorted({*store.groups(), *plan.by_id})
+    known = sorted([*store.groups(but=plan.by_id), *plan.by_id])
     unknown = sorted(named - set(known))
     if unknown:
         raise Tracks2ZarrError(no_such_video(store, video, known) for video in unknown)
@@ -248,8 +248,8 @@ def _root_problems(store: Store, plan: Plan) -> Iterator[Problem]:
             expected="what 'tracks2zarr finalise' writes",
             remedy=f"Run: tracks2zarr finalise {shlex.quote(str(store.path))}",
         )
-    known = {"zarr.json", ".tracks2zarr", "logs", "logs_failed", *store.groups()}
-    known |= {video.video for video in plan.videos}
+    planned = plan.by_id
+    known = {*RESERVED_NAMES, *planned, *store.groups(but=planned)}
     for name in sorted(entry.name for entry in store.path.iterdir()):
         if name not in known:
             yield Problem(
