@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,16 @@ import zarr
 from benchmarks.generate import Experiment, write_experiment
 
 import tracks2zarr as tz
+from support.experiments import Box, Clip, Video
+from support.experiments import Experiment as ManyVideos
 from tracks2zarr.common import files
+from tracks2zarr.converting import all_videos
+from tracks2zarr.converting.one_video import Outcome, Result, VideoTask
 from tracks2zarr.dataset import clip_boxes
 from tracks2zarr.dataset.batches import Batch
 from tracks2zarr.dataset.schema import BOX_VARIABLES
 from tracks2zarr.group import shard, writer
+from tracks2zarr.parallel.processes import ProgressTable, report_bytes
 from tracks2zarr.tracks import reading
 
 
@@ -128,3 +134,28 @@ def test_rows_that_are_not_in_order_are_sorted_on_disk(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.frame, n_images - 1 - image[expected])
     np.testing.assert_array_equal(found.box[:, 1], corner[expected, 1])
     np.testing.assert_array_equal(found.confidence, row[expected])
+
+
+def test_progress_of_many_videos_is_looked_at_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look goes over all videos that are left, so one per report would be the square."""
+    looks, has_begun = [], ProgressTable.has_begun
+
+    def counted(self: ProgressTable, slot: int) -> bool:
+        looks.append(slot)
+        return has_begun(self, slot)
+
+    def skipped(task: VideoTask) -> Outcome:
+        report_bytes(task.slot, task.plan.size)
+        return Outcome(task.plan.video, Result.SKIPPED)
+
+    monkeypatch.setattr(ProgressTable, "has_begun", counted)
+    monkeypatch.setattr(all_videos, "convert_video", skipped)
+    clip = (Clip("Loop00", 1, 5, boxes=(Box(0, 3, 1, 1, 1, 1),)),)
+    videos = tuple(Video(f"Video{number:03d}", clip) for number in range(200))
+    plan = tz.plan(*ManyVideos(videos).write(tmp_path / "input"))
+    started = time.monotonic()
+    assert tz.create(plan, tmp_path / "out.zarr", workers=1).ok
+    n_looks = 3 + (time.monotonic() - started) / 0.2
+    assert len(looks) <= n_looks * len(videos)

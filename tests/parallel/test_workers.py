@@ -182,3 +182,19 @@ except tz.Tracks2ZarrError as error:
     )
     assert done.stdout.count("error: ") == done.stdout.count("__main__") == 1
     assert done.stderr == ""
+
+
+def pause(_: int) -> None:
+    time.sleep(0.0003)
+
+
+def test_an_item_costs_no_more_where_there_are_many() -> None:
+    """To wait for all that are pending would cost each of many several times as much."""
+    seconds = []
+    for count in (200, 8000):
+        before = time.process_time()
+        with ThreadPoolExecutor(1) as threads, start_workers(2, executor=threads) as pool:
+            assert len(list(pool.as_completed(pause, range(count)))) == count
+        seconds.append((time.process_time() - before) / count)
+    few, many = seconds
+    assert many < 3 * few, seconds

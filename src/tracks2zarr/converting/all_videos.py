@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
-from functools import partial
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
@@ -29,6 +29,8 @@ from tracks2zarr.store.video_state import receipt_if_done
 
 #: How long to wait before asking again for a video that another run is at work on.
 _BUSY_SECONDS = 1.0
+#: How often to tell how far the run is, at most.
+_SHOW_SECONDS = 0.2
 
 
 def video_tasks(
@@ -95,20 +97,21 @@ def convert_videos(
         If no worker can start, or the store was moved.
     """
     table = ProgressTable(sum(len(task.plan.clips) for task in tasks))
-    left, total = list(tasks), sum(task.plan.size for task in tasks)
-    progress.begin([task.plan.video for task in tasks], total)
-    show = partial(_show, progress, total, left, table)
+    left = {task.plan.video: task for task in tasks}
+    total = sum(task.plan.size for task in tasks)
+    progress.begin([*left], total)
+    shown = _Shown(progress, total, left, table)
     while left:
         n_left, is_busy = len(left), False
-        for task, outcome in _round(left, workers, executor, table, show):
+        for outcome in _round([*left.values()], workers, executor, table, shown.tell_seldom):
             if outcome.result is Result.BUSY:
                 is_busy = True
             else:
-                left.remove(task)
+                del left[outcome.video]
                 progress.ended(outcome.video, outcome)
             yield outcome
+        shown.tell()
         if is_busy:
-            show()
             time.sleep(_BUSY_SECONDS)
         elif len(left) == n_left:
             raise Tracks2ZarrError(workers_problem())
@@ -120,7 +123,7 @@ def _round(
     executor: Executor | None,
     table: ProgressTable,
     show: Callable[[], None],
-) -> Iterator[tuple[VideoTask, Outcome]]:
+) -> Iterator[Outcome]:
     """Convert videos, and yield their outcomes; after a worker was killed, some have none."""
     order = list(tasks)
     if executor is None and workers > 1:
@@ -130,15 +133,32 @@ def _round(
         for task, future in pool.as_completed(convert_video, order, on_progress=show):
             outcome = _outcome(task, future, table)
             if outcome is not None:
-                yield task, outcome
+                yield outcome
 
 
-def _show(progress: Progress, total: int, left: Sequence[VideoTask], table: ProgressTable) -> None:
-    """Tell how many bytes were read, and which of the videos that are left have begun."""
-    ended = total - sum(task.plan.size for task in left)
-    slots = (task.slot + clip for task in left for clip in range(len(task.plan.clips)))
-    running = [task.plan.video for task in left if table.has_begun(task.slot)]
-    progress.update(ended + table.bytes_of(slots), running)
+@dataclass(slots=True)
+class _Shown:
+    """Tells how far a run is; each time, it looks at all videos that are left."""
+
+    progress: Progress
+    total: int
+    left: Mapping[str, VideoTask]
+    table: ProgressTable
+    next: float = 0.0
+
+    def tell_seldom(self) -> None:
+        """Tell it, unless it was told a moment ago."""
+        if time.monotonic() >= self.next:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell how many bytes were read, and which of the videos that are left have begun."""
+        left = self.left.values()
+        ended = self.total - sum(task.plan.size for task in left)
+        slots = (task.slot + clip for task in left for clip in range(len(task.plan.clips)))
+        running = [task.plan.video for task in left if self.table.has_begun(task.slot)]
+        self.progress.update(ended + self.table.bytes_of(slots), running)
+        self.next = time.monotonic() + _SHOW_SECONDS
 
 
 def _outcome(task: VideoTask, future: Future[Outcome], table: ProgressTable) -> Outcome | None:

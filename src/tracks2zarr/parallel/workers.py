@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor, Executor, Future, wait
+from contextlib import contextmanager, suppress
 from itertools import islice
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from tracks2zarr.common.problems import Tracks2ZarrError
@@ -69,10 +70,13 @@ class Workers:
                 yield item, self._apply(function, item)
             return
         pending = {self._executor.submit(function, item): item for item in items}
+        ended: SimpleQueue[Future[Result]] = SimpleQueue()
+        for future in [] if in_order else pending:
+            future.add_done_callback(ended.put)
         try:
             while pending:
-                awaited = islice(pending, 1) if in_order else pending
-                done = wait(awaited, _POLL_SECONDS, FIRST_COMPLETED).done
+                first = islice(pending, 1)
+                done = wait(first, _POLL_SECONDS).done if in_order else _taken(ended)
                 _raise_deferred(done)
                 for future in done:
                     yield pending.pop(future), future
@@ -156,6 +160,19 @@ def start_workers(
                     raise
         except BrokenExecutor:
             raise Tracks2ZarrError(workers_problem()) from None
+
+
+def _taken[Result](ended: SimpleQueue[Future[Result]]) -> list[Future[Result]]:
+    """Return the futures that have ended, after a moment at most.
+
+    To wait for all that are pending would take longer the more they are.
+    """
+    taken = []
+    with suppress(Empty):
+        taken.append(ended.get(timeout=_POLL_SECONDS))
+        while True:
+            taken.append(ended.get_nowait())
+    return taken
 
 
 def _raise_deferred(done: Iterable[Future[Any]]) -> None:
