@@ -109,7 +109,7 @@ def test_json_is_one_document(store: Path, corrected: Path) -> None:
         {"before": 9, "after": 12, "first_frame": 2, "last_frame": 4, "n_boxes": 3}
     ]
     status, out, _ = correct(store, corrected, "--json")
-    assert (status, out) == (1, ""), "there is no terminal to ask on"
+    assert (status, out) == (1, ""), "there is no terminal in which to ask"
     done = json.loads(correct(store, corrected, "--json", "--yes", "-m", "x")[1])
     assert done["corrected"] is True
     assert done["file"] == str(store.parent / "in/tracks/A-Loop00_tracks.corrected-1.csv")

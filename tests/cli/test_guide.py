@@ -108,7 +108,7 @@ def test_modes_of_the_guides_command(sample_store: Path, tmp_path: Path) -> None
     before = files_below(store)
     refused = guide_call(store)
     assert refused.status == 1, "w- is the default"
-    assert "The store exists." in refused.stderr
+    assert "The store already exists." in refused.stderr
     assert files_below(store) == before
     assert [path.name for path in tmp_path.iterdir()] == ["new.zarr"]
 

@@ -122,7 +122,7 @@ def test_a_failed_task_leaves_word(commands: Commands, tmp_path: Path) -> None:
     path = tmp_path / "input/tracks" / f"{name_of(1)}-Loop00_tracks.csv"
     path.write_bytes(path.read_bytes() + b"half a row,")
     done = commands.run("task", store, "1", status=1)
-    assert "another number of fields" in done.stderr
+    assert "wrong number of fields" in done.stderr
     attempt = last_attempt(store, name_of(1))
     assert attempt is not None
     assert attempt["end"] == "failed"
@@ -133,7 +133,7 @@ def test_a_failed_task_leaves_word(commands: Commands, tmp_path: Path) -> None:
     assert attempt["problems"][0]["kind"] == "row-fields"
     known = commands.status(store)[name_of(1)]
     assert (known["state"], known["attempt"]) == ("failed", 1)
-    assert known["why"] == "A row has another number of fields."
+    assert known["why"] == "A row has the wrong number of fields."
     assert temporary(store) == []
 
 

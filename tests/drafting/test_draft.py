@@ -228,7 +228,7 @@ def test_an_interrupted_draft_leaves_nothing(tracks: Path, tmp_path: Path) -> No
         (["-o", "no/such/folder.csv"], 1, "The file cannot be written there."),
         (["--pattern", "*.txt"], 1, "No tracks file matches the pattern."),
         (["--pattern", "../*"], 1, "The pattern leaves the folder"),
-        (["--frame-regexp", "(x)"], 1, "gives no frame"),
+        (["--frame-regexp", "(x)"], 1, "finds no frame number"),
     ],
 )
 def test_settings_that_do_not_hold(

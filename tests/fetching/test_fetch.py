@@ -596,7 +596,7 @@ def test_content_that_the_repository_does_not_have(
     git(origin, "annex", "drop", "-q", "--force", METADATA)
     ended = fetch(f"file://{origin}")
     assert ended.status == 1
-    assert "The content of a file cannot be had from the repository." in ended.stderr
+    assert "The content of a file is not available from the repository." in ended.stderr
     assert ended.stderr.count("\n  found:") == 1
     assert "gin upload" in ended.stderr
 

@@ -336,7 +336,7 @@ def test_all_conflicts_are_said_before_any_work(one: Path, two: Path, tmp_path: 
     assert refused(one, two, three) == ["merge-conflict"] * 3
     done = call("merge", one, two, three)
     assert done.status == 1
-    assert done.stderr.count("Two of the stores have the video, but different versions of it.") == 3
+    assert done.stderr.count("Two of the stores have different versions of the video.") == 3
     assert "--on-conflict" in done.stderr
     (tmp_path / "new.zarr").mkdir()
     assert refused(tmp_path / "new.zarr", two, three) == ["merge-conflict"]
@@ -501,7 +501,7 @@ def test_videos_that_a_run_is_at_work_on(one: Path, tmp_path: Path) -> None:
     with Store.at(one).video_lock("C"), Store.at(two).run_lock(), Store.at(two).video_lock("D"):
         done = call("merge", one, two)
     assert done.status == 1
-    assert done.stderr.count("A run is at work on a video, so it was left where it is.") == 2
+    assert done.stderr.count("A run is working on a video, so the video was left where it is.") == 2
     assert str(one / "C") in done.stderr
     assert str(two / "D") in done.stderr
     assert "E: moved" in done.stdout

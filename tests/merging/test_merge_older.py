@@ -322,7 +322,7 @@ def test_groups_that_are_no_such_dataset_are_left(
     broken.write_text(json.dumps(document))
     done = call("merge", one, old, other)
     assert done.status == 1
-    assert done.stderr.count("error: A group that is no dataset of the older workflow") == 3
+    assert done.stderr.count("error: A group that is not a dataset of the older workflow") == 3
     for found in ("'position'", "a link to a folder, time", "cannot be read"):
         assert found in done.stderr
     assert "Traceback" not in done.stderr

@@ -62,7 +62,7 @@ def test_wrong_rows_are_seen_at_once(experiment: Path) -> None:
     assert "error" in lines[2]
     assert "The frame rate is missing." in lines[2]
     assert "The clip ends before it starts." in lines[4]
-    assert "another number of cells" in lines[6]
+    assert "different number of cells" in lines[6]
     assert "row 3, column fps" in ended.stderr
     assert "3 rows with errors" in ended.stderr
 

@@ -498,11 +498,11 @@ CASES = {
         copy(A00, "tracks/again/A-Loop00_tracks.csv"),
         "two-files", "tracks/again/A-Loop00_tracks.csv", None, None,
         "'again/A-Loop00_tracks.csv' beside 'A-Loop00_tracks.csv'",
-        "one tracks file a clip", "Remove one", options={"pattern": "**/*.csv"},
+        "one tracks file per clip", "Remove one", options={"pattern": "**/*.csv"},
     ),
     "two files, one without the suffix": Case(
         copy(A00, "tracks/A-Loop00.csv"), "two-files", A00, None, None,
-        "'A-Loop00_tracks.csv' beside 'A-Loop00.csv'", "one tracks file a clip", "Remove one",
+        "'A-Loop00_tracks.csv' beside 'A-Loop00.csv'", "one tracks file per clip", "Remove one",
     ),
     "file without a byte": Case(
         content(A01, b""), "tracks-empty", A01, None, None, "no header", HEADER_TEXT, "Export",
@@ -664,7 +664,7 @@ def test_each_error_on_the_command_line(name: str, given: Given) -> None:
     for ended in (planned, created):
         assert ended.status == 1
         assert "Traceback" not in ended.stderr
-        assert "not know" not in ended.stderr, "foreseen errors are no surprises"
+        assert "unexpected error" not in ended.stderr, "foreseen errors are no surprises"
         said = ended.stderr.replace("\n", " ")
         for text in (case.found, case.expected, case.remedy):
             assert text in said
@@ -964,7 +964,7 @@ WARNINGS = {
     ),
     "two values of fps in another video": Warned(
         further_row(5, fps="50", loop_clip_name="C-Loop01.mp4"),
-        "fps-differs", 6, FPS, "50.0", "A video has two frame rates.",
+        "fps-differs", 6, FPS, "50.0", "A video has two different frame rates.",
     ),
     "end before start in another video": Warned(
         cell(5, END, "1"), "end-before-start", 5, END, "'1'", "The clip ends before it starts."
@@ -995,7 +995,7 @@ WARNINGS = {
             [row[:-1] if row[0] == "C.mov" else row for row in given.read_rows()]
         ),
         "metadata-row", 5, None, "6 cells",
-        "A row of the metadata CSV has another number of cells than the header.",
+        "A row of the metadata CSV has a different number of cells than the header.",
     ),
 }  # fmt: skip
 

@@ -370,7 +370,7 @@ def test_a_flipped_bit_is_found(store: Path, archive: Path) -> None:
         archive.write_bytes(content[:place] + flipped + content[place + 1 :])
         ended = call("verify", "--quick", archive)
         assert "unexpected" not in ended.stderr
-        assert "does not know" not in ended.stderr, ended.stderr
+        assert "unexpected error" not in ended.stderr, ended.stderr
         if ended.status == 0:
             assert content_of(archive) == right
         n_found += ended.status
@@ -441,13 +441,13 @@ def test_cut_off(archive: Path, size: int, command: tuple[str, ...]) -> None:
     archive.write_bytes(archive.read_bytes()[:size])
     ended = call(*command, archive)
     assert (ended.status, ended.stdout, ended.stderr.count("error:")) == (1, "", 1)
-    assert "error: The archive is damaged or cut off, or no ZIP file." in ended.stderr
+    assert "error: The archive is damaged, cut off, or not a ZIP file." in ended.stderr
     for read in (
         tz.open_store,
         tz.clips,
         lambda path: xr.open_datatree(path, engine="tracks2zarr"),
     ):
-        with pytest.raises(tz.Tracks2ZarrError, match="damaged or cut off"):
+        with pytest.raises(tz.Tracks2ZarrError, match="damaged, cut off, or not a ZIP file"):
             read(archive)
 
 

@@ -353,7 +353,7 @@ def test_a_first_publication_that_was_stopped(
     assert ended.stderr == "Interrupted. To continue, run the same command again.\n"
     shown = call(*command, URL)
     assert (shown.status, shown.stdout, shown.stderr.count("error:")) == (1, "", 1)
-    assert "has not been published to the end" in shown.stderr
+    assert "has not been published completely" in shown.stderr
     assert f"run it again: tracks2zarr publish STORE {URL}" in shown.stderr
     assert call("publish", store, URL).stdout.startswith("A: there already\n")
 

@@ -60,7 +60,7 @@ def test_the_title(sample_store: Path, tmp_path: Path) -> None:
     [
         ((VIDEO, "Loop99", "-o", "c.png"), "The video has no such clip."),
         (("04.09.2023-01-Rigth", CLIP, "-o", "c.png"), f"Did you mean '{VIDEO}'?"),
-        ((VIDEO, CLIP, "-o", "c.doc"), "There is no such format of pictures."),
+        ((VIDEO, CLIP, "-o", "c.doc"), "Pictures cannot be written in this format."),
         ((VIDEO, CLIP, "-o", "c"), "no ending"),
         ((VIDEO, CLIP, "-o", "no/c.png"), "The file cannot be written there."),
     ],

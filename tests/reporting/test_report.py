@@ -204,7 +204,7 @@ def test_only_a_page_is_written_or_replaced(sample_store: Path, tmp_path: Path, 
     source.write_text("all of a day's work")
     ended = call("report", sample_store, "-o", source)
     assert ended.status == 1
-    assert "must say so" in ended.stderr
+    assert "must end with .html or .htm" in ended.stderr
     assert source.read_text() == "all of a day's work"
 
 

@@ -187,7 +187,7 @@ def test_status_names_file_and_row(inputs: Inputs, tmp_path: Path) -> None:
         call("slurm", "task", store, number)
     ended = call("slurm", "status", store, columns=80)
     assert ended.status == 1
-    why = f"{name_of(1)}: A row has another number of fields."
+    why = f"{name_of(1)}: A row has the wrong number of fields."
     assert f"{why}\n  in:  {file}, row {n_rows}, column filename\n" in ended.stdout
     document = json.loads(call("slurm", "status", store, "--json").stdout)
     found = {video["video"]: video["problems"] for video in document["videos"]}

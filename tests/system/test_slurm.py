@@ -96,7 +96,7 @@ def test_an_experiment_in_which_everything_goes_wrong(commands: Commands, tmp_pa
     not_done = {names[BAD]: "failed", names[KILLED]: "failed", names[TOO_LONG]: "failed"}
     not_done[names[CANCELLED]] = "missing"  # SLURM keeps no trace of a task cancelled alone
     assert {name: state for name, state in states.items() if state != "done"} == not_done
-    assert "another number of fields" in known[names[BAD]]["why"]
+    assert "wrong number of fields" in known[names[BAD]]["why"]
     assert "killed" in known[names[KILLED]]["why"]
     assert known[names[TOO_LONG]]["why"].startswith("It ran into its time limit")
     assert known[names[TOO_LONG]]["cause"] == "TIMEOUT"
@@ -132,7 +132,7 @@ def check_logs(
         assert stat.S_IMODE(log.stat().st_mode) == 0o444
     log = Path(known[names[BAD]]["log"])
     assert log.parent == store / "logs_failed"
-    assert "another number of fields" in log.read_text()
+    assert "wrong number of fields" in log.read_text()
     summary = (store / "logs/summary.txt").read_text()
     assert all(name in summary for name in known)
     assert "23 done, 3 failed, 1 missing" in summary
@@ -193,7 +193,7 @@ def test_problems_are_found_before_anything_is_queued(commands: Commands, tmp_pa
         refused = commands.run(
             "submit", *inputs, tmp_path / name, "--partition", "no-such", status=1
         )
-        assert "SLURM refused." in refused.stderr
+        assert "SLURM refused the request." in refused.stderr
         assert "invalid partition" in refused.stderr.lower()
     assert commands.slurm("squeue", "-h", "-t", "all") == before
     assert [path.name for path in tmp_path.iterdir()] == ["input"]
@@ -343,7 +343,7 @@ def test_local_and_cluster_runs_share_a_store(commands: Commands, tmp_path: Path
     store = tmp_path / "out.zarr"
     assert run_cli("create", *inputs, store, "--pattern", "Video00[01]*.csv").returncode == 0
     refused = commands.run("submit", *inputs, store, status=1)
-    assert "The store exists." in refused.stderr
+    assert "The store already exists." in refused.stderr
     done = commands.run("submit", *inputs, store, "--store-mode", "a").stdout
     assert "2 videos done already" in done
     assert "Submitted 2 tasks" in done
@@ -356,7 +356,7 @@ def test_a_store_that_is_replaced(commands: Commands, tmp_path: Path) -> None:
     store = tmp_path / "out.zarr"
     assert run_cli("create", *inputs, store, "--pattern", "Video000*.csv").returncode == 0
     refused = commands.run("submit", *inputs, store, "--store-mode", "w", status=1)
-    assert "no terminal to ask on" in refused.stderr
+    assert "no terminal in which to ask" in refused.stderr
     commands.run("submit", *inputs, store, "--store-mode", "w", "--yes", "--verify", "full")
     commands.wait(store)
     assert snapshot(store) == local_copy(tmp_path, inputs)

@@ -74,7 +74,10 @@ def test_some_of_the_videos(commands: Commands, inputs: tuple[Path, Path], tmp_p
     assert not store.exists()
     without_report(store)
     nodes = ["--nodelist", commands.slurm("sinfo", "-ho", "%N"), "--exclude", "no-such-node"]
-    assert "SLURM refused." in commands.run("submit", *inputs, store, *nodes, status=1).stderr
+    assert (
+        "SLURM refused the request."
+        in commands.run("submit", *inputs, store, *nodes, status=1).stderr
+    )
     chosen = commands.run("submit", *inputs, store, "--videos-from", listed, *nodes[:2])
     assert "Submitted 1 task (" in chosen.stdout
     commands.wait(store)
@@ -92,7 +95,7 @@ def test_some_of_the_videos(commands: Commands, inputs: tuple[Path, Path], tmp_p
     modes = ("--store-mode", "a", "--group-mode", "a")
     kept = commands.run("submit", *inputs, store, *modes)
     assert "2 videos done already\nNothing was submitted." in kept.stdout
-    assert "warning: Clips that the store holds are kept" in kept.stderr
+    assert "warning: Clips in the store are kept" in kept.stderr
     created = run_cli("create", *inputs, store, *modes, "--quiet")
     assert created.returncode == 0
     same = [line for line in created.stderr.splitlines() if not line.startswith("  do: ")]
@@ -133,7 +136,7 @@ def test_a_store_with_tasks_in_the_queue_is_not_replaced(
     commands.run("submit", *inputs, store, LATER)
     job = job_of(store)
     refused = commands.run("submit", *inputs, store, "--store-mode", "w", "--yes", status=1)
-    assert "Tasks for the store run or wait in the queue." in refused.stderr
+    assert "Tasks for the store are running or waiting in the queue." in refused.stderr
     replaced = run_cli("create", *inputs, store, "--store-mode", "w", "--yes")
     assert replaced.returncode == 0  # nobody asks SLURM here: but its tasks find another store
     commands.slurm("scontrol", "update", f"JobId={job}", "StartTime=now")

@@ -29,7 +29,7 @@ def confirm_replacing(store: Path, plan: Plan) -> bool:
     Raises
     ------
     Tracks2ZarrError
-        If there is a store, and no terminal to ask on.
+        If there is a store, and no terminal in which to ask.
     """
     from tracks2zarr.store.differences import joining_options
     from tracks2zarr.store.store import Store
@@ -48,9 +48,9 @@ def confirm_replacing(store: Path, plan: Plan) -> bool:
     raise Tracks2ZarrError(
         Problem(
             kind="not-confirmed",
-            what="The store exists and would be replaced.",
+            what="The store already exists and would be replaced.",
             file=str(store),
-            found=f"no terminal to ask on{_corrected_text(there)}",
+            found=f"no terminal in which to ask{_corrected_text(there)}",
             expected="--yes",
             remedy=f"To replace it, run {same_command('--yes')}; to add to it, run"
             f" {same_command(*joining)}",

@@ -84,7 +84,7 @@ class FrameRegexp(click.ParamType[str]):
         try:
             groups = re.compile(value).groups
         except (re.error, OverflowError, RecursionError) as error:
-            self.fail(f"{value!r} is no regular expression: {error}.")
+            self.fail(f"{value!r} is not a valid regular expression: {error}.")
         if not groups:
             self.fail(
                 f"{value!r} has no parentheses; the first pair must enclose the frame number,"

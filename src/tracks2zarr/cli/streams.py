@@ -73,5 +73,5 @@ def _unwritten(error: OSError) -> Problem:
         file="the standard output",
         found=error.strerror or str(error),
         expected="a terminal, a pipe or a file that can be written to",
-        remedy="Send the output elsewhere. What the command did is done.",
+        remedy="Send the output elsewhere. The work itself is done.",
     )

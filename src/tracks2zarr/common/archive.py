@@ -195,7 +195,7 @@ class Archive:
     def _damaged(self, path: str, error: Exception) -> Problem:
         return Problem(
             kind="archive-damaged",
-            what="The archive is damaged or cut off, or no ZIP file.",
+            what="The archive is damaged, cut off, or not a ZIP file.",
             file=f"{self.place}/{path}" if path else self.place,
             found=one_line(error),
             expected="the whole file that 'tracks2zarr publish' wrote",

@@ -228,7 +228,7 @@ def remove_if_empty(path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FolderContent:
-    """What a folder holds: a digest over names and bytes, number of files, size in bytes."""
+    """The contents of a folder: a digest of names and bytes, number of files, size in bytes."""
 
     digest: str
     files: int

@@ -177,7 +177,7 @@ class Location:
             kind, remedy = "object-store", "Check URL and connection, then run the command again."
         return Problem(
             kind=kind,
-            what="The object store did not do what was asked.",
+            what="The object store did not carry out the request.",
             file=f"{self.place}/{path}" if path else self.place,
             found=one_line(_answer(error)),
             remedy=remedy,
@@ -186,7 +186,7 @@ class Location:
     def _other_size(self, path: str, size: int, found: int) -> Problem:
         return Problem(
             kind="object-store",
-            what="The object store has an object of another size than was sent.",
+            what="The object store has an object of a different size than was sent.",
             file=f"{self.place}/{path}",
             found=f"{found:,} bytes",
             expected=f"{size:,} bytes",

@@ -23,26 +23,26 @@ _ROWS_APART = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Problem:
-    """One thing that is wrong: where it is, what was found and expected, what to do.
+    """One problem: where it is, what was found and expected, and how to fix it.
 
     Parameters
     ----------
     kind
-        A stable name, such as ``escape-outside-clip``; the documentation lists all.
+        A stable name, such as ``escape-outside-clip``; the documentation lists them all.
     what
         The problem in one line.
     file, row, column
         Where it is. Row 1 is the header of a CSV file.
     rows
-        Several rows, as text such as ``2-5, 9``, in place of one.
+        Several rows, as text such as ``2-5, 9``, instead of one.
     found, expected
-        What is there, and what should be.
+        The value found, and the value expected.
     remedy
-        What to do about it.
+        How to fix it.
     severity
         An ``error`` stops the work that it concerns, a ``warning`` does not.
     video, clip
-        The ids of what it concerns, where they are known.
+        The ids of the video and the clip, if they are known.
     """
 
     kind: str
@@ -104,10 +104,10 @@ class Problem:
 
 
 class Tracks2ZarrError(Exception):
-    """Something that a user can mend; it carries every problem that was found.
+    """Something that a user can fix; it carries every problem that was found.
 
-    What is raised is one of Python's own exceptions, too, by the kind of the first error: a
-    `KeyError` for a video that is not there, a `FileNotFoundError` for a store, and so on.
+    It is also one of Python's own exceptions, depending on the kind of the first error: a
+    `KeyError` if there is no such video, a `FileNotFoundError` if there is no store, and so on.
 
     Parameters
     ----------

@@ -11,27 +11,27 @@ from tracks2zarr.common.arguments import check_type
 
 @runtime_checkable
 class Progress(Protocol):
-    """Is told how far a function is: all that have the argument `progress` call it alike.
+    """Is told about the progress of every function that has the argument `progress`.
 
-    Any object with these methods is one. They are called in the thread that called the function.
-    What they raise ends the function.
+    Any object with these methods can be used. They are called in the thread that called the
+    function. If they raise an exception, the function ends.
     """
 
     def begin(self, videos: Sequence[str], total_bytes: int | None) -> None:
-        """Note what there is to do, once, before the first video.
+        """Note what will be done. It is called once, before the first video.
 
         Parameters
         ----------
         videos
             The ids of the videos.
         total_bytes
-            About how many bytes of tracks files there are to read, and to write; None where the
-            function does not count them.
+            About how many bytes of tracks files are read and written; None if the function does not
+            count bytes.
         """
         ...
 
     def update(self, done_bytes: int, running: Sequence[str]) -> None:
-        """Note how many bytes are done, and which videos are at work.
+        """Note how many bytes are done, and which videos are running.
 
         Only `create`, `correct` and `undo_correction` call it.
         """
@@ -45,10 +45,10 @@ class Progress(Protocol):
         video
             Its id.
         result
-            What the function returns of the video: an `Outcome` of `create`, a `VideoVerdict` of
-            `verify`, a `MergedVideo` of `merge`, an `ExportedVideo` of `export`, what `correct` and
-            `undo_correction` return; of `report` the `Problem` of a video that could not be drawn,
-            else None.
+            What the function returns for the video: an `Outcome` for `create`, a `VideoVerdict`
+            for `verify`, a `MergedVideo` for `merge`, an `ExportedVideo` for `export`, and what
+            `correct` and `undo_correction` return; for `report`, the `Problem` of a video that
+            could not be drawn, else None.
         """
         ...
 

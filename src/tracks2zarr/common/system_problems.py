@@ -88,9 +88,9 @@ def workers_problem() -> Problem:
     return Problem(
         kind="workers",
         what="The worker processes ended before they began.",
-        found="no worker that works",
+        found="workers that ended at once",
         expected="processes that can be started",
-        remedy="In a script, put the call below 'if __name__ == \"__main__\":'; else use 1 worker.",
+        remedy="In a script, put the call below 'if __name__ == \"__main__\":'; or use 1 worker.",
     )
 
 
@@ -104,7 +104,7 @@ def unexpected_problem(error: BaseException) -> Problem:
         return _too_many_open_files()
     return Problem(
         kind="unexpected",
-        what="Something went wrong that tracks2zarr does not know.",
+        what="An unexpected error occurred.",
         found=one_line(f"{type(error).__name__}: {error}"),
         expected="no such error",
         remedy="Please report it. --debug shows the traceback, and where a video failed, it is in"

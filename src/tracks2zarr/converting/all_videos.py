@@ -192,7 +192,7 @@ def _killed(task: VideoTask) -> Problem:
         kind="worker-killed",
         what="A worker process was killed while the video was converted.",
         found="a process that is gone; too little memory is the usual reason",
-        expected=f"about {task.plan.predicted_memory / 2**20:.0f} MiB a worker",
+        expected=f"about {task.plan.predicted_memory / 2**20:.0f} MiB per worker",
         remedy=f"With fewer processes, run {same_command('--store-mode', 'a', '--workers', '1')};"
         " or use a machine with more memory.",
         video=task.plan.video,

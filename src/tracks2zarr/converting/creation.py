@@ -35,7 +35,7 @@ from tracks2zarr.store.video_state import State
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Summary(Shown):
-    """What a run did, and what the store lacks.
+    """What a run did, and what is missing in the store.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ class Summary(Shown):
     outcomes
         How each planned video ended, in the order of the plan.
     missing
-        The videos of all plans of the store that are not done, and how far each is.
+        The videos of all plans of the store that are not done, and their states.
     problems
         What went wrong with the store as a whole.
     seconds
         The duration of the run.
     input_errors
-        The errors of a plan that was made with ``keep_going``: what they concern was left out.
+        The errors of a plan that was made with ``keep_going``; the videos concerned were left out.
     """
 
     store: Path
@@ -104,7 +104,7 @@ def _shown_row(outcome: Outcome) -> tuple[object, ...]:
 
 
 class Interrupted(BaseException):
-    """A run was interrupted; what is finished is in the store.
+    """A run was interrupted; the finished videos are in the store.
 
     Parameters
     ----------
@@ -135,28 +135,28 @@ def create(
     Parameters
     ----------
     plan
-        What is to be done.
+        What to convert.
     store
         The folder of the store.
     store_mode
-        ``w-`` fails where the store exists, unless a run of the same plan made it, which is
-        completed where that left it unfinished; ``w`` replaces it; ``a`` adds to it.
+        What to do if the store exists. ``w-`` fails, unless the store was made from the same plan;
+        an unfinished store is then completed. ``w`` replaces it; ``a`` adds to it.
     group_mode
-        ``w-`` fails where a video is there, complete, and from other input or settings;
+        What to do if the store has a finished video from different input or settings. ``w-`` fails;
         ``w`` replaces it; ``a`` adds the clips that it lacks.
     workers
         Number of worker processes; by default one per core, or none if there is little to do.
     memory
-        Bytes that all workers together may need, as the plan predicts it.
+        Memory limit for all workers combined, in bytes, by the plan's prediction.
     executor
-        Any executor to run the conversion of each video, instead of processes of this machine.
+        Any executor to run the conversion of each video, instead of processes on this machine.
     temp
-        The folder for what is in progress; by default ``<store>.temp``.
+        The folder for work in progress; by default ``<store>.temp``.
     progress
-        Whether to show a bar, or what to tell how far the run is instead.
+        Whether to show a progress bar, or an object that is told about the progress instead.
     rehash
-        Whether to hash every tracks file of a finished video, instead of only those that may have
-        changed since they were converted.
+        Whether to compare the content of every tracks file of a finished video, instead of only
+        those whose size or times have changed.
 
     Returns
     -------
@@ -166,10 +166,10 @@ def create(
     Raises
     ------
     Tracks2ZarrError
-        If the modes forbid the run, or hardly any file may be open; nothing has been done then. If
-        the store was moved or removed meanwhile.
+        If the modes forbid the run, or the limit of open files is too low; nothing has been done
+        then. If the store was moved or removed in the meantime.
     TypeError
-        If an argument is of a wrong type, such as a path in place of a plan.
+        If an argument is of the wrong type, such as a path instead of a plan.
     ValueError
         If a mode is unknown, `workers` is less than 1, or the plan has no videos.
     Interrupted

@@ -23,7 +23,7 @@ _NAMED = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Renumbered(OneLine):
-    """Boxes that stayed where they were, and are of another track now.
+    """Boxes that stay where they are but now belong to a different track.
 
     `first_frame` and `last_frame` are within the clip, and `n_boxes` counts the boxes.
     """
@@ -43,7 +43,7 @@ class Renumbered(OneLine):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class JoinedTracks(OneLine):
-    """Tracks of which boxes are of one track now."""
+    """Tracks whose boxes now belong to one track."""
 
     before: tuple[int, ...]
     after: int
@@ -54,7 +54,7 @@ class JoinedTracks(OneLine):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SplitTrack(OneLine):
-    """A track of which boxes are of several tracks now."""
+    """A track whose boxes now belong to several tracks."""
 
     before: int
     after: tuple[int, ...]
@@ -70,25 +70,25 @@ class Changes(Shown):
     Parameters
     ----------
     first_frame, last_frame
-        The first and the last frame within the clip that is replaced.
+        The first and the last frame within the clip that are replaced.
     n_frames
-        How many are.
+        The number of frames that are replaced.
     n_changed_frames
-        In how many of them anything changes.
+        The number of frames in which anything changes.
     n_boxes_before, n_boxes_after
-        The boxes in these frames.
+        The number of boxes in these frames, before and after.
     n_in_place
-        How many of them stay where they are.
+        The number of boxes that stay where they are.
     moved, added, removed
-        How many boxes have another place or size; are new; and are gone.
+        The numbers of boxes with a new position or size, of new boxes, and of removed boxes.
     confidence
-        How many boxes have another confidence.
+        The number of boxes with a new confidence.
     renumbered
-        Boxes that stayed where they were, and are of another track.
+        Boxes that stay where they are but belong to a different track.
     joined, split
-        What became of tracks that were renumbered in part, the rest of the clip included.
+        What happens to tracks of which only some boxes are renumbered, in the whole clip.
     new_tracks, removed_tracks
-        The tracks that the clip did not have, and those that it has no longer.
+        The tracks that the clip did not have before, and those that it no longer has.
     """
 
     first_frame: int

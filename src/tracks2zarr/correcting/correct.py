@@ -49,9 +49,9 @@ class Corrected(Shown):
     changes
         What changes.
     correction
-        The correction as the store has it; None where nothing was changed.
+        The correction in the store; None if nothing was changed.
     file
-        The corrected tracks file; None where nothing was changed.
+        The corrected tracks file; None if nothing was changed.
     problems
         Warnings.
     """
@@ -190,8 +190,8 @@ def correct(
 ) -> Corrected:
     """Replace frames of a clip with hand-corrected tracks, without asking.
 
-    The boxes of the clip are written, with the corrected frames, to a new tracks file beside the
-    original, which stays as it is. The video is converted again from it.
+    The boxes of the clip, with the corrected frames, are written to a new tracks file beside the
+    original, which is not changed. The video is converted again from the new file.
 
     Parameters
     ----------
@@ -202,15 +202,15 @@ def correct(
     corrected
         The corrected VIA tracks CSV.
     frames
-        Which frames it replaces, within the clip, from 0, as ``slice(100, 200)``: those of them
-        without a row lose their boxes. By default, the frames that have a row.
+        The frames to replace, within the clip, from 0, such as ``slice(100, 200)``; frames without
+        a row lose their boxes. By default, the frames that have a row.
     frame_regexp
         Regular expression whose group 1 is the frame in the file name of an image. By default, the
-        names are those that `export` gave, or follow the rule of tracks files.
+        names must be those that `export` wrote, or follow the rule for tracks files.
     counts_from
         Whether these frames count from the start of the ``clip`` or of the ``video``.
     note
-        What the receipt says about the correction.
+        A note about the correction, for the receipt.
     to
         The folder of the corrected tracks file; by default, that of the original.
     dry_run
@@ -221,16 +221,16 @@ def correct(
     Returns
     -------
     Corrected
-        What changes, and whether it was done: not where nothing changes.
+        What changes, and whether the change was made.
 
     Raises
     ------
     Tracks2ZarrError
-        If the clip cannot be corrected, rows break the format, or frames are not of the clip or of
-        `frames`: all of it at once, and before anything is changed. If another run is at work on
-        the video.
+        If the clip cannot be corrected, rows break the format, or frames are outside the clip or
+        `frames`; all problems are reported together, before anything is changed. If another run is
+        working on the video.
     ValueError
-        If `frames` or `counts_from` is none.
+        If `frames` or `counts_from` is invalid.
     """
     with showing(progress) as shown:
         prepared = prepare_correction(

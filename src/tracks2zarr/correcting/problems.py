@@ -73,7 +73,7 @@ def nothing_in_place(given: Path, n_boxes: int) -> Problem:
         what="No box of the replaced frames stays where it is.",
         file=str(given),
         found=f"{n_boxes:,} boxes, none of which is in the corrected file",
-        expected="boxes that nobody has touched, as a rule",
+        expected="usually, some boxes that have not changed",
         remedy="Make sure that the file is of this clip, and counts frames as it should: see"
         " --frame-regexp and --counts-from.",
         severity="warning",
@@ -99,7 +99,7 @@ def absent_source(store: Store, plan: VideoPlan, clip: ClipPlan, found: str) -> 
     """Return the problem of a clip whose present tracks file is not there, or is another one."""
     return Problem(
         kind="correct-source",
-        what="The tracks file that the clip was made from is not as it was converted.",
+        what="The tracks file of the clip has changed since it was converted.",
         file=str(clip.read_path),
         found=found,
         expected="the file as it was converted: the frames that are not corrected are from it",
@@ -114,11 +114,11 @@ def no_frames(given: Path, clip: ClipPlan, video: str) -> Problem:
     """Return the problem of a corrected file without rows."""
     return Problem(
         kind="correct-no-frames",
-        what="The corrected file has no row, so nothing says which frames it replaces.",
+        what="The corrected file has no rows, so the frames to replace are unknown.",
         file=str(given),
-        found="a header alone",
+        found="only a header",
         expected="a row for each frame, also for one without boxes",
-        remedy="If all boxes of these frames are to go, pass --frames A:B.",
+        remedy="To remove all boxes of some frames, pass --frames A:B.",
         video=video,
         clip=clip.clip,
     )
@@ -153,7 +153,7 @@ def changed_meanwhile(store: Store, video: str, clip: str) -> Problem:
     """Return the problem of a video that another run has replaced since it was looked at."""
     return Problem(
         kind="correct-changed",
-        what="Another run has replaced the video meanwhile, so nothing was changed.",
+        what="Another run has replaced the video in the meantime, so nothing was changed.",
         file=str(store.group(video)),
         found="another receipt than when the changes were shown",
         expected="the video as it was then",
@@ -167,7 +167,7 @@ def busy(store: Store, video: str) -> Problem:
     """Return the problem of a video that another run is at work on."""
     return Problem(
         kind="video-busy",
-        what="Another run is at work on the video.",
+        what="Another run is working on the video.",
         file=str(store.group(video)),
         found="a run that has not ended",
         expected="no other run",
@@ -212,7 +212,7 @@ def not_confirmed(store: Path, video: str, clip: str) -> Problem:
         kind="not-confirmed",
         what="The clip would be changed.",
         file=str(store / video),
-        found="no terminal to ask on",
+        found="no terminal in which to ask",
         expected="--yes",
         remedy=f"To change it, run {same_command('--yes')}",
         video=video,

@@ -23,7 +23,7 @@ from tracks2zarr.store.receipt import ClipReceipt, Correction
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Undone(OneLine):
-    """A correction that is undone, or was.
+    """A correction that would be undone, or was.
 
     Parameters
     ----------
@@ -34,11 +34,11 @@ class Undone(OneLine):
     correction
         The correction.
     kept
-        Its corrected tracks file, which stays where it is still there.
+        Its corrected tracks file, which is not removed.
     file
-        The tracks file that the clip uses then.
+        The tracks file that the clip uses afterwards.
     is_done
-        Whether the store has it no longer.
+        Whether the correction was undone.
     problems
         Warnings.
     """
@@ -54,7 +54,7 @@ class Undone(OneLine):
 
     @property
     def is_kept(self) -> bool:
-        """Whether the corrected tracks file is there."""
+        """Whether the corrected tracks file still exists."""
         return self.kept.exists()
 
     def as_dict(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def undo_correction(
     dry_run: bool = False,
     progress: bool | Progress = False,
 ) -> Undone:
-    """Undo the last correction of a clip, without asking; its corrected tracks file stays.
+    """Undo the last correction of a clip, without asking; its corrected tracks file is kept.
 
     Parameters
     ----------
@@ -138,8 +138,8 @@ def undo_correction(
     Raises
     ------
     Tracks2ZarrError
-        If the clip was not corrected, the tracks file before it is not as it was, or another run is
-        at work on the video.
+        If the clip was not corrected, the previous tracks file has changed, or another run is
+        working on the video.
     """
     with showing(progress) as shown:
         prepared = prepare_undo(store, video, clip, dry_run=dry_run)

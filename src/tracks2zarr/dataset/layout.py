@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the arrays of a video are cut up.
+    """How the arrays of a video are divided into chunks.
 
     An inner chunk covers up to `chunk_frames` frames of one clip and up to
     `chunk_individuals` individuals. A shard holds all inner chunks of one clip. The

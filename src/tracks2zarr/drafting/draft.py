@@ -43,11 +43,11 @@ class DraftedMetadata(Shown):
     metadata_csv
         The file.
     clips
-        What its rows say, sorted by clip.
+        The contents of its rows, sorted by clip.
     to_fill
-        The columns that are left to be filled in.
+        The columns to fill in.
     to_check
-        The columns of the first and the last frame, which are only as far as there are boxes.
+        The columns of the first and the last frame, which are only those of the boxes.
     problems
         Warnings.
     """
@@ -84,10 +84,10 @@ def draft_metadata(
     workers: int | None = None,
     progress: bool | Progress = False,
 ) -> DraftedMetadata:
-    """Write a metadata CSV with one row per tracks file, what is known filled in.
+    """Write a metadata CSV with one row per tracks file, as far as it can be filled in.
 
-    Known are the clip's name, and the frames that its tracks file has. The name of the video is
-    left empty, and so is whatever else is unknown. All rows of all files are read and checked.
+    The clip's name and the frames in its tracks file are filled in. The name of the video and
+    everything else are left empty. All rows of all files are read and checked.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def draft_metadata(
     output
         The file to write, which must not exist.
     fps
-        Frames per second, the same for all videos; None to leave it empty.
+        Frames per second, if it is the same for all videos; None to leave it empty.
     layout
         ``plain`` for the columns ``video_name,clip_name,fps,first_frame,last_frame``, whose frames
         count from 0; ``guide`` for those of an experiment with escapes, which count from 1.
@@ -111,18 +111,18 @@ def draft_metadata(
     workers
         Number of worker processes; by default one per core, or none if there is little to do.
     progress
-        Whether to show a bar, or what to tell how far it is.
+        Whether to show a progress bar, or an object that is told about the progress instead.
 
     Returns
     -------
     DraftedMetadata
-        With the columns that are left to be filled in.
+        It names the columns that you need to fill in.
 
     Raises
     ------
     Tracks2ZarrError
-        If files cannot be read, all of which are named, or the output is there or cannot be
-        written. Then nothing is written.
+        If files cannot be read, all of which are reported, or the output exists or cannot be
+        written. Nothing is written then.
     """
     check_path("tracks_dir", tracks_dir)
     check_path("output", output)

@@ -70,12 +70,12 @@ class ExportedFile:
     video, clip
         The clip in it.
     result
-        Whether it was written, or was there already from the same clip.
+        Whether it was written, or already there from the same clip.
     size
         Its size in bytes.
     n_rounded
-        How many of its boxes have a corner from which readers compute another centroid than the
-        dataset has: one that differs in the last digit. Only a dataset made from centroids has any.
+        The number of boxes whose centroid differs in the last digit when it is computed from the
+        corner in the file. This happens only in a dataset made from centroids.
     """
 
     path: Path
@@ -128,29 +128,30 @@ def export(
 ) -> tuple[ExportedVideo, ...]:
     """Write clips of finished videos as files of another format, one file per clip.
 
-    A file appears whole or not at all. Run again, only what is missing or differs is written.
+    Each file appears complete or not at all. If you run it again, only files that are missing or
+    differ are written.
 
     Parameters
     ----------
     store
         The store.
     out
-        The folder of the files; it is made where it is missing.
+        The folder of the files, which is created if it is missing.
     format
         ``via`` (VIA tracks CSV), ``movement`` (netCDF), ``parquet``, ``mot`` (MOTChallenge text)
         or ``coco`` (JSON).
     video, clip
-        The id of one video, and the id or the position of one of its clips; all by default.
+        The id of one video, and the id or the position of one of its clips; by default, all.
     frames
-        Frames within each clip, from 0, as ``slice(0, 100)``; all by default.
+        Frames within each clip, from 0, such as ``slice(0, 100)``; by default, all.
     images
-        How the images of frames are called in VIA and COCO files: a template with the fields
+        The names of the images in VIA and COCO files: a template with the fields
         ``{frame}`` (within the clip, from 0), ``{video_frame}``, ``{video}`` and ``{clip}``.
     overwrite
         Whether to replace files that were changed after they were exported, or that are not from
         an export of this store.
     progress
-        Whether to show a bar, or what to tell how far it is.
+        Whether to show a progress bar, or an object that is told about the progress instead.
 
     Returns
     -------
@@ -161,9 +162,9 @@ def export(
     ------
     Tracks2ZarrError
         If there is no such store, video or clip; a video is not finished; or files are in the way.
-        All is checked before anything is written.
+        Everything is checked before anything is written.
     ValueError
-        If `format`, `frames` or `images` is none.
+        If `format`, `frames` or `images` is invalid.
     """
     if format not in FORMAT_NAMES:
         raise ValueError(f"format is {format!r}; expected one of {FORMAT_NAMES}")

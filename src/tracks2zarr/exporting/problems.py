@@ -17,7 +17,7 @@ def no_folder(out: Path, found: str) -> Problem:
         what="The files cannot be written there.",
         file=str(out),
         found=found,
-        expected="a folder outside any store, which is made if it is missing",
+        expected="a folder outside any store, which is created if it is missing",
         remedy="Choose another folder.",
     )
 
@@ -30,7 +30,7 @@ def same_name(out: Path, files: Sequence[Path]) -> Problem:
         file=str(out),
         found=f"two clips with one name: {comma_list([path.name for path in files])}",
         expected="a file per clip",
-        remedy="Export the videos to folders of their own, with --video.",
+        remedy="Export each video to a separate folder, with --video.",
     )
 
 
@@ -38,8 +38,8 @@ def in_the_way(out: Path, files: Sequence[Path]) -> Problem:
     """Return the problem of files that an export would replace, and did not write."""
     return Problem(
         kind="export-exists",
-        what="Files are in the way that were changed since they were exported, or are not from an"
-        " export.",
+        what="There are files in the way that were changed since they were exported, or did not"
+        " come from an export.",
         file=str(out),
         found=_files_text([path.relative_to(out).as_posix() for path in files]),
         expected="no such file, or one as it was exported",
@@ -67,8 +67,8 @@ def column_is_mixed(store: Path, name: str, videos: Mapping[ColumnType, Sequence
         column=name,
         found="; ".join(found),
         expected="one type in all videos",
-        remedy="Nothing, if text is what you want. Otherwise write its cells alike in the metadata"
-        " CSV of all videos, and convert the videos again.",
+        remedy="Nothing, if text is what you want. Otherwise, write its cells in the same way in"
+        " the metadata CSV of all videos, and convert the videos again.",
         severity="warning",
     )
 

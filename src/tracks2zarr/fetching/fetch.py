@@ -28,17 +28,17 @@ class FetchedMetadata(OneLine):
     Parameters
     ----------
     metadata_csv
-        Where it is now.
+        The file in the clone.
     repository
-        What it was fetched from, as it was given.
+        The repository, as it was passed.
     state
-        What became of the clone.
+        What was done with the clone.
     commit
-        The commit of the repository that the clone is at.
+        The commit that the clone is at.
     checked
-        What the metadata CSV says, with its problems.
+        The contents of the metadata CSV, with its problems.
     problems
-        What was noticed while it was fetched, and the problems of the metadata CSV.
+        The problems of fetching it, and those of the metadata CSV.
     """
 
     metadata_csv: Path
@@ -65,9 +65,9 @@ def fetch_metadata(
     on_step: Callable[[str], None] = lambda _: None,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> FetchedMetadata:
-    """Clone or update a repository, get the content of its metadata CSV, and check that.
+    """Clone or update a repository, fetch the content of its metadata CSV, and check it.
 
-    Of other files, the content is not fetched. Nothing is sent to the repository, and no change in
+    The content of other files is not fetched. Nothing is sent to the repository, and no change in
     the clone is overwritten.
 
     Parameters
@@ -77,9 +77,9 @@ def fetch_metadata(
     path
         The metadata CSV, from the top of the repository.
     to
-        The folder of the clone; by default one with the repository's name, in this folder.
+        The folder of the clone; by default, one with the repository's name, in this folder.
     on_step
-        Called with what is done next, in words.
+        Called before each step, with a description of it.
     on_progress
         Called with what git prints of how far it is, e.g. ``Receiving objects:  45% (9/20)``, and
         with ``""`` when that is over.
@@ -87,13 +87,13 @@ def fetch_metadata(
     Returns
     -------
     FetchedMetadata
-        Its `problems` have the errors of the metadata CSV, too; these are not raised.
+        Its `problems` include the errors of the metadata CSV, which are not raised.
 
     Raises
     ------
     Tracks2ZarrError
-        If the repository cannot be read, the clone cannot be made or updated, or the file's
-        content cannot be had.
+        If the repository cannot be read, the clone cannot be created or updated, or the content of
+        the file is not available.
     """
     check_text("repository", os.fspath(repository))
     check_text("path", path)

@@ -83,7 +83,7 @@ def failed(repository: Repository, text: str, doing: str = "be read") -> Problem
         what=f"The repository cannot {doing}.",
         file=one_line(repository.given),
         found=found,
-        remedy="Mend what git names, then run the same command again.",
+        remedy="Fix the cause that git names, then run the same command again.",
     )
 
 
@@ -187,12 +187,12 @@ def no_branch(folder: Path) -> Problem:
     """Return a warning for a clone that follows no branch of the repository."""
     return Problem(
         kind="clone-not-updated",
-        what="The clone was not updated: it is on no branch that follows the repository.",
+        what="The clone was not updated: it is not on a branch that follows the repository.",
         file=str(folder),
         found="a commit, or a branch of your own",
         expected="a branch that follows one of the repository",
-        remedy="Nothing, if you want the file as it is there. Else check out such a branch with"
-        " 'git switch', and run the same command again.",
+        remedy="Nothing, if you want the file as it is there. Otherwise, check out such a branch"
+        " with 'git switch', and run the same command again.",
         severity="warning",
     )
 
@@ -272,7 +272,7 @@ def no_content(repository: Repository, path: Path, text: str) -> Problem:
         return failed(repository, text)
     return Problem(
         kind="content-unavailable",
-        what="The content of a file cannot be had from the repository.",
+        what="The content of a file is not available from the repository.",
         file=str(path),
         found=said(text) or "no explanation",
         expected="the file's content in the repository",

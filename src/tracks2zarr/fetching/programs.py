@@ -118,7 +118,7 @@ def missing_program(name: str, package: str) -> Problem:
         kind="program-missing",
         what=f"{name} is not installed.",
         found=f"no '{package}' on the PATH",
-        expected=f"{name}, with which the repository is read",
+        expected=f"{name}, which is needed to read the repository",
         remedy=f"Install it: 'conda install -c conda-forge {package}', or as root on Debian and"
         f" Ubuntu 'apt-get install {package}', or on macOS 'brew install {package}'. On a cluster,"
         f" look for it with 'module avail {package}'.",

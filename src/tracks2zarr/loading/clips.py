@@ -43,7 +43,7 @@ COLUMNS = {
 
 
 def clips(store: str | os.PathLike[str]) -> pd.DataFrame:
-    """Return a table of the clips of all finished videos; no array is read.
+    """Return a table of the clips of all finished videos, without reading arrays.
 
     Parameters
     ----------
@@ -61,11 +61,12 @@ def clips(store: str | os.PathLike[str]) -> pd.DataFrame:
         - ``first_frame`` and ``last_frame`` (int64): in the video, from 0;
         - ``escape_frame`` (Int64): the first frame of the escape in the video, from 0; missing for
           a clip without an escape;
-        - ``escape_type`` (str): in lower case; ``none`` without an escape;
-        - ``escape_seconds`` (float64): the time of that frame within the clip; NaN without one;
+        - ``escape_type`` (str): in lower case; ``none`` for a clip without an escape;
+        - ``escape_seconds`` (float64): the time of the escape within the clip; NaN if there is
+          none;
         - ``n_corrections`` (int64): how often the clip was corrected by hand;
-        - the further columns of the metadata CSV that are in the dataset, each of the type that all
-          of its values have; missing for clips of videos without the column.
+        - the further columns of the metadata CSV that are in the dataset, each of the type that
+          fits all of its values; missing for clips of videos without the column.
 
     Raises
     ------
@@ -116,18 +117,18 @@ def load_clips(
 ) -> Iterator[xr.Dataset]:
     """Load clips one after the other, each as `load_clip` does.
 
-    Clips are opened as the iterator comes to them, and their arrays are read as they are used, so
-    memory stays that of one clip, however many there are. Clips can be pickled, which sends
-    coordinates only, so they can be passed on to any executor.
+    Each clip is opened when the iterator reaches it, and its arrays are read when they are used,
+    so only one clip is in memory at a time. Clips can be pickled without their arrays, so they can
+    be passed to any executor.
 
     Parameters
     ----------
     store
         The store, as for `open_store`.
     where
-        Which clips: a condition on the columns of the table of `clips`, as
-        `pandas.DataFrame.query` takes it (without ``@``), e.g. ``"escape_type == 'triggered'"``;
-        or rows of that table. All by default.
+        Which clips to load: a condition on the columns of the table of `clips`, as for
+        `pandas.DataFrame.query` (without ``@``), e.g. ``"escape_type == 'triggered'"``;
+        or rows of that table. By default, all clips.
     seconds, zero, frames, chunks
         As in `load_clip`.
 
@@ -139,8 +140,8 @@ def load_clips(
     Raises
     ------
     Tracks2ZarrError
-        If there is no store, the query cannot be evaluated, a row is of a clip that is not there,
-        or clips have no escape to count from.
+        If there is no store, the query cannot be evaluated, the clip of a row does not exist, or
+        clips have no escape to count from.
     """
     import pandas as pd
 

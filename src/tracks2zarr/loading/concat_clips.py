@@ -32,7 +32,7 @@ def concat_clips[T: (xr.Dataset, xr.DataArray)](clips: Iterable[T]) -> T:
     """Concatenate clips of any videos along a new dimension ``clip``.
 
     The coordinates ``video`` and ``clip_id`` tell the clips apart. Times and individuals are
-    aligned by label; where a clip has none of a label, it is padded with NaN. The result is as long
+    aligned by label; a clip that lacks a label is padded with NaN. The result is as long
     as its longest clip and as wide as the one with the most individuals, so reduce long clips
     first, or load them with ``chunks={}``.
 
@@ -54,10 +54,11 @@ def concat_clips[T: (xr.Dataset, xr.DataArray)](clips: Iterable[T]) -> T:
     Raises
     ------
     ValueError
-        If there are no clips; they do not count time alike: in frames and in seconds, or from
-        the start and from the escape; or their dimensions of individuals have other names.
+        If there are no clips; if some count time in frames and others in seconds, or some from
+        the start and others from the escape; or if their dimensions of individuals have different
+        names.
     TypeError
-        If something else is given, e.g. one clip and not a list.
+        If something else is passed, e.g. a single clip instead of a list.
     """
     import xarray as xr
 

@@ -240,7 +240,7 @@ def _no_such_video(store: Store, video: str) -> Problem:
 def _no_video_given(place: str, videos: Iterable[str]) -> Problem:
     return Problem(
         kind="no-video-given",
-        what="A dataset holds one video, and no video was given.",
+        what="A dataset contains one video, but no video was given.",
         file=place,
         found="a store",
         expected=f"one of {comma_list(sorted(videos))}",

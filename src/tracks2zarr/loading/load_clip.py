@@ -55,7 +55,7 @@ def load_clip(
 ) -> xr.Dataset:
     """Return one clip as a `movement` bounding-boxes dataset of its own frames and individuals.
 
-    Nothing but coordinates is read: arrays are read as they are used.
+    Only coordinates are read at once; arrays are read when they are used.
 
     Parameters
     ----------
@@ -69,13 +69,13 @@ def load_clip(
         Whether the coordinate `time` is in seconds; by default it is in frames. A time is a whole
         number of frames divided by fps, so the times of clips with the same fps coincide exactly.
     zero
-        ``"escape"`` counts `time` from the first frame of the escape, negative before it; by
-        default it counts from the first frame of the clip.
+        With ``"escape"``, `time` counts from the first frame of the escape, and is negative before
+        it; by default, it counts from the first frame of the clip.
     frames
         Frames within the clip, from 0: ``slice(a, b)`` loads frames ``a`` to ``b - 1``, and only
         the individuals whose track overlaps them. (In stores of schema 1: all individuals.)
     chunks
-        As in `xarray.open_zarr`: None for numpy arrays that are read as they are used,
+        As in `xarray.open_zarr`: None for numpy arrays that are read when they are used,
         ``{}`` for dask arrays in the store's chunks.
 
     Returns
@@ -83,13 +83,13 @@ def load_clip(
     xarray.Dataset
         With ``position`` and ``shape`` (time, space, individual) float32 in pixels,
         ``confidence`` (time, individual) and ``escape_state`` (time) float32; `video`, `clip_id`
-        and what else is known of the clip are scalar coordinates.
+        and everything else that is known about the clip are scalar coordinates.
 
     Raises
     ------
     Tracks2ZarrError
-        If there is no such store, video or clip, the video is not finished, the clip has no
-        escape to count from, or none of the frames.
+        If there is no such store, video or clip, the video is not finished, or the clip has no
+        escape to count from or none of the frames.
     """
     check_text("video", video)
     check_arguments(clip, zero, frames)
@@ -312,7 +312,7 @@ def no_escape(store: AnyStore, clips: Sequence[tuple[str, str]]) -> Problem:
     names = [f"{video}, {clip}" for video, clip in clips]
     return Problem(
         kind="no-escape",
-        what="Time cannot be counted from the escape, since there is none.",
+        what="Time cannot be counted from the escape, because there is none.",
         file=str(store.path),
         found=f"{count_text(len(names), 'clip')} without an escape: {comma_list(names)}",
         expected="clips with an escape",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class OpenStore(Mapping[str, "xr.Dataset"]):
-    """The videos that a store listed when it was opened; each is opened as it is used.
+    """The videos that a store listed when it was opened; each is opened when it is used.
 
     A `collections.abc.Mapping` from the ids of videos, sorted, to datasets: ``opened[video]`` is
     an `xarray.Dataset` of all its clips.
@@ -31,7 +31,7 @@ class OpenStore(Mapping[str, "xr.Dataset"]):
     videos
         The ids of its videos, sorted.
     chunks
-        As in `xarray.open_zarr`: None for numpy arrays that are read as they are used,
+        As in `xarray.open_zarr`: None for numpy arrays that are read when they are used,
         ``{}`` for dask arrays in the store's chunks.
     """
 
@@ -95,7 +95,7 @@ class OpenStore(Mapping[str, "xr.Dataset"]):
 
 
 def open_store(store: str | os.PathLike[str], *, chunks: dict[Any, Any] | None = None) -> OpenStore:
-    """Open a store of any number of videos at once: of each, nothing is read until it is used.
+    """Open a store with any number of videos at once; each video is read only when it is used.
 
     `xarray.open_datatree` with ``engine="tracks2zarr"`` returns the same datasets in a tree, and
     opens all of them before it returns.
@@ -103,16 +103,16 @@ def open_store(store: str | os.PathLike[str], *, chunks: dict[Any, Any] | None =
     Parameters
     ----------
     store
-        The store; or, of a published one, the URL, such as ``s3://bucket/CrabTracks.zarr``, or the
-        archive, such as ``CrabTracks.zarr.zip``.
+        The store; or, for a published one, the URL, such as ``s3://bucket/CrabTracks.zarr``, or
+        the archive, such as ``CrabTracks.zarr.zip``.
     chunks
-        As in `xarray.open_zarr`: None for numpy arrays that are read as they are used,
+        As in `xarray.open_zarr`: None for numpy arrays that are read when they are used,
         ``{}`` for dask arrays in the store's chunks.
 
     Returns
     -------
     OpenStore
-        With the videos that were finished at the last `finalise`.
+        The videos that were finished at the last `finalise`.
 
     Raises
     ------

@@ -80,10 +80,10 @@ def _source_problems(given: str | os.PathLike[str], *, move: bool) -> Iterator[P
     if move and not all(os.access(folder, os.W_OK) for folder in (store.path, store.path.parent)):
         yield Problem(
             kind="merge-read-only",
-            what="A store that you may not write to cannot give its videos away.",
+            what="Videos cannot be moved out of a store that you may not write to.",
             file=str(store.path),
             found="a folder without permission to write, or on a disk that is read-only",
-            expected="a store, and the folder that it lies in, that you may write to",
+            expected="a store and a parent folder that you may write to",
             remedy=f"To leave the sources as they are, run {same_command('--copy')}",
         )
 
@@ -109,10 +109,10 @@ def _overlaps(given: Sequence[str | os.PathLike[str]]) -> Iterator[Problem]:
         elif _is_within(one, other) or _is_within(other, one):
             yield Problem(
                 kind="merge-nested",
-                what="One of the stores lies in another.",
+                what="One of the stores is inside another.",
                 file=str(other),
                 found=f"a folder in, or around, {one}",
-                expected="stores that lie beside each other",
+                expected="stores in separate folders",
                 remedy="Check the paths.",
             )
 
@@ -124,7 +124,7 @@ def _same(store: Path, *, with_target: bool) -> Problem:
         file=str(store),
         found="the same folder twice, perhaps by a link",
         expected="each store once",
-        remedy="Leave one of them out.",
+        remedy="Leave out one of them.",
     )
 
 

@@ -51,15 +51,15 @@ class Merged(Shown):
     target
         The store that was merged into.
     videos
-        What became of each video, source by source.
+        What happened to each video, source by source.
     finalised
         What the target's root lists now, and what is missing.
     emptied
-        The sources that hold no video any more.
+        The sources that no longer have any videos.
     n_logs
-        How many logs were brought along.
+        How many logs were moved or copied.
     problems
-        What concerns a source as a whole.
+        Problems of a source as a whole.
     """
 
     target: Path
@@ -104,23 +104,23 @@ def merge(
 ) -> Merged:
     """Move the finished videos of other stores into one, with their receipts, plans and logs.
 
-    It can be stopped at any moment and run again.
+    You can stop it at any moment and run it again.
 
     Parameters
     ----------
     target
-        The store that the videos come into; an empty folder becomes a new one.
+        The store to move the videos into; an empty folder becomes a new store.
     sources
-        The stores that they come from, or one.
+        The stores to move them from, or one store.
     copy
         Whether to leave the sources as they are.
     on_conflict
-        What to do where two stores have different versions of a video: ``error`` changes
-        nothing at all, ``skip`` keeps the target's, ``replace`` takes the source's.
+        What to do if two stores have different versions of a video: ``error`` changes
+        nothing at all, ``skip`` keeps the target's, ``replace`` uses the source's.
     individual_dim
-        The name that the dimension of individuals gets in groups of the older workflow.
+        The new name of the dimension of individuals in groups of the older workflow.
     progress
-        Whether to show a bar, or what to tell how far the merge is instead.
+        Whether to show a progress bar, or an object that is told about the progress instead.
 
     Returns
     -------

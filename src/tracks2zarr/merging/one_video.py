@@ -60,13 +60,13 @@ class MergedVideo(OneLine):
     source
         The store that it came from, or is still in.
     fate
-        What became of it.
+        What happened to it.
     state
-        How far it was in the source.
+        Its state in the source.
     problem
-        Why it was left, where the target has not got it either.
+        Why it was left in the source, if the target does not have it either.
     unverified
-        What must be known of it, where another workflow made it.
+        What is known about it, if another workflow made it.
     """
 
     video: str

@@ -16,7 +16,7 @@ def conflict(source: VideoInStore, target: VideoInStore, remedy: str) -> Problem
     """Return the problem of a video of which two stores have different versions."""
     return Problem(
         kind="merge-conflict",
-        what="Two of the stores have the video, but different versions of it.",
+        what="Two of the stores have different versions of the video.",
         file=str(source.group),
         found=f"{_described(source)}; in {target.store.path}: {_described(target)}",
         expected="one store that has the video, or the same in both",
@@ -49,10 +49,10 @@ def clips_lost(source: VideoInStore, target: VideoInStore) -> Problem | None:
     command = moving_away(target.store, [target.group])
     return Problem(
         kind="clips-would-be-lost",
-        what="The target holds clips of the video that the source does not have.",
+        what="The target has clips of the video that the source does not have.",
         file=str(target.group),
         found=comma_list(lost),
-        expected="all clips that the target holds",
+        expected="all clips that the target has",
         remedy=f"To keep the target's video, run {same_command('--on-conflict', 'skip')}; to take"
         f" the source's without these clips, move the target's away first: {command}",
         video=source.video,
@@ -63,10 +63,10 @@ def busy(store: Store, video: str) -> Problem:
     """Return the problem of a video that a run converts, in the source or the target."""
     return Problem(
         kind="merge-busy",
-        what="A run is at work on a video, so it was left where it is.",
+        what="A run is working on a video, so the video was left where it is.",
         file=str(store.group(video)),
         found="a run that has not ended",
-        expected="a video that nobody is at work on",
+        expected="a video that no run is working on",
         remedy="Wait until the run has ended, then merge again.",
         video=video,
     )
@@ -77,7 +77,7 @@ def unfinished(source: VideoInStore, target: Path) -> Problem:
     if source.state is State.UNKNOWN:
         return Problem(
             kind="merge-unknown-group",
-            what="A group that is no dataset of the older workflow was left where it is.",
+            what="A group that is not a dataset of the older workflow was left where it is.",
             file=str(source.group),
             found=why_not(source.group),
             expected="a group that tracks2zarr or the older workflow made",

@@ -38,17 +38,17 @@ class ClipFile:
 
 @dataclass(frozen=True, slots=True)
 class ClipExtent:
-    """The extent of a clip, as far as its tracks file shows it; frames as they count there.
+    """The extent of a clip, as far as its tracks file shows it; frames count as in the file.
 
     Parameters
     ----------
     clip
         The stem of the clip.
     first_frame, last_frame
-        The first and the last frame, 0-based and both included; None in a file without frames.
-        In a file that counts from the clip's start, the first is 0.
+        The first and the last frame, 0-based and both included; None for a file without frames.
+        For a file that counts from the clip's start, the first is 0.
     problems
-        Why the file cannot be read, and what was noticed.
+        Why the file cannot be read, and warnings.
     """
 
     clip: str

@@ -60,7 +60,7 @@ def misspelt_escape_types(
         those = [row for row in typed if row.escape_type == name]
         yield Problem(
             kind="escape-type-misspelt",
-            what="A type of escape is almost like another one.",
+            what="A type of escape is almost the same as another one.",
             file=str(metadata_csv),
             row=those[0].row if len(those) == 1 else None,
             rows=numbers_text(row.row for row in those) if len(those) > 1 else None,

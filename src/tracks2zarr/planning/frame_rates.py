@@ -49,7 +49,7 @@ def _other_frame_rate(path: Path, fps: float, row: ClipRow, metadata_csv: Path |
     wrong = "--fps" if metadata_csv is None else "the metadata CSV"
     return Problem(
         kind="fps-differs",
-        what="The frame rate in a tracks file is not that of its clip.",
+        what="The frame rate in a tracks file differs from that of its clip.",
         file=str(path),
         column=FPS,
         found=f"{fps!r}",

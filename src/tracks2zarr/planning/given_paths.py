@@ -73,7 +73,7 @@ def check_order(
     raise Tracks2ZarrError(
         Problem(
             kind="arguments-swapped",
-            what="The paths are in another order than the command takes them.",
+            what="The paths are in the wrong order.",
             file=str(given[0]),
             found=", ".join(_ROLES[right.index(path)] for path in given),
             expected=", ".join(_ROLES),

@@ -68,39 +68,41 @@ def plan(
     tracks_dir
         Folder with one tracks file per clip.
     metadata_csv
-        CSV with one row per clip; None where `fps` is given.
+        CSV with one row per clip; None if `fps` is given.
     pattern
-        Glob pattern of the tracks files, relative to `tracks_dir`; or several patterns, of
-        which a file matches any. By default those of the format: for VIA ``*.csv``, ``*.csv.gz``
-        and ``*.csv.zst``.
+        Glob pattern of the tracks files, relative to `tracks_dir`, or several patterns, one of
+        which a file must match. By default, those of the format; for VIA, ``*.csv``,
+        ``*.csv.gz`` and ``*.csv.zst``.
     format
         The format of the tracks files: ``via``, ``mot``, ``octron``, ``coco``, ``movement``, or one
-        that another package adds. By default the first one that knows a file in the folder.
+        that another package adds. By default, the first one that recognises a file in the folder.
     videos
         Ids of the videos to plan; by default all that have tracks files.
     frames
-        ``clip`` where the files count frames from the clip's first, ``video`` where they
-        count from the video's.
+        ``clip`` if the files count frames from the start of the clip, ``video`` if they count
+        from the start of the video.
     frame_regexp
-        Regular expression, searched in an image's file name; its group 1 is the frame.
+        Regular expression that is searched for in the file name of an image; its group 1 is the
+        frame.
     columns
         Names of further columns of the metadata CSV that become coordinates along `clip_id`. By
-        default all of a CSV without escapes, and none of a CSV with the columns of the guide.
+        default, all of those in a CSV without escapes, and none in a CSV with the columns of the
+        guide.
     fps
-        Frames per second, where there is no metadata CSV: then each tracks file is of a whole
-        video, whose frames are those up to the last one in the file. All files are read for that.
+        Frames per second, if there is no metadata CSV. Each tracks file then covers a whole video,
+        which ends at the last frame in the file; all files are read to find it.
     require_all
         Whether a clip in the metadata without a tracks file is an error.
     individual_dim
-        Name of the dimension of individuals: ``individual``, or ``individuals`` as
-        `movement` before 0.17 has it.
+        Name of the dimension of individuals: ``individual``, or ``individuals`` for
+        `movement` before 0.17.
     keep_going
-        Whether to plan the videos without problems although others have some.
+        Whether to plan the videos that have no errors even if others do.
 
     Returns
     -------
     Plan
-        Its `problems` are the warnings, and with `keep_going` the errors, too.
+        Its `problems` are the warnings, and with `keep_going` also the errors.
 
     Raises
     ------
@@ -145,7 +147,7 @@ def _no_video_left(tracks_dir: str | Path) -> Problem:
         file=str(tracks_dir),
         found="problems in every video, or in the input as a whole",
         expected="a video without problems",
-        remedy="Mend the problems above.",
+        remedy="Fix the problems above.",
     )
 
 
@@ -225,7 +227,7 @@ def _one_of_both(metadata_csv: str | Path | None, settings: Settings) -> Iterabl
             kind="metadata-or-fps",
             what="The metadata CSV is missing."
             if metadata_csv is None
-            else "A frame rate is given beside a metadata CSV, which has its own.",
+            else "A frame rate was given, but the metadata CSV has its own.",
             found="no metadata CSV, and no --fps"
             if metadata_csv is None
             else f"{one_line(metadata_csv)} and --fps {settings.fps:g}",

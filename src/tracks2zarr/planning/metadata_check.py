@@ -29,19 +29,19 @@ from tracks2zarr.tracks.recognise import recognised_format
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedRow:
-    """One row of a metadata CSV, sound or not.
+    """One row of a metadata CSV, with or without errors.
 
     Parameters
     ----------
     row
         Its number; 1 is the header.
     video, clip
-        The id of the video, and the stem of the clip's name; empty where the row names none.
+        The id of the video, and the stem of the clip's name; empty if they are missing.
     sound
-        What the row says; None where something is wrong with it.
+        The contents of the row; None if it has errors.
     tracks_file
-        The clip's tracks file, from the folder on; None where there is none, or none was looked
-        for.
+        The clip's tracks file, relative to the folder; None if there is none, or no folder was
+        given.
     problems
         What is wrong with the row.
     """
@@ -90,7 +90,7 @@ class CheckedRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CheckedMetadata(Shown):
-    """A metadata CSV as it was checked.
+    """A metadata CSV that was checked.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class CheckedMetadata(Shown):
     rows
         Its rows, in their order.
     problems
-        All problems, those of the file as a whole and of tracks files, too.
+        All problems, including those of the file as a whole and of tracks files.
     columns
         The further columns that become coordinates of clips.
     """
@@ -172,7 +172,8 @@ def check_metadata(
     format
         The format of the tracks files; by default it is recognised.
     settings
-        How frames are found, and which further columns count, as for `plan`; None for its defaults.
+        How frames are found, and which further columns are used, as for `plan`; None for its
+        defaults.
     require_all
         Whether a clip without a tracks file is an error.
 

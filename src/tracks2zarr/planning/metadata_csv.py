@@ -244,7 +244,7 @@ def _mixed_layouts(path: Path, header: Collection[str]) -> Problem:
     plain, guide = (comma_list(missing_columns(one, header)) for one in (PLAIN, GUIDE))
     return Problem(
         kind="metadata-column",
-        what="The metadata CSV has columns of both layouts, and all of neither.",
+        what="The metadata CSV has columns of both layouts, but not all columns of either.",
         file=str(path),
         row=1,
         found=f"the columns {comma_list([*header], 20)}",
@@ -270,7 +270,8 @@ def _cells(
             metadata.problems.append(
                 Problem(
                     kind="metadata-row",
-                    what="A row of the metadata CSV has another number of cells than the header.",
+                    what="A row of the metadata CSV has a different number of cells than the"
+                    " header.",
                     file=str(path),
                     row=this_row,
                     found=count_text(len(fields), "cell"),

@@ -1,6 +1,6 @@
 """Rows of the metadata CSV that do not go together, although each may be sound alone.
 
-A clip is there twice, a video has two frame rates, clips overlap, or videos are named alike.
+A clip is there twice, a video has two different frame rates, clips overlap, or videos are named alike.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def clip_ids_twice(metadata: Metadata, metadata_csv: Path) -> Iterator[Problem]:
         if row.clip_stem != first.clip_stem:
             yield Problem(
                 kind="duplicate-clip-row",
-                what="Two clips of a video have one id.",
+                what="Two clips of a video have the same id.",
                 file=str(metadata_csv),
                 row=row.row,
                 column=metadata.layout.clip,
@@ -65,7 +65,7 @@ def differing_frame_rates(metadata: Metadata, metadata_csv: Path) -> Iterator[Pr
         if row.fps != first.fps:
             yield Problem(
                 kind="fps-differs",
-                what="A video has two frame rates.",
+                what="A video has two different frame rates.",
                 file=str(metadata_csv),
                 row=row.row,
                 column=FPS,
@@ -139,8 +139,8 @@ def video_names_alike(videos: Iterable[str], metadata_csv: Path) -> Iterator[Pro
                 file=str(metadata_csv),
                 column="video_name",
                 found=f"'{one_line(video)}' beside '{one_line(several[0])}'",
-                expected="names that differ in more, as macOS and Windows take them for one",
-                remedy="If they are one video, correct the metadata CSV. Else rename one, to"
+                expected="names that differ in more than case; macOS and Windows ignore case",
+                remedy="If they are one video, correct the metadata CSV. Otherwise, rename one, to"
                 " keep the store on such a computer.",
                 severity="warning",
                 video=video,

@@ -62,7 +62,7 @@ def files_of_other_formats(
         if found:
             yield Problem(
                 kind="other-format",
-                what="Clips without a tracks file have one of another format.",
+                what="Clips without a tracks file have one in another format.",
                 file=str(folder),
                 found=f"{count_text(len(found), 'file')} that may be of the format {name}:"
                 f" {comma_list(found, 3)}",

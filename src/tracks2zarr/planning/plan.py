@@ -32,21 +32,21 @@ CountsFrom = Literal["clip", "video"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What was asked for that changes a video's numbers or names.
+    """The settings that change a video's numbers or names.
 
     Parameters
     ----------
     frames
         What the frame numbers in the files count from.
     frame_regexp
-        Group 1 of it is the frame in an image's file name; None for the format's own rule.
+        Its group 1 is the frame in the file name of an image; None for the format's own rule.
     individual_dim
         The name of the dimension of individuals.
     columns
         The further columns of the metadata CSV that become coordinates; None for all of the plain
         layout, and none of the guide's.
     fps
-        Frames per second where there is no metadata CSV, and each tracks file is of a whole video.
+        Frames per second, if there is no metadata CSV and each tracks file covers a whole video.
     """
 
     frames: CountsFrom = "clip"
@@ -87,9 +87,9 @@ class ClipPlan(OneLine):
     clip
         The clip's id.
     source
-        The tracks file below the folder of tracks, as a POSIX path.
+        The tracks file, relative to the folder of tracks files, as a POSIX path.
     size, mtime_ns
-        The file's size in bytes and its time of modification in nanoseconds.
+        The file's size in bytes and its modification time in nanoseconds.
     first_frame, last_frame
         The clip's first and last frame in the video, both included.
     escape_frame
@@ -97,17 +97,17 @@ class ClipPlan(OneLine):
     escape_type
         Lower case; ``none`` for a clip without an escape.
     tracks_dir
-        The folder of tracks files, absolute.
+        The absolute path of the folder of tracks files.
     metadata_csv
-        The metadata CSV of the clip, absolute; None for that of the video.
+        The absolute path of the metadata CSV of the clip; None if it is that of the video.
     expanded_size
-        About how many bytes the file has when it is expanded; None for one that is not compressed.
+        The approximate size of the decompressed file in bytes; None if it is not compressed.
     values
-        The cells of the further columns, as they stand in the metadata CSV; in the order of
+        The cells of the further columns, as they are in the metadata CSV, in the order of
         `VideoPlan.columns`.
     corrected
-        The corrected tracks file that is read in its place, as a POSIX path from the folder of
-        tracks; None for a clip that nobody has corrected. Its frames count within the clip.
+        The corrected tracks file that is read instead, as a POSIX path relative to the folder of
+        tracks files; None for a clip without corrections. Its frames count within the clip.
     """
 
     clip: str
@@ -188,13 +188,13 @@ class VideoPlan(Shown):
     clips
         At least one, sorted by id.
     settings, layout
-        What was asked for, and how arrays are cut up.
+        The settings, and how arrays are divided into chunks.
     metadata_csv
-        The metadata CSV, absolute; empty where there is none.
+        The absolute path of the metadata CSV; empty if there is none.
     format
         The name of the format of its tracks files.
     schema
-        The schema of its group; plans of version 0.1 do not name it.
+        The schema of its group; plans of version 0.1 do not have it.
     columns
         The further columns of the metadata CSV that become coordinates.
     has_escapes
@@ -381,10 +381,10 @@ class VideoPlan(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan(Shown, Document):
-    """The videos to convert, sorted by id, and what was noticed while the plan was made.
+    """The videos to convert, sorted by id, and the problems that were found.
 
-    The index of an array task counts in `videos`. `problems` are warnings, and errors only
-    where the plan was made with ``keep_going``: their videos are not in `videos`.
+    The index of an array task is an index into `videos`. `problems` are warnings, and also errors
+    if the plan was made with ``keep_going``; videos with errors are not in `videos`.
     """
 
     format_key = "tracks2zarr_plan"

@@ -72,7 +72,7 @@ def regexp_without_frames(regexp: str | None, files: Sequence[TracksFile]) -> Pr
     others = f"; and so in {count_text(len(first) - 1, 'more file')}" if len(first) > 1 else ""
     return Problem(
         kind="frame-regexp",
-        what="The regular expression for frames gives no frame.",
+        what="The regular expression for frames finds no frame number.",
         found=f"{found} in '{one_line(image)}', the first image of {one_line(file.path)}{others}",
         expected="a regular expression whose group 1 is the frame in the images' names",
         remedy="Correct --frame-regexp, or leave it out.",

@@ -79,7 +79,7 @@ def _row(number: int, file: TracksFile, last_frame: int, settings: Settings) -> 
 def _no_frames(path: Path) -> Problem:
     return Problem(
         kind="no-frames",
-        what="A tracks file names no frame, so the number of frames of its video is unknown.",
+        what="A tracks file contains no frame number, so the length of its video is unknown.",
         file=str(path),
         found="no rows",
         expected="at least one frame",

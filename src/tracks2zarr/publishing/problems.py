@@ -14,7 +14,7 @@ def content_changed(store: Store, video: str) -> Problem:
     verifying = shlex.join(["tracks2zarr", "verify", str(store.path), video])
     return Problem(
         kind="content-changed",
-        what="The files of a video that were sent are not those of its receipt.",
+        what="The files of a video that were sent do not match its receipt.",
         file=str(store.group(video)),
         found="a video that was converted again meanwhile, or a damaged file",
         expected="the files that the receipt describes",

@@ -50,23 +50,23 @@ def publish(
 ) -> tuple[VideoPublished, ...]:
     """Copy the finished videos of a store to an object store, or into an archive.
 
-    An archive is one ZIP file; it is written whole or not at all. In an object store, the root
-    comes last, so readers never see a video that is not whole. Run again, only what
-    changed is sent; it can be stopped at any moment. Nothing is overwritten or removed but what an
-    earlier publication put there.
+    An archive is one ZIP file, and is written completely or not at all. In an object store, the
+    root comes last, so readers never see an incomplete video. You can stop it at any moment and
+    run it again: only what has changed is sent. Nothing is overwritten or removed except what was
+    published there before.
 
     Parameters
     ----------
     store
         The store; the videos that its root lists are published.
     url
-        Where to: the URL of a place in an object store, such as ``s3://bucket/CrabTracks.zarr``;
-        or the path of an archive, such as ``CrabTracks.zarr.zip``.
+        Where to publish: a URL in an object store, such as ``s3://bucket/CrabTracks.zarr``, or the
+        path of an archive, such as ``CrabTracks.zarr.zip``.
     replace
         Whether to replace videos that were published there from another store. A store that was
         copied or moved, or in which videos were converted again, is the same store.
     progress
-        Whether to show a bar, or what to tell how far it is.
+        Whether to show a progress bar, or an object that is told about the progress instead.
 
     Returns
     -------
@@ -76,9 +76,9 @@ def publish(
     Raises
     ------
     Tracks2ZarrError
-        If there is no store, a listed video is not as its receipt says or changes meanwhile, what
-        lies at the URL was not published from this store, or the object store does not do what it
-        is asked; the videos that were sent until then are not sent again.
+        If there is no store, a listed video does not match its receipt or changes in the meantime,
+        something else is at the URL, or the object store does not carry out a request. Videos that
+        have been sent by then are not sent again.
     """
     there = existing_store(store)
     with _local_files(), showing(progress) as told:

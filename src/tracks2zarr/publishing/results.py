@@ -18,7 +18,7 @@ class PublishResult(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoPublished:
-    """One video of a publication.
+    """One video that was published.
 
     Parameters
     ----------

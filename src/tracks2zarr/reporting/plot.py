@@ -34,7 +34,7 @@ def plot(
     title: str | None = None,
     dpi: int = 300,
 ) -> Path:
-    """Draw one clip into a file, in the format that the file's name ends with.
+    """Draw one clip into a file, in the format given by the extension of its name.
 
     Parameters
     ----------
@@ -48,11 +48,11 @@ def plot(
         The file, such as ``clip.png``, ``clip.pdf`` or ``clip.svg``. It is replaced.
     panels
         What to draw: ``trajectories``, ``in-view``, ``track-lengths``, ``confidence`` and
-        ``box-sizes``; all by default.
+        ``box-sizes``; by default, all of them.
     title
-        What stands above; by default the ids of video and clip, with an empty text nothing.
+        The title; by default, the ids of the video and the clip. An empty text means no title.
     dpi
-        Dots an inch, for formats that are made of dots.
+        Dots per inch, for bitmap formats.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def plot(
         If there is no such store, video or clip, the video is not finished, or the file cannot
         be written there or in that format.
     ValueError
-        If there is no such panel, or none is asked for.
+        If there is no such panel, or `panels` is empty.
     """
     check_text("video", video)
     check_arguments(clip, None, None)
@@ -100,7 +100,7 @@ def _check_format(file: Path) -> None:
         raise Tracks2ZarrError(
             Problem(
                 kind="output",
-                what="There is no such format of pictures.",
+                what="Pictures cannot be written in this format.",
                 file=str(file),
                 found=f"a name that ends with '{file.suffix}'" if file.suffix else "no ending",
                 expected=f"one that ends with {comma_list([f'.{name}' for name in formats], 30)}",

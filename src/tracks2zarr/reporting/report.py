@@ -35,10 +35,10 @@ def report(
     progress: bool | Progress = False,
     input_errors: Sequence[Problem] = (),
 ) -> Path:
-    """Write one HTML file that shows what is in a store, with pictures of every clip.
+    """Write a report of a store as one HTML file, with pictures of every clip.
 
-    It needs no network and no other file. All boxes are counted; only trajectories are thinned,
-    and the file says how.
+    The file opens offline and needs no other files. All boxes are counted; only trajectories are
+    thinned, and the file states the interval.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def report(
     workers
         Number of worker processes; by default one per core, or none if there is little to do.
     progress
-        Whether to show a bar, or what to tell how far the report is instead.
+        Whether to show a progress bar, or an object that is told about the progress instead.
     input_errors
         `Summary.input_errors`, to show what was left out of the plan.
 
@@ -61,8 +61,8 @@ def report(
     Raises
     ------
     Tracks2ZarrError
-        If there is no store, its plan cannot be read, or the file cannot be written there or is
-        no page by its name.
+        If there is no store, its plan cannot be read, or the file cannot be written or does not
+        end with ``.html`` or ``.htm``.
     """
     check_optional_path("output", output)
     check_optional_number("workers", workers)
@@ -108,7 +108,7 @@ def report_file(store: Path) -> Path:
 def _no_page(file: Path) -> Problem:
     return Problem(
         kind="output",
-        what="A report is a page, and its name must say so.",
+        what="The name of a report must end with .html or .htm.",
         file=str(file),
         found=f"a name that ends with '{file.suffix}'" if file.suffix else "no ending",
         expected="one that ends with .html or .htm",

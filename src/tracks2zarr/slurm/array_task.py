@@ -133,7 +133,7 @@ def _replaced(store: Store, place: Place) -> Problem:
         file=str(store.path),
         found=f"a store that is not the one of job {place.job}",
         expected="the store that the job was submitted for",
-        remedy="Nothing, if that was meant; else submit again.",
+        remedy="Nothing, if that was intended; otherwise, submit again.",
     )
 
 

@@ -358,7 +358,7 @@ def _message_of(done: subprocess.CompletedProcess[str]) -> str:
 def _refused(program: str, done: subprocess.CompletedProcess[str]) -> Problem:
     return Problem(
         kind="slurm-refused",
-        what="SLURM refused.",
+        what="SLURM refused the request.",
         found=f"{program}: {_message_of(done)}",
         expected="a job that this cluster accepts",
         remedy="Correct the option that SLURM names; 'sinfo' lists partitions and their limits.",

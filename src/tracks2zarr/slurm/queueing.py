@@ -244,7 +244,7 @@ def _cancel(slurm: Slurm, jobs: Sequence[str]) -> None:
         raise Tracks2ZarrError(
             Problem(
                 kind="jobs-left",
-                what="Jobs were submitted, and could be neither released nor cancelled.",
+                what="Jobs were submitted, but could be neither released nor cancelled.",
                 found=error.problems[0].found,
                 expected="a SLURM that answers",
                 remedy=f"When SLURM is back, run '{command}', then submit again.",

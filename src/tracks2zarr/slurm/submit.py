@@ -197,8 +197,8 @@ def _check_log_folder(store: Path) -> None:
                 kind="log-folder",
                 what="SLURM cannot write logs there.",
                 file=str(store),
-                found="a path with a backslash, a line break, or what is no text",
-                expected="a path without",
+                found="a path with a backslash, a line break, or bytes that are not text",
+                expected="a path without these",
                 remedy="Pass another path for the store.",
             )
         )
@@ -241,7 +241,7 @@ def _check_idle(store: Store, slurm: Slurm) -> None:
         raise Tracks2ZarrError(
             Problem(
                 kind="store-queued",
-                what="Tasks for the store run or wait in the queue.",
+                what="Tasks for the store are running or waiting in the queue.",
                 file=str(store.path),
                 found=f"tasks for {comma_list(busy, 5)}",
                 expected="no task of a store that is to be replaced",

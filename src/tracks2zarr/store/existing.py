@@ -40,7 +40,7 @@ def inside_problem(store: Store) -> Problem | None:
         found, remedy = f"a store within {outer}", "Move it out."
     return Problem(
         kind="inside-store",
-        what="This is a part of a store, such as the group of a video, and not a store.",
+        what="This is part of a store, such as the group of a video, not a store.",
         file=str(store.path),
         found=found,
         expected="a store, which holds one group per video, outside all others",

@@ -22,7 +22,7 @@ def unverified_group(store: Store, note: Unverified) -> Problem:
     """Return the problem of a group that another workflow made."""
     return Problem(
         kind="unverified-group",
-        what="The store holds a group of the video that tracks2zarr did not write.",
+        what="The store has a group of the video that tracks2zarr did not write.",
         file=str(store.group(note.video)),
         found=note.why(),
         expected="no such group, or one that tracks2zarr wrote",
@@ -35,10 +35,10 @@ def without_receipt(store: Store, plan: VideoPlan, lost: Sequence[str]) -> Probl
     """Return the problem of a group without a receipt that holds clips the plan lacks."""
     return Problem(
         kind="group-without-receipt",
-        what="The store holds the video without its receipt, and with clips that would be lost.",
+        what="The store has the video without its receipt, with clips that would be lost.",
         file=str(store.group(plan.video)),
-        found=f"{comma_list(lost)}, of which the plan knows nothing",
-        expected="a receipt in .tracks2zarr, as a store has that was copied as a whole",
+        found=f"{comma_list(lost)}, which the plan does not have",
+        expected="a receipt in .tracks2zarr, which is copied with the whole store",
         remedy="Copy the store again, with .tracks2zarr; or move the group away: "
         + _moving_away(store, plan),
         video=plan.video,
@@ -49,10 +49,10 @@ def clips_would_be_lost(store: Store, plan: VideoPlan, lost: Sequence[str]) -> P
     """Return the problem of a group that holds clips that the plan lacks, and is to be replaced."""
     return Problem(
         kind="clips-would-be-lost",
-        what="The store holds clips of the video that this run would remove.",
+        what="The store has clips of the video that this run would remove.",
         file=str(store.group(plan.video)),
-        found=f"{comma_list(lost)}, of which this run has no tracks file",
-        expected="all clips that the store holds",
+        found=f"{comma_list(lost)}, for which this run has no tracks files",
+        expected="all clips that the store has",
         remedy="Bring their tracks files back; or, to keep the clips, run"
         f" {same_command(*_ADD)}; or, to convert the video without them, move it away first:"
         f" {_moving_away(store, plan)}",
@@ -64,7 +64,7 @@ def video_exists(store: Store, plan: VideoPlan, receipt: Receipt, unchanged: Set
     """Return the problem of a video that was made from other input or settings."""
     return Problem(
         kind="video-exists",
-        what="The video is in the store already, from other input or settings.",
+        what="The store already has the video, from different input or settings.",
         file=str(store.group(plan.video)),
         found=f"{plan.video}, finished {receipt.finished[:16].replace('T', ' ')} UTC:"
         f" {_what_differs(plan, receipt, unchanged)}",
@@ -115,7 +115,7 @@ def clips_kept(store: Store, plan: VideoPlan, clips: list[ClipPlan]) -> Problem:
     """Return the warning that clips are kept although their input has changed."""
     return Problem(
         kind="clip-kept",
-        what="Clips that the store holds are kept, although their input has changed.",
+        what="Clips in the store are kept, although their input has changed.",
         file=str(store.group(plan.video)),
         found=f"other input for {comma_list([clip.clip for clip in clips])}",
         expected="the input that they were made from",

@@ -101,12 +101,12 @@ class StoreLocks(StorePaths):
             return None
         return Problem(
             kind="no-flock",
-            what="The file system of the store has no locks (flock), so files stand in for them.",
+            what="The file system of the store has no locks (flock), so files are used instead.",
             file=str(self.path),
             found=file_system_of(self.path),
-            expected="a file system with flock, such as Lustre that is mounted with it",
-            remedy="Nothing on one machine. A video whose task was killed on another machine is"
-            " taken up an hour later. Do not write to the store from machines that have flock.",
+            expected="a file system with flock, such as Lustre mounted with flock",
+            remedy="Nothing on one machine. A video whose task was killed on another machine"
+            " stays locked for an hour. Do not write to the store from machines that have flock.",
             severity="warning",
         )
 

@@ -83,29 +83,29 @@ def _for_json(value: ColumnValue) -> object:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class VideoInfo(Shown):
-    """One video: its state, its clips, and where it is done its numbers.
+    """One video: its state, its clips, and its numbers if it is done.
 
     Parameters
     ----------
     video
         The video's id.
     state
-        How far it is.
+        Its state.
     clips
         Its clips; empty for a group that tracks2zarr did not write.
     fps
         Frames per second.
     most_individuals
-        The individuals of the clip with the most.
+        The number of individuals in the clip that has the most.
     n_boxes
-        The boxes of all clips.
+        The number of boxes in all clips.
     size
         The size of the group, in bytes.
     why
-        Why the last attempt failed, or what must be known of a group that another workflow made,
-        in one line.
+        Why the last attempt failed, or what is known about a group that another workflow made, in
+        one line.
     where
-        The file, row and column in which that is seen.
+        The file, row and column of the problem.
     """
 
     video: str
@@ -144,7 +144,7 @@ class VideoInfo(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StoreInfo(Shown):
-    """The videos of a store, sorted by id; of a published one, `store` is a str."""
+    """The videos of a store, sorted by id; for a published one, `store` is a str."""
 
     store: Path | str
     videos: tuple[VideoInfo, ...]
@@ -181,14 +181,14 @@ def _shown_row(video: VideoInfo) -> tuple[object, ...]:
 
 
 def info(store: str | os.PathLike[str], video: str | None = None) -> StoreInfo:
-    """Return what is in a store, from its plan and its receipts; no array is read.
+    """Return the contents of a store, from its plan and its receipts, without reading arrays.
 
     Parameters
     ----------
     store
-        The store; or, of a published one, the URL or the archive.
+        The store, or the URL or the archive of a published one.
     video
-        The id of one video; all by default.
+        The id of one video; by default, all videos.
 
     Returns
     -------

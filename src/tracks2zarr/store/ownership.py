@@ -38,7 +38,7 @@ def foreign_problem(store: Store, video: str) -> Problem | None:
     if foreign == [place]:
         return Problem(
             kind="foreign-group",
-            what="Something that tracks2zarr did not write lies in the place of a video.",
+            what="Something that tracks2zarr did not write is in the place of a video.",
             file=str(place),
             found=_described(place),
             expected="a group that tracks2zarr wrote, with nothing added, or nothing",

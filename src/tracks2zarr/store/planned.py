@@ -65,12 +65,12 @@ def planned_otherwise(store: Store, plan: VideoPlan) -> Problem:
     """Return the problem of a video that the store plans otherwise than a run does."""
     return Problem(
         kind="planned-otherwise",
-        what="Another run has planned the video since, from other input or settings.",
+        what="Another run has since planned the video from different input or settings.",
         file=str(store.plan_file),
         found="another plan of the video",
         expected="the plan of this run",
-        remedy="Nothing, if the other run is the right one; else wait until it has ended, then run"
-        " the same command again.",
+        remedy="Nothing, if the other run is the right one; otherwise, wait until it has ended,"
+        " then run the same command again.",
         video=plan.video,
     )
 
@@ -95,7 +95,7 @@ def busy_problem(store: Store, plan: VideoPlan, *, adds: bool) -> Problem | None
         return None
     return Problem(
         kind="video-busy",
-        what="Another run is converting the video, from other input or settings.",
+        what="Another run is converting the video from different input or settings.",
         file=str(store.group(plan.video)),
         found="a run that has not ended",
         expected="no other run, or one of the same input and settings",

@@ -245,7 +245,7 @@ def _without_root(objects: Objects) -> Problem:
 def _interrupted(place: str) -> Problem:
     return Problem(
         kind="not-finished",
-        what="The store has not been published to the end.",
+        what="The store has not been published completely.",
         file=place,
         found=f"{RECORD}, without a {ROOT} that lists videos",
         expected=f"{ROOT}, which 'tracks2zarr publish' writes last",

@@ -24,7 +24,8 @@ class Correction(OneLine):
     Parameters
     ----------
     file
-        The corrected tracks file, as a POSIX path from the folder of tracks; it has the whole clip.
+        The corrected tracks file, as a POSIX path relative to the folder of tracks files. It
+        contains the whole clip.
     digest
         The SHA-256 of its bytes, as ``sha256:<hex>``.
     who
@@ -62,13 +63,13 @@ class ClipReceipt(OneLine):
     Parameters
     ----------
     digest
-        The digest of its tracks file, also where a corrected file was read in its place.
+        The digest of its tracks file, even if a corrected file was read instead.
     reader
         The reader of its tracks file; None in receipts of version 0.1.
     stamp
         The stamp of its tracks file when it was read; None in older receipts.
     read_at_ns
-        A time before that, by the clock of the store's disk, in nanoseconds.
+        A time just before that, by the clock of the store's disk, in nanoseconds.
     corrections
         The corrections by hand, the last of which is in the group.
     """
@@ -107,7 +108,7 @@ class Receipt(OneLine, Document):
     plan
         The plan of the video, with the clips that were kept from an older group.
     clips
-        One a clip, in the order of the plan.
+        One per clip, in the order of the plan.
     content
         Digest, number of files and size of the group.
     attempt
@@ -117,13 +118,13 @@ class Receipt(OneLine, Document):
     seconds
         Duration of each step.
     peak_memory
-        Of the process, in bytes.
+        The peak memory of the process, in bytes.
     host
         The name of the machine.
     versions
-        Of tracks2zarr and the libraries that wrote the group.
+        The versions of tracks2zarr and the libraries that wrote the group.
     warnings
-        What was noticed while the clips were read.
+        The warnings from reading the clips.
     """
 
     format_key = "tracks2zarr_receipt"

@@ -28,24 +28,24 @@ from tracks2zarr.store.video_state import State, video_in_store
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Finalised(Shown):
-    """What the consolidated metadata list now.
+    """The contents of the consolidated metadata.
 
     Parameters
     ----------
     done
         The videos with a receipt that matches, sorted.
     others
-        Groups that this tool did not write and has no plan for; they are listed, too.
+        Groups that tracks2zarr did not write and that are not planned; they are also listed.
     unlisted
-        Groups that this tool wrote and that are in no plan of this store, as after a move by
-        hand; they are not listed.
+        Groups that tracks2zarr wrote but that are not in this store's plan, e.g. because they were
+        moved here by hand; they are not listed.
     missing
-        The planned videos that are not done, and how far each is.
+        The planned videos that are not done, and their states.
     unverified
-        Groups that another workflow made, with what is known of them; they are listed, too.
+        Groups that another workflow made, with what is known about them; they are also listed.
     kept
-        Those of the missing videos that are listed all the same: whole, but made from other
-        input or settings than the plan asks for now, or not readable at the moment.
+        The missing videos that are still listed: complete, but made from different input or
+        settings than the plan now asks for, or not readable at the moment.
     problems
         What could not be read, video by video.
     """
@@ -98,13 +98,14 @@ def make_root(folder: Path, plan: Plan) -> None:
 
 
 def finalise(store: str | os.PathLike[str]) -> Finalised:
-    """Write the root's consolidated metadata: exactly the finished videos.
+    """Write the root's consolidated metadata, which list exactly the finished videos.
 
-    A receipt and its intact group make a video finished, whatever the plan asks for now: an older
-    video is listed until the one that replaces it is committed. What a killed run had set aside
-    is put back first. A root that is broken, or a plan that is lost, is rebuilt from groups and
-    receipts, and so are the metadata of a group that others wrote anew, as xarray does where it
-    adds an array. It may run at any moment and again; runs at the same time wait for each other.
+    A video is finished if it has a receipt and an intact group, whatever the plan now asks for: an
+    older video is listed until its replacement is committed. Groups that a killed run had moved
+    aside are put back first. A broken root and a lost plan are rebuilt from groups and receipts.
+    The metadata of a group are restored if another program has rewritten them, as xarray does when
+    it adds an array. You can run it at any moment and repeatedly; simultaneous runs wait for each
+    other.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ def mixed_with(store: Store, there: Plan, plan: Plan) -> Problem | None:
     again = converting_again(store, there)
     return Problem(
         kind="schema-mixed",
-        what="The store is of another schema than this version of tracks2zarr writes.",
+        what="The store has a different schema than this version of tracks2zarr writes.",
         file=str(store.path),
         found=_schema_text(schemas),
         expected=f"schema {SCHEMA_VERSION}, or no store",
@@ -64,8 +64,8 @@ def not_written(store: Store, plan: VideoPlan) -> Problem | None:
         return None
     return Problem(
         kind="schema-mixed",
-        what="The video was planned by another version of tracks2zarr, which writes another"
-        " schema.",
+        what="The video was planned by another version of tracks2zarr, which writes a"
+        " different schema.",
         file=str(store.plan_file),
         found=_schema_text({plan.schema}),
         expected=f"schema {SCHEMA_VERSION}",

@@ -141,7 +141,7 @@ def _misplaced(store: Store, plan: Plan) -> Iterator[Problem]:
         if Path(os.path.realpath(given)).is_relative_to(store.path):
             yield Problem(
                 kind="input-in-store",
-                what="The input lies in the store.",
+                what="The input is inside the store.",
                 file=given,
                 found=f"the store {store.path}",
                 expected="a store beside the input, or elsewhere",
@@ -157,7 +157,7 @@ def _not_a_store(store: Store) -> Iterator[Problem]:
         return
     yield Problem(
         kind="not-a-store",
-        what="The path of the store is taken by something else, which is left as it is.",
+        what="There is something else at the path of the store, which is left as it is.",
         file=str(store.path),
         found=what_lies_at(store.path),
         expected="nothing, an empty folder, or a Zarr v3 store",
@@ -170,7 +170,7 @@ def _exists(
 ) -> Problem:
     return Problem(
         kind="store-exists",
-        what="The store exists.",
+        what="The store already exists.",
         file=str(store.path),
         found="; ".join(first_lines(found, _DIFFERENCES_NAMED)),
         expected="no store, or one of the same input and settings",
@@ -210,7 +210,7 @@ def _replace(store: Store, plan: Plan) -> None:
         raise Tracks2ZarrError(
             Problem(
                 kind="store-busy",
-                what="Another run is at work on the store.",
+                what="Another run is working on the store.",
                 file=str(store.path),
                 found="a run that has not ended",
                 expected="no run while the store is replaced",
@@ -225,7 +225,7 @@ def _holds_foreign(store: Store, foreign: list[Path]) -> Problem:
     names = [path.relative_to(store.path).as_posix() for path in foreign]
     return Problem(
         kind="foreign-group",
-        what="The store holds what tracks2zarr did not write, so it was not replaced.",
+        what="The store contains something that tracks2zarr did not write, so it was not replaced.",
         file=str(store.path),
         found=comma_list(names),
         expected="only groups that tracks2zarr wrote",

@@ -15,7 +15,7 @@ from tracks2zarr.store.unverified import Unverified
 
 
 class State(StrEnum):
-    """How far a video is; only what SLURM knows tells that one is ``cancelled``."""
+    """The state of a video; ``cancelled`` is known only from SLURM."""
 
     DONE = "done"
     FAILED = "failed"

@@ -217,7 +217,7 @@ def _read_annotation(
 def _bad(column: str, found: str, expected: str) -> Problem:
     return Problem(
         kind="tracks-annotation",
-        what="An annotation is not that of a box.",
+        what="An annotation is not a box.",
         column=column,
         found=found,
         expected=expected,

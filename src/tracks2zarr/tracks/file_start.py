@@ -192,7 +192,7 @@ def other_header(header: Sequence[str]) -> FileFault:
     """Return the problem of a file that begins otherwise than the format does."""
     return FileFault(
         kind="tracks-header",
-        what="A tracks file has another header.",
+        what="A tracks file has the wrong header.",
         row=1,
         found=",".join(header) if header else "no header",
         expected=HEADER_TEXT,

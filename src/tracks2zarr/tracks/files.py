@@ -357,7 +357,7 @@ def _twice(tracks_dir: Path, files: list[TracksFile]) -> list[Problem]:
             what="A clip has two tracks files.",
             file=str(tracks_dir / second.path),
             found=_beside(second.path, several[0].path),
-            expected="one tracks file a clip",
+            expected="one tracks file per clip",
             remedy="Remove one, or pass a --pattern that matches one of them.",
             clip=clip_stem,
         )

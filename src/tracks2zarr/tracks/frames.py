@@ -154,7 +154,7 @@ def _frames_in_attributes(
         if frame is _NO_OBJECT:
             bad[index] = Problem(
                 kind="file-attributes",
-                what="The file attributes are no JSON object.",
+                what="The file attributes are not a JSON object.",
                 column="file_attributes",
                 found=text or "an empty cell",
                 expected='a JSON object, such as {"clip":123}',
@@ -186,7 +186,7 @@ def _no_frame(image: Image, value: object, rule: FrameRule, *, by_attribute: boo
         )
     return Problem(
         kind="no-frame",
-        what="The image's name gives no frame.",
+        what="The image's name contains no frame number.",
         column="filename",
         found=image.filename,
         expected="digits before the extension, such as frame_00000012.png"
@@ -243,7 +243,7 @@ class Outside:
         """Return the problem of one frame."""
         return Problem(
             kind="frame-outside-clip",
-            what="A frame is not one of the clip's.",
+            what="A frame is outside its clip.",
             column=self.column,
             found=f"frame {frame}",
             expected=self.expected,
@@ -272,7 +272,7 @@ def _check_one_to_one(
             continue
         bad[index] = Problem(
             kind="image-frame",
-            what="Images and frames are not one to one.",
+            what="Image names and frames do not match one to one.",
             column="filename",
             found=found,
             expected="one image file name for one frame",

@@ -81,7 +81,7 @@ def _check_keys(text: str, column: str) -> None:
         raise BadRowError(
             Problem(
                 kind="json-key-twice",
-                what="A key is twice in a JSON object.",
+                what="A key occurs twice in a JSON object.",
                 column=column,
                 found=text,
                 expected=f"one '{twice[0]}'",

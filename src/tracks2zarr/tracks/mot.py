@@ -76,7 +76,7 @@ def _first_row_problem(path: Path, row: str) -> Problem | None:
         expected=EXPECTED,
         remedy="Export the tracks again, or leave the file out with --pattern."
         if separator
-        else "If row 1 is a header, remove it. Else leave the file out with --pattern.",
+        else "If row 1 is a header, remove it. Otherwise, leave the file out with --pattern.",
     )
     return fault.problem(path)
 

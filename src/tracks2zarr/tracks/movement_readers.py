@@ -444,7 +444,7 @@ def _hand_on(
 def _no_box(name: str, found: Sequence[float]) -> Problem:
     return Problem(
         kind="not-a-number",
-        what="A box has a value that is no number, or a negative size.",
+        what="A box has a value that is not a number, or a negative size.",
         column="shape",
         found=f"{one_line(name)}: position {found[:2]}, shape {found[2:4]}, confidence {found[4]}",
         expected="finite numbers, or NaN in all of position and shape where there is no box",

@@ -111,7 +111,7 @@ def header_fault(lines: list[str]) -> FileFault | None:
         expected = f"a header with each of the columns {comma_list(COLUMNS)} once"
     return FileFault(
         kind="tracks-header",
-        what="A tracks file has another header.",
+        what="A tracks file has the wrong header.",
         row=row,
         found=found,
         expected=expected,

@@ -51,7 +51,7 @@ def odd_cell(text: str, column: str) -> Problem:
         return other_quotes(text, column, "keys without quotes")
     return Problem(
         kind="json",
-        what="A cell is no JSON object.",
+        what="A cell is not a JSON object.",
         column=column,
         found=text or "an empty cell",
         expected="a JSON object",

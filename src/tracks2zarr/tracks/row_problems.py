@@ -45,7 +45,7 @@ def other_fields(column: str, found: str, expected: str) -> Problem:
     """Return the problem of a row that has more or fewer fields than the format."""
     return Problem(
         kind="row-fields",
-        what="A row has another number of fields.",
+        what="A row has the wrong number of fields.",
         column=column,
         found=found,
         expected=expected,

@@ -25,9 +25,9 @@ _TIME_STEP_NS = 2 * 10**9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileStamp:
-    """What the file system knows of a file's content; times are in nanoseconds.
+    """What the file system knows about a file's content; times are in nanoseconds.
 
-    Whoever writes to a file changes `ctime_ns`; unlike `mtime_ns`, no program can set it back.
+    Writing to a file changes `ctime_ns`; unlike `mtime_ns`, no program can set it back.
     """
 
     size: int
@@ -226,6 +226,6 @@ def changed_while_read(path: Path, found: str) -> Problem:
         what="A tracks file changed while it was read.",
         file=str(path),
         found=found,
-        expected="a file that nobody writes to",
+        expected="a file that does not change while it is read",
         remedy="Wait until it is complete, then run the same command again.",
     )

@@ -41,9 +41,9 @@ from tracks2zarr.verifying.published import quick_only, verify_published
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Verification(Shown):
-    """What was found for a store: its videos, sorted by id, and what concerns its root.
+    """What was found in a store: its videos, sorted by id, and the problems of its root.
 
-    Of a published store, `store` is a str.
+    For a published store, `store` is a str.
     """
 
     store: Path | str
@@ -95,36 +95,36 @@ def verify(
     workers: int | None = None,
     progress: bool | Progress = False,
 ) -> Verification:
-    """Hold every number of a store against its sources, which are read again row by row.
+    """Compare every value of a store with its sources, re-read by an independent parser.
 
     Parameters
     ----------
     store
-        The store; or, of a published one, the URL or the archive. Its sources were not published,
-        so `quick` is needed.
+        The store, or the URL or the archive of a published one. The latter needs `quick`, because
+        its sources were not published.
     videos
-        Ids of the videos to verify; by default all, and the root of the store.
+        Ids of the videos to verify; by default, all of them, and the root of the store.
     quick
-        Whether to compare receipts, sizes and content digests only, and read no source.
+        Whether to compare only receipts, sizes and digests, without reading the sources.
     tracks_dir
-        Where the tracks files lie now; by default where they lay when they were converted.
+        The current folder of the tracks files; by default, where they were converted from.
     metadata
-        Where the metadata CSV lies now; by default where it lay.
+        The current path of the metadata CSV; by default, where it was.
     workers
         Number of worker processes; by default one per core, or none if there is little to do.
     progress
-        Whether to show a bar, or what to tell how far the verification is instead.
+        Whether to show a progress bar, or an object that is told about the progress instead.
 
     Returns
     -------
     Verification
-        Its `ok` tells whether all was verified.
+        Its `ok` tells whether everything was verified.
 
     Raises
     ------
     Tracks2ZarrError
         If there is no store or no such video, its plan cannot be read, `tracks_dir` or
-        `metadata` is not there, or a published store is to be verified against its sources.
+        `metadata` does not exist, or `quick` is missing for a published store.
     """
     check_optional_path("tracks_dir", tracks_dir)
     check_optional_path("metadata", metadata)
@@ -221,7 +221,7 @@ def _unplanned(store: Store, groups: set[str]) -> Iterator[VideoVerdict]:
             continue
         problem = Problem(
             kind="extra-group",
-            what="The store holds a group that is in no plan.",
+            what="The store has a group that is not in its plan.",
             file=str(store.group(name)),
             found=f"the group '{one_line(name)}'",
             expected="only videos of the plan",
@@ -254,7 +254,7 @@ def _root_problems(store: Store, plan: Plan) -> Iterator[Problem]:
         if name not in known:
             yield Problem(
                 kind="extra-file",
-                what="Something lies in the store that does not belong there.",
+                what="There is something in the store that does not belong there.",
                 file=str(store.path / name),
                 found=one_line(name),
                 expected="groups, zarr.json and what tracks2zarr keeps",

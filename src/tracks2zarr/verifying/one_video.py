@@ -29,8 +29,8 @@ _DIFFERENCES_NAMED = 3
 class VideoVerdict(OneLine):
     """What was found for one video.
 
-    `state` is ``done`` where all of it was verified, ``failed`` where something differs,
-    ``unknown`` where its sources are not there, else how far the video is.
+    `state` is ``done`` if everything was verified, ``failed`` if something differs, ``unknown`` if
+    its sources are missing, and otherwise the state of the video.
     """
 
     video: str
@@ -158,7 +158,7 @@ def _receipt_problem(store: Store, plan: VideoPlan, receipt: Receipt | None) -> 
             store, plan, "group-missing", "The video's group is missing.", "no group"
         )
     if not receipt.holds(plan):
-        what = "The video was converted from other input or settings than the store's plan says."
+        what = "The video was converted from different input or settings than the store's plan has."
         return _problem(store, plan, "other-plan", what, "a receipt of another plan")
     return None
 

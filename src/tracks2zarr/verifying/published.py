@@ -133,13 +133,14 @@ class _Video:
 
     def _unlisted(self) -> VideoVerdict:
         if self.recorded is not None:
-            what = "A video has not been published to the end."
+            what = "A video has not been published completely."
             found, expected = "a video that the root does not list", "a video that it lists"
             problem = self._problem("not-finished", what, found, expected)
             return VideoVerdict(self.video, State.PENDING, (problem,))
         problem = Problem(
             kind="extra-group",
-            what="Objects lie in the published store that 'tracks2zarr publish' did not put there.",
+            what="There are objects in the published store that 'tracks2zarr publish' did not put"
+            " there.",
             file=self.store.group(self.video),
             found=comma_list(sorted(self.objects), 5),
             expected="only videos that the root lists",
@@ -248,7 +249,7 @@ def _strays(store: PublishedStore, objects: Iterable[str]) -> Iterator[Problem]:
     for path in sorted(one for one in objects if "/" not in one and one != ROOT):
         yield Problem(
             kind="extra-file",
-            what="Something lies in the published store that does not belong there.",
+            what="There is something in the published store that does not belong there.",
             file=f"{store.path}/{path}",
             found=one_line(path),
             expected="groups, zarr.json and what tracks2zarr keeps",

@@ -210,7 +210,7 @@ class VideoSources:
         if found != expected:
             yield Problem(
                 kind="receipt-differs",
-                what="The receipt of a video does not count what its tracks file has.",
+                what="The counts in the receipt of a video are not those of its tracks file.",
                 file=str(self.path(clip)),
                 found=found,
                 expected=expected,
@@ -310,10 +310,10 @@ def _absent(video: str, path: Path, option: str, count: int = 1) -> Problem:
 def _one_reader_only(plan: VideoPlan, clip: ClipPlan, path: Path) -> Problem:
     return Problem(
         kind="one-reader-only",
-        what="Only one reader can read a tracks file, so nothing proves its clip.",
+        what="Only one reader can read a tracks file, so its clip cannot be verified.",
         file=str(path),
-        found="rows that the other readers do not know",
-        expected="rows that two readers read alike",
+        found="rows that the other readers do not recognise",
+        expected="rows that two readers can read",
         remedy="Export the tracks again, and convert the video again.",
         severity="warning",
         video=plan.video,

@@ -116,7 +116,7 @@ class SlurmMemory(click.ParamType[int]):
         match = _MEMORY.fullmatch(str(value).strip())
         mib = -int(-int(match[1]) * _MIB[match[2].upper()] // 1) if match else 0
         if mib < 1:
-            self.fail(f"'{value}' is no amount of memory; expected one such as 4G, or 4096 (MiB).")
+            self.fail(f"'{value}' is not an amount of memory; expected e.g. 4G, or 4096 (MiB).")
         return mib
 
 
@@ -133,7 +133,8 @@ class SlurmTime(click.ParamType[int]):
         minutes = _minutes(match) if match else 0
         if minutes < 1:
             self.fail(
-                f"'{value}' is no time limit; expected minutes, h:mm:ss, or days-hours, as sbatch."
+                f"'{value}' is not a time limit; expected minutes, h:mm:ss, or days-hours, as for"
+                " sbatch."
             )
         return minutes
 
@@ -338,7 +339,7 @@ def _prelude(path: Path | None) -> str:
         raise Tracks2ZarrError(
             Problem(
                 kind="prelude",
-                what="The file with lines to run first cannot be read.",
+                what="The prelude file cannot be read.",
                 file=str(path),
                 found=str(error),
                 expected="a text file with lines of shell",

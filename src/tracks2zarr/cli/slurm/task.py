@@ -155,7 +155,7 @@ def _run(task: VideoTask, place: Place) -> Outcome:
 
     where = f"job {place.job}, task {place.task}, " if place.job else ""
     _print_message(f"{task.plan.video}: begins ({where}node {place.node})")
-    waiting = "Another task is at work on it; waiting for that."
+    waiting = "Another task is converting it; waiting for that task."
     outcome = run_task(task, place, on_wait=lambda: _print_message(waiting))
     show.print_problems(outcome.problems)
     _print_message(str(outcome))
