@@ -27,7 +27,7 @@ from .loading.open_store import OpenStore as OpenStore
 from .loading.open_store import open_store as open_store
 from .merging.merge import Merged as Merged
 from .merging.merge import merge as merge
-from .planning.matching import plan as plan
+from .planning.make_plan import plan as plan
 from .planning.metadata_check import CheckedMetadata as CheckedMetadata
 from .planning.metadata_check import check_metadata as check_metadata
 from .planning.plan import Plan as Plan

@@ -13,7 +13,7 @@ from benchmarks.generate import write_experiment
 from tracks2zarr.native import library
 from tracks2zarr.parallel.cores import MAX_THREADS
 from tracks2zarr.planning import cost
-from tracks2zarr.planning.matching import plan
+from tracks2zarr.planning.make_plan import plan
 from tracks2zarr.store.store import Store
 
 TRACKS2ZARR = Path(sys.executable).with_name("tracks2zarr")

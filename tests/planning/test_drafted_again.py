@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tracks2zarr as tz
 from support.experiments import Clip, Experiment, Video
-from tracks2zarr.planning.matching import drafted_again
+from tracks2zarr.planning.make_plan import drafted_again
 
 
 def test_clips_of_two_metadata_files(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def command(
     again: finished videos are kept.
     """
     from tracks2zarr.planning.given_paths import check_order
-    from tracks2zarr.planning.matching import plan as make_plan
+    from tracks2zarr.planning.make_plan import plan as make_plan
 
     check_order(tracks_dir, metadata_csv, store, plan_settings["pattern"])
     plan = make_plan(tracks_dir, metadata_csv, keep_going=keep_going, **plan_settings)

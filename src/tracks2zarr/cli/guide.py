@@ -64,7 +64,7 @@ def command(
     from tracks2zarr.cli.create import convert
     from tracks2zarr.cli.whole_command import note_equivalent
     from tracks2zarr.common.problems import Tracks2ZarrError
-    from tracks2zarr.planning.matching import plan as make_plan
+    from tracks2zarr.planning.make_plan import plan as make_plan
     from tracks2zarr.store.store import Store
     from tracks2zarr.store.store_mode import finished_problem
 

@@ -47,7 +47,7 @@ def command(
     """
     from tracks2zarr.cli import show
     from tracks2zarr.common.problems import errors_of
-    from tracks2zarr.planning.matching import draft
+    from tracks2zarr.planning.make_plan import draft
     from tracks2zarr.planning.plan import Settings
 
     plan = draft(

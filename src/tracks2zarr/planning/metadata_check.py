@@ -17,7 +17,7 @@ from tracks2zarr.common.words import count_text
 from tracks2zarr.dataset.schema import ClipColumn
 from tracks2zarr.planning.escape_types import misspelt_escape_types
 from tracks2zarr.planning.given_paths import swapped, with_near_path
-from tracks2zarr.planning.matching import draft
+from tracks2zarr.planning.make_plan import draft
 from tracks2zarr.planning.metadata import ClipRow, Metadata
 from tracks2zarr.planning.metadata_csv import read_metadata
 from tracks2zarr.planning.odd_rows import overlapping_clips, video_names_alike

@@ -10,7 +10,7 @@ from dataclasses import replace
 from tracks2zarr.common.files import make_folder
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of
 from tracks2zarr.common.provenance import now
-from tracks2zarr.planning.matching import drafted_again
+from tracks2zarr.planning.make_plan import drafted_again
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.slurm.client import Slurm, UnansweredError
 from tracks2zarr.slurm.ended_tasks import clean_up_ended_tasks, record_ended_tasks

@@ -73,7 +73,7 @@ def command(
     """
     from tracks2zarr.cli import show
     from tracks2zarr.common.words import count_text
-    from tracks2zarr.planning.matching import plan as make_plan
+    from tracks2zarr.planning.make_plan import plan as make_plan
     from tracks2zarr.slurm.queueing import memory_problem
     from tracks2zarr.slurm.script import guide_script
 

@@ -64,7 +64,7 @@ def command(
     from tracks2zarr.cli import show
     from tracks2zarr.cli.slurm.show import print_dry_run, print_submitted
     from tracks2zarr.planning.given_paths import check_order
-    from tracks2zarr.planning.matching import plan as make_plan
+    from tracks2zarr.planning.make_plan import plan as make_plan
     from tracks2zarr.slurm.submit import DEFAULT_STORE, dry_run_scripts, submit
 
     job_options = job_options_from(options)

@@ -140,7 +140,7 @@ def _script_submission(
 ) -> ScriptSubmission:
     """Make the plan, and return the submission that it is for."""
     from tracks2zarr.cli import show
-    from tracks2zarr.planning.matching import plan as make_plan
+    from tracks2zarr.planning.make_plan import plan as make_plan
     from tracks2zarr.slurm.array_task import ScriptSubmission
 
     plan = make_plan(**inputs)
