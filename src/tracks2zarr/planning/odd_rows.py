@@ -1,6 +1,6 @@
 """Rows of the metadata CSV that do not go together, although each may be sound alone.
 
-A clip is there twice, a video has two different frame rates, clips overlap, or videos are named alike.
+A clip is there twice, a video has two frame rates, clips overlap, or videos are named alike.
 """
 
 from __future__ import annotations
