@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -139,7 +138,7 @@ def test_rows_that_are_not_in_order_are_sorted_on_disk(tmp_path: Path) -> None:
 def test_progress_of_many_videos_is_looked_at_now_and_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each look goes over all videos that are left, so one per report would be the square."""
+    """Each look goes over all videos that are left: one per report would be 200 per video."""
     looks, has_begun = [], ProgressTable.has_begun
 
     def counted(self: ProgressTable, slot: int) -> bool:
@@ -153,9 +152,7 @@ def test_progress_of_many_videos_is_looked_at_now_and_then(
     monkeypatch.setattr(ProgressTable, "has_begun", counted)
     monkeypatch.setattr(all_videos, "convert_video", skipped)
     clip = (Clip("Loop00", 1, 5, boxes=(Box(0, 3, 1, 1, 1, 1),)),)
-    videos = tuple(Video(f"Video{number:03d}", clip) for number in range(200))
+    videos = tuple(Video(f"Video{number:03d}", clip) for number in range(400))
     plan = tz.plan(*ManyVideos(videos).write(tmp_path / "input"))
-    started = time.monotonic()
     assert tz.create(plan, tmp_path / "out.zarr", workers=1).ok
-    n_looks = 3 + (time.monotonic() - started) / 0.2
-    assert len(looks) <= n_looks * len(videos)
+    assert len(looks) <= 40 * len(videos)

@@ -29,8 +29,8 @@ from tracks2zarr.store.video_state import receipt_if_done
 
 #: How long to wait before asking again for a video that another run is at work on.
 _BUSY_SECONDS = 1.0
-#: How often to tell how far the run is, at most.
-_SHOW_SECONDS = 0.2
+#: How many times as long as a look at all videos that are left the pause is until the next one.
+_PAUSE_FACTOR = 20
 
 
 def video_tasks(
@@ -147,18 +147,20 @@ class _Shown:
     next: float = 0.0
 
     def tell_seldom(self) -> None:
-        """Tell it, unless it was told a moment ago."""
+        """Tell it, unless it was told so recently that the looks would take much of the time."""
         if time.monotonic() >= self.next:
             self.tell()
 
     def tell(self) -> None:
         """Tell how many bytes were read, and which of the videos that are left have begun."""
-        left = self.left.values()
+        began, left = time.monotonic(), self.left.values()
         ended = self.total - sum(task.plan.size for task in left)
         slots = (task.slot + clip for task in left for clip in range(len(task.plan.clips)))
         running = [task.plan.video for task in left if self.table.has_begun(task.slot)]
-        self.progress.update(ended + self.table.bytes_of(slots), running)
-        self.next = time.monotonic() + _SHOW_SECONDS
+        done_bytes = ended + self.table.bytes_of(slots)
+        now = time.monotonic()
+        self.next = now + _PAUSE_FACTOR * (now - began)
+        self.progress.update(done_bytes, running)
 
 
 def _outcome(task: VideoTask, future: Future[Outcome], table: ProgressTable) -> Outcome | None:

@@ -295,10 +295,11 @@ class _Merging:
         """Add to the target's plan what it lacks of the source's."""
         with self.target.root_lock():
             plan = self.target.read_plan()
+            planned = plan.by_id
             lacks = [
                 video
-                for name, video in source.read_plan().by_id.items()
-                if name not in plan.by_id and not self.target.receipt_file(name).exists()
+                for video in source.read_plan().videos
+                if video.video not in planned and not self.target.receipt_file(video.video).exists()
             ]
             if lacks:
                 self.target.write_plan(plan.joined(Plan(tuple(lacks))))

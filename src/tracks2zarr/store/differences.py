@@ -62,9 +62,9 @@ def joining_options(then: Plan, now: Plan) -> list[str]:
 
 def _is_changed(then: VideoPlan, now: VideoPlan) -> bool:
     """Tell whether clips that both plans have would be converted otherwise."""
-    both = then.by_clip.keys() & now.by_clip.keys()
+    old, new = then.by_clip, now.by_clip
     return (then.common, then.layout) != (now.common, now.layout) or any(
-        then.by_clip[clip].content() != now.by_clip[clip].content() for clip in both
+        old[clip].content() != new[clip].content() for clip in old.keys() & new.keys()
     )
 
 
