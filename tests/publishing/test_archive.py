@@ -40,7 +40,8 @@ def content_of(archive: Path) -> dict[str, bytes]:
 def files_of(store: Path) -> dict[str, bytes]:
     """Return what of a store is to be published."""
     found = files_below(store)
-    found.pop(".tracks2zarr/identity.json", None)
+    for name in (".tracks2zarr/identity.json", ".tracks2zarr/listing.json"):
+        found.pop(name, None)
     kept = (name for name, one in found.items() if one is not None and "/locks/" not in name)
     return {name: found[name] or b"" for name in kept}
 

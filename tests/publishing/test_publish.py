@@ -33,7 +33,8 @@ def published_files(store: Path) -> dict[str, bytes]:
         path.relative_to(store).as_posix(): path for path in store.rglob("*") if path.is_file()
     }
     kept = {name: path for name, path in files.items() if "/locks/" not in name}
-    kept.pop(".tracks2zarr/identity.json", None)
+    for name in (".tracks2zarr/identity.json", ".tracks2zarr/listing.json"):
+        kept.pop(name, None)
     return {name: path.read_bytes() for name, path in kept.items()}
 
 

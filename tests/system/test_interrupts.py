@@ -123,21 +123,35 @@ def test_threads_are_interrupted_between_two_items(n_items: int) -> None:
         list(map_in_threads(str, items()))
 
 
-#: Stands for the worst moment: within `wait`, when the locks of all futures are taken.
+#: Stands for the worst moment: when the lock of a future, or the locks of all, are taken.
 WORST_MOMENT = """
 import concurrent.futures._base as base, os, signal, sys
 from tracks2zarr.cli import main
 
+done = []
+
+def interrupt():
+    if not done:
+        done.append(True)
+        os.kill(os.getpid(), signal.SIGINT)
+
 class Acquired(base._AcquireFutures):
     def __enter__(self):
         super().__enter__()
-        if not Acquired.done:
-            Acquired.done = True
-            os.kill(os.getpid(), signal.SIGINT)
+        interrupt()
 
-    done = False
+class Callbacks(list):
+    def append(self, function):
+        interrupt()
+        super().append(function)
+
+class Future(base.Future):
+    def __init__(self):
+        super().__init__()
+        self._done_callbacks = Callbacks()
 
 base._AcquireFutures = Acquired
+base.Future = Future
 if __name__ == "__main__":
     main()
 """
