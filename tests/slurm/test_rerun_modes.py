@@ -126,6 +126,28 @@ def test_a_rerun_of_a_correction_whose_original_has_changed_says_what_goes_on(
     assert tz.verify(replaced).ok
 
 
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_rerun_leaves_out_a_damaged_video_whose_corrected_file_is_lost_or_changed(
+    is_lost: bool, replaced: Path, submit: Submit
+) -> None:
+    """Its task would fail, however often it were submitted."""
+    corrected = correct(replaced)
+    shutil.rmtree(replaced / "A/position")
+    if is_lost:
+        corrected.unlink()
+    else:
+        corrected.write_bytes(corrected.read_bytes() + b"\n")
+    before = snapshot(replaced)
+    ended = submit(8, "rerun", replaced)
+    assert (ended.status, ended.stdout) == (1, "")
+    assert "A corrected tracks file is not the one that was converted." in ended.stderr
+    assert snapshot(replaced) == before
+    goes_on = re.search(r"without corrections, run: (.*)", ended.stderr)
+    assert goes_on is not None
+    assert call(*shlex.split(goes_on[1])[1:]).status == 0
+    assert tz.verify(replaced).ok
+
+
 def test_a_rerun_completes_a_replacement_that_failed(
     tmp_path: Path, inputs: tuple[Path, Path], submit: Submit, task: Task
 ) -> None:

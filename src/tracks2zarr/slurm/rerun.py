@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from tracks2zarr.common.files import make_folder
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, errors_of
 from tracks2zarr.common.provenance import now
+from tracks2zarr.common.system_problems import found_instead
 from tracks2zarr.planning.make_plan import drafted_again
 from tracks2zarr.planning.plan import Plan, VideoPlan
 from tracks2zarr.slurm.client import Slurm, UnansweredError
@@ -26,12 +27,13 @@ from tracks2zarr.slurm.status_values import StoreStatus, VideoStatus
 from tracks2zarr.slurm.submission import Request, SubmittedTasks
 from tracks2zarr.slurm.submit import Submitted, submitted_videos
 from tracks2zarr.slurm.unchanged_input import unchanged_input
-from tracks2zarr.store.corrections import is_corrected
+from tracks2zarr.store.corrections import changed_file, is_corrected
 from tracks2zarr.store.existing import existing_store
-from tracks2zarr.store.group_mode import Action, Mode, decide, problems_of
+from tracks2zarr.store.group_mode import Action, Decision, Mode, decide, problems_of
 from tracks2zarr.store.schemas import mixed_with
 from tracks2zarr.store.store import Store
 from tracks2zarr.store.video_state import State
+from tracks2zarr.tracks.source_folder import digest_of
 
 #: How many times as much memory or time a task gets that ran out of it.
 _INCREASE = 2
@@ -168,14 +170,28 @@ def _without(plan: Plan, problems: Sequence[Problem]) -> Plan:
 
 
 def _refused_corrections(store: Store, plan: Plan, tasks: SubmittedTasks) -> list[Problem]:
-    """Return why tasks would refuse corrected videos: their input has changed since."""
+    """Return why tasks would fail on corrected videos: their input has changed, or is lost."""
     decisions = [
         decide(store, video, mode, since=since)
         for video in plan.videos
         if is_corrected(store, video.video)
         for mode, since in [_mode_and_time(tasks, video.video)]
     ]
-    return list(problems_of(one for one in decisions if one.action is Action.REFUSE))
+    refused = problems_of(one for one in decisions if one.action is Action.REFUSE)
+    return [*refused, *(problem for one in decisions for problem in _changed_files(store, one))]
+
+
+def _changed_files(store: Store, decision: Decision) -> Iterator[Problem]:
+    """Yield the problems of corrected files that a task would read, and that have changed."""
+    for clip in decision.plan.clips:
+        if (done := decision.corrected.get(clip.clip)) is not None:
+            try:
+                digest = digest_of(clip.read_path)
+            except OSError as error:
+                yield changed_file(store.path, decision.plan, clip, found_instead(error))
+            else:
+                if digest != done.read_digest:
+                    yield changed_file(store.path, decision.plan, clip, f"{digest[:23]}…")
 
 
 def _mode_and_time(tasks: SubmittedTasks, video: str) -> tuple[Mode, str]:
