@@ -70,6 +70,20 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class FormatResult:
+    """What was measured of one format: our program, and the library beside it.
+
+    `n_bytes` is the size of the files of that format.
+    """
+
+    name: str
+    n_bytes: int
+    ours: Summary
+    library: str
+    theirs: Summary
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table with a heading, a text below it, and a first column of names."""
 
@@ -188,30 +202,32 @@ def reading(
     return Table("Reading", text, head, rows)
 
 
-def formats(title: str, text: str, rows: Sequence[tuple[str, Summary, str, Summary]]) -> Table:
+def formats(title: str, text: str, results: Sequence[FormatResult]) -> Table:
     """Return the table of formats.
 
     Parameters
     ----------
     title, text
         What was done.
-    rows
-        A format, our program, and the library beside it with its own program.
+    results
+        What was measured of each format.
     """
-    head = ("format", "s", "min–max", "peak MB", "beside it", "s", "min–max", "peak MB", "ratio")
-    cells = [
+    measured = ("s", "min–max", "peak MB")
+    head = ("format", "MB", *measured, "beside it", *measured, "ratio")
+    rows = [
         (
-            f"`{name}`",
-            *_times(ours),
-            _megabytes(ours.peak_memory),
-            library,
-            *_times(theirs),
-            _megabytes(theirs.peak_memory),
-            f"{ours.median / theirs.median:.2f}",
+            f"`{result.name}`",
+            _megabytes(result.n_bytes),
+            *_times(result.ours),
+            _megabytes(result.ours.peak_memory),
+            result.library,
+            *_times(result.theirs),
+            _megabytes(result.theirs.peak_memory),
+            f"{result.ours.median / result.theirs.median:.2f}",
         )
-        for name, ours, library, theirs in rows
+        for result in results
     ]
-    return Table(title, text, head, cells)
+    return Table(title, text, head, rows)
 
 
 def start_up(text: str, results: Sequence[Result]) -> Table:

@@ -25,6 +25,7 @@ from benchmarks.plot import write_bars, write_curve
 from benchmarks.report import (
     BY_HAND,
     FLOOR,
+    FormatResult,
     Result,
     Table,
     conversions,
@@ -277,7 +278,8 @@ class Bench:
             for name in READ
         }
         text += " Ours converts and checks a dataset; what is beside it only reads the files."
-        return self._beside("Formats in", text, programs, READ)
+        sizes = {name: _size(folder) for name, folder in files.items()}
+        return self._beside("Formats in", text, programs, READ, sizes)
 
     def formats_out(self, input_: Input) -> Table:
         """Measure writing of each format, beside what a user would take instead."""
@@ -291,7 +293,12 @@ class Bench:
             for name in WRITE
         }
         text += " Clips are small, because movement's writer takes minutes for long ones."
-        return self._beside("Formats out", text, programs, WRITE)
+        sizes = {}
+        for name in WRITE:
+            measure([TRACKS2ZARR, "export", store, made, "--format", name], self._log)
+            sizes[name] = _size(made)
+            shutil.rmtree(made)
+        return self._beside("Formats out", text, programs, WRITE, sizes)
 
     def _made(self, input_: Input) -> tuple[Path, Path, str]:
         """Return a folder with an experiment, its store, and how large it is."""
@@ -323,6 +330,7 @@ class Bench:
         text: str,
         programs: Mapping[str, tuple[Program, Program]],
         libraries: Mapping[str, tuple[object, str]],
+        sizes: Mapping[str, int],
     ) -> Table:
         """Return the table of formats, with our program and that of a library for each."""
         flat = {
@@ -332,7 +340,13 @@ class Bench:
         }
         runs = {name: Summary.of(found) for name, found in self.in_turn(flat).items()}
         rows = [
-            (name, runs[f"{name}: ours"], libraries[name][1], runs[f"{name}: theirs"])
+            FormatResult(
+                name,
+                sizes[name],
+                runs[f"{name}: ours"],
+                libraries[name][1],
+                runs[f"{name}: theirs"],
+            )
             for name in programs
         ]
         return formats(title, text, rows)
@@ -359,8 +373,12 @@ def _extent(store: Path | None) -> tuple[int, int] | None:
     """Return the size of a store and the number of its files."""
     if store is None:
         return None
-    sizes = [path.stat().st_size for path in store.rglob("*") if path.is_file()]
-    return sum(sizes), len(sizes)
+    return _size(store), sum(path.is_file() for path in store.rglob("*"))
+
+
+def _size(folder: Path) -> int:
+    """Return the bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _say(line: str) -> None:
