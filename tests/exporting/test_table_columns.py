@@ -140,6 +140,26 @@ def test_every_file_has_the_columns_of_all_videos(mixed: Path, tmp_path: Path) -
     assert list(schemas[0])[-len(A) - 2 :] == [*A, "tide", "camera"]
 
 
+@pytest.mark.parametrize("read", READERS)
+def test_names_that_readers_hide_or_split(
+    read: Callable[[Path], pd.DataFrame], tmp_path: Path
+) -> None:
+    store = tmp_path / "s.zarr"
+    videos = ["_left", "%5Fleft", "track=5", "track%3D5", "a_.b", "50% #[1]*?"]
+    ids = ["_c=1", ".c"]
+    clips = tuple(Clip(one, 1, 10, 4, "triggered", crowd(2)) for one in ids)
+    experiment = Experiment(tuple(Video(one, clips) for one in videos))
+    assert tz.create(tz.plan(*experiment.write(tmp_path / "input")), store, workers=1).ok
+    tz.export(store, tmp_path / "_out", format="parquet")
+    table = read(tmp_path / "_out")
+    found = table[["video", "clip_id"]].value_counts().to_dict()
+    wanted = tz.clips(store).set_index(["video", "clip_id"])["n_boxes"].to_dict()
+    assert found == wanted
+    assert len(wanted) == 12
+    tz.export(store, tmp_path / "one", format="parquet", video="track=5")
+    assert 5 not in set(read(tmp_path / "one")["track"])
+
+
 def test_a_part_fits_the_rest(mixed: Path, tmp_path: Path) -> None:
     tz.export(mixed, tmp_path / "out", format="parquet", video="c", clip="Loop01")
     tz.export(mixed, tmp_path / "out", format="parquet", video="a")

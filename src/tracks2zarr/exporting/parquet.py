@@ -1,12 +1,14 @@
 """Writes Parquet in long form, one row per box; the files of all clips are one table.
 
 Files lie in one folder per video. Its name is the video's id, and not ``video=<id>``: readers would
-take that for a column, and an id such as ``007`` for a number.
+take that for a column, and an id such as ``007`` for a number. What a reader would take for such a
+column, or for a hidden file, is escaped in names.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Buffer, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -21,6 +23,9 @@ from tracks2zarr.exporting.table_columns import table_value
 from tracks2zarr.group.reader import StoredBoxes
 
 SUFFIX = ".parquet"
+#: A name that begins so is hidden to readers, and ``=`` makes a column of it; ``%`` keeps the names
+#: unique.
+_ESCAPED = re.compile("^[._]|[=%]")
 #: The columns of the table.
 SCHEMA = {
     "video": pl.String,
@@ -52,7 +57,16 @@ _FURTHER: Mapping[ColumnType, Any] = {
 
 def name_of(clip: StoredClip) -> str:
     """Return the path of a clip's file below the folder of the export."""
-    return f"{clip.video}/{clip.clip}{SUFFIX}"
+    return f"{plain_name(clip.video)}/{plain_name(clip.clip)}{SUFFIX}"
+
+
+def plain_name(name: str) -> str:
+    """Return a name that means nothing to readers, with escapes as in URLs.
+
+    >>> plain_name("_left"), plain_name("track=5"), plain_name("50%")
+    ('%5Fleft', 'track%3D5', '50%25')
+    """
+    return _ESCAPED.sub(lambda found: f"%{ord(found[0]):02X}", name)
 
 
 def write(clip: StoredClip, path: Path, images: str) -> None:
