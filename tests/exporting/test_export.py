@@ -15,6 +15,7 @@ from support.commands import call
 from support.experiments import MAX_TRACK, Box, Clip, Experiment, Video, crowd
 from support.sample import SAMPLE
 from support.tree import cli_environment
+from tracks2zarr.exporting.formats import FormatName
 from tracks2zarr.exporting.record import records_folder
 
 RIGHT, LEFT = "04.09.2023-01-Right", "06.09.2023-02-Left"
@@ -84,10 +85,44 @@ def test_what_was_edited_is_never_replaced_unasked(sample_store: Path, tmp_path:
 
 def test_places_where_nothing_can_be_written(sample_store: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for out in (tmp_path / "file", sample_store, sample_store / RIGHT, sample_store / "new"):
+    below = (tmp_path / "file/out", tmp_path / "file/new/out")
+    in_store = (sample_store, sample_store / RIGHT, sample_store / "new")
+    for out in (tmp_path / "file", *below, *in_store):
         with pytest.raises(tz.Tracks2ZarrError) as error:
             export(sample_store, out)
         assert kinds(error) == ["output"]
+        assert error.value.problems[0].file == str(out)
+
+
+@pytest.mark.parametrize("name", ["parquet", "via"])
+def test_files_of_clips_that_are_gone_are_named(tmp_path: Path, name: FormatName) -> None:
+    store, out = tmp_path / "s.zarr", tmp_path / "my out"
+    clips = [Clip(f"Loop{n:02}", 10 * n + 1, 10 * n + 9, None, "", crowd(2)) for n in range(3)]
+
+    def make(folder: str, *videos: Video) -> None:
+        sources = Experiment(videos).write(tmp_path / folder)
+        assert tz.create(tz.plan(*sources), store, store_mode="w", workers=1).ok
+
+    def warnings(video: str | None = None, clip: str | None = None) -> list[tz.Problem]:
+        found = tz.export(store, out, format=name, video=video, clip=clip)
+        return [problem for video in found for problem in video.problems]
+
+    make("first", Video("a", tuple(clips)), Video("b", (clips[0],)))
+    assert warnings() == []
+    assert warnings(video="a", clip="Loop01") == [], "the others are in the store"
+    gone = sorted(
+        file.path.relative_to(out).as_posix()
+        for file in export(store, out, format=name)
+        if (file.video, file.clip) in {("a", "Loop02"), ("b", "Loop00")}
+    )
+    make("fewer", Video("a", tuple(clips[:2])))
+    for which in ((), ("a", "Loop01")):
+        (problem,) = warnings(*which)
+        assert (problem.kind, problem.severity) == ("export-clips-gone", "warning")
+        assert problem.found == f"2 files: {', '.join(gone)}"
+    subprocess.run(str(problem.remedy).partition(": ")[2], shell=True, check=True)
+    assert warnings() == []
+    assert {file.result for file in export(store, out, format=name)} == {"same"}
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.common.words import count_text, size_text
 from tracks2zarr.exporting import problems
 from tracks2zarr.exporting.corners import n_rounded
+from tracks2zarr.exporting.earlier_files import clips_gone, other_columns
 from tracks2zarr.exporting.formats import FORMAT_NAMES, ExportFormat, FormatName, format_named
 from tracks2zarr.exporting.losses import losses
 from tracks2zarr.exporting.past_end import frames_past_end
@@ -177,10 +178,12 @@ def export(
     noticed: list[Problem] = []
     if format in _TABLES:
         clips = _of_one_table(there, clips, noticed)
-    exporter = _Exporter.of(Path(out).absolute(), format, images, clips)
+    folder = Path(out).absolute()
+    _check_folder(folder)
+    exporter = _Exporter.of(folder, format, images, clips)
     _check_names(clips, images)
     exporter.check(there, clips, overwrite=overwrite)
-    noticed += exporter.unlike(clips)
+    noticed += exporter.left_behind(there, clips)
     by_video = {name: list(some) for name, some in groupby(clips, lambda one: one.video)}
     done: list[ExportedVideo] = []
     with showing(progress) as told:
@@ -242,6 +245,16 @@ def _cut_short(store: Store, clips: list[StoredClip], frames: slice | None) -> t
     return () if warning is None else (warning,)
 
 
+def _check_folder(out: Path) -> None:
+    """Check that files can be written to a folder, which may be missing."""
+    there = next(path for path in (out, *out.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        found = "a file" if there == out else f"a file above it, {there}"
+        raise Tracks2ZarrError(problems.no_folder(out, found))
+    if (inside := enclosing_group(out / "file")) is not None:
+        raise Tracks2ZarrError(problems.no_folder(out, f"a folder inside the store {inside}"))
+
+
 def _check_names(clips: list[StoredClip], images: str) -> None:
     """Check that images can be named so, and that the names have a frame in decimal digits."""
     for clip in clips[:1]:
@@ -285,14 +298,8 @@ class _Exporter:
         Raises
         ------
         Tracks2ZarrError
-            If the folder cannot be one, or files are not as an export left them.
+            If files are not as an export left them, or two clips would have the same.
         """
-        if self.out.exists() and not self.out.is_dir():
-            raise Tracks2ZarrError(problems.no_folder(self.out, "a file"))
-        if (inside := enclosing_group(self.out / "file")) is not None:
-            raise Tracks2ZarrError(
-                problems.no_folder(self.out, f"a folder inside the store {inside}")
-            )
         paths = Counter(map(self.path_of, clips))
         if twice := [path for path, count in paths.items() if count > 1]:
             raise Tracks2ZarrError(problems.same_name(self.out, twice))
@@ -306,22 +313,22 @@ class _Exporter:
         if in_the_way:
             raise Tracks2ZarrError(problems.in_the_way(self.out, in_the_way))
 
-    def unlike(self, clips: list[StoredClip]) -> Iterator[Problem]:
-        """Yield the warning that the folder has files of other clips with other columns."""
-        if self.name not in _TABLES:
-            return
-        ours = set(map(self.format.name_of, clips))
-        columns = clips[0].table_columns if clips else ()
-        other = [
-            record.file
-            for record in records_in(self.out)
-            if record.format == self.name and record.columns != columns
-        ]
-        if there := sorted(name for name in other if name not in ours and self._exists(name)):
-            yield problems.other_columns(self.out, there)
+    def left_behind(self, store: Store, clips: list[StoredClip]) -> Iterator[Problem]:
+        """Yield the warnings about files of other clips, which earlier exports left."""
+        records = sorted(self._records_of_others(clips), key=lambda record: record.file)
+        if gone := clips_gone(store, records):
+            yield problems.clips_are_gone(self.out, sorted(record.file for record in gone))
+        if self.name in _TABLES and clips:
+            kept = (record for record in records if record not in gone)
+            if unlike := other_columns(kept, self.name, clips[0].table_columns):
+                yield problems.other_columns(self.out, [record.file for record in unlike])
 
-    def _exists(self, name: str) -> bool:
-        return (self.out / name).exists()
+    def _records_of_others(self, clips: list[StoredClip]) -> Iterator[ExportRecord]:
+        """Yield the records of files that are there, and that this export does not write."""
+        ours = set(map(self.format.name_of, clips))
+        for record in records_in(self.out):
+            if record.file not in ours and (self.out / record.file).exists():
+                yield record
 
     def path_of(self, clip: StoredClip) -> Path:
         """Return the file of a clip."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, comma_list
 from tracks2zarr.common.words import count_text
 from tracks2zarr.dataset.schema import ColumnType
+
+#: A command with more files than these is no help.
+_MOST_TO_REMOVE = 20
 
 
 def no_folder(out: Path, found: str) -> Problem:
@@ -81,8 +85,25 @@ def other_columns(out: Path, files: Sequence[str]) -> Problem:
         file=str(out),
         found=_files_text(files),
         expected="the further columns that the store has now",
-        remedy="Run the same command without --video and --clip. Remove files of clips that are not"
-        " in this store.",
+        remedy="Run the same command without --video and --clip. Remove files that are from other"
+        " stores.",
+        severity="warning",
+    )
+
+
+def clips_are_gone(out: Path, files: Sequence[str]) -> Problem:
+    """Return the warning of files in the folder whose clips the store does not have any more."""
+    remove = shlex.join(["rm", *(str(out / file) for file in files)])
+    few = len(files) <= _MOST_TO_REMOVE
+    return Problem(
+        kind="export-clips-gone",
+        what="Files of earlier exports contain clips that are not in the store any more.",
+        file=str(out),
+        found=_files_text(files),
+        expected="only clips that the store has",
+        remedy=f"Unless you want to keep them, remove them: {remove}"
+        if few
+        else "Export to a new folder, or remove these files.",
         severity="warning",
     )
 
