@@ -194,6 +194,14 @@ def test_one_type_in_all_videos_is_no_warning(tmp_path: Path) -> None:
     assert [video.problems for video in exported] == [(), ()]
 
 
+def test_columns_that_differ_in_case_only_between_videos(mixed: Path, tmp_path: Path) -> None:
+    (first, *others) = tz.export(mixed, tmp_path / "out", format="parquet")
+    (problem,) = (one for one in first.problems if one.kind == "column-names-alike")
+    assert (problem.severity, problem.found) == ("warning", "Tide, tide")
+    assert [problem for one in others for problem in one.problems] == []
+    assert tz.export(mixed, tmp_path / "via")[0].problems == ()
+
+
 def test_files_of_an_older_schema_are_written_again(tmp_path: Path) -> None:
     store, out = tmp_path / "s.zarr", tmp_path / "out"
     add(store, "a", {"site": ("x", "y")})

@@ -34,6 +34,10 @@ def tracks(tmp_path: Path) -> Path:
     return folder
 
 
+#: The letter é as some programs on macOS write it: a letter, then its accent.
+E_APART = "e\u0301"
+
+
 def metadata(tracks: Path, columns: dict[str, tuple[str, str, str]] | None = None) -> Path:
     """Write a plain metadata CSV with further columns."""
     columns = columns or {}
@@ -69,6 +73,9 @@ def problems(*args: object, **options: object) -> list[tz.Problem]:
         (["2023-09-04", ""], "date"),
         (["2023-09-04 12:30", "2023-09-05T01:02:03"], "date"),
         (["2023-02-30"], "str"),
+        (["1678-01-01", "2261-12-31"], "date"),
+        (["1677-12-31", "2023-09-04"], "str"),
+        (["9999-12-31 23:59:59"], "str"),
         (["2023-09-04T12:30+02:00"], "str"),
         (["", ""], "str"),
         ([".", "-"], "str"),
@@ -297,12 +304,29 @@ def test_columns_of_both_layouts_are_one_error(header: str, tmp_path: Path) -> N
     assert "for the plain layout; or" in problem.remedy
 
 
-def test_a_column_that_is_there_twice_is_one_error(tracks: Path) -> None:
+@pytest.mark.parametrize(
+    "names", ["site,site", "Site,sITE,note", "site name,Site_Name", f"é,{E_APART}"]
+)
+def test_columns_with_one_name_are_errors(tracks: Path, names: str) -> None:
     path = metadata(tracks)
     lines = path.read_text().splitlines()
-    path.write_text("\n".join([f"{lines[0]},site,site", *(f"{line},a,b" for line in lines[1:])]))
-    (problem,) = problems(tracks, path)
-    assert problem.what.endswith("2 columns would have it.")
+    cells = ",a" * len(names.split(","))
+    path.write_text("\n".join([f"{lines[0]},{names}", *(line + cells for line in lines[1:])]))
+    found = problems(tracks, path)
+    assert {problem.kind for problem in found} == {"metadata-column"}
+    assert all("2 columns would have it" in problem.what for problem in found)
+    first, *others = dict.fromkeys(names.replace(E_APART, "é").split(","))
+    assert [problem.column for problem in found] == [first, *others][:2]
+    if others:
+        (video,) = tz.plan(tracks, path, columns=first).videos
+        assert [one.name for one in video.columns] == [first.replace(" ", "_")]
+
+
+def test_names_of_columns_are_composed(tracks: Path) -> None:
+    path = metadata(tracks, {E_APART: ("a", "b", "c")})
+    for asked in (None, E_APART, "é"):
+        (video,) = tz.plan(tracks, path, columns=asked).videos
+        assert [one.name for one in video.columns] == ["é"]
 
 
 def test_a_column_that_is_text_by_mistake_can_be_verified(tracks: Path, tmp_path: Path) -> None:

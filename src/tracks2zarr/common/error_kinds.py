@@ -29,7 +29,8 @@ _KINDS: dict[type[Exception], str] = {
     " log-folder prelude unverified url quick-only no-escape no-such-frames clip-query"
     " no-video-given repository url-with-password correct-format frames-past-end"
     " correct-other-clip correct-no-frames correct-outside-frames correct-none"
-    " column-types-differ export-columns export-clips-gone export-confidence export-track",
+    " column-types-differ column-names-alike export-columns export-clips-gone export-confidence"
+    " export-track",
 }
 #: By kind, for those that are named above.
 PYTHON_KINDS = {kind: python for python, kinds in _KINDS.items() for kind in kinds.split()}

@@ -77,6 +77,20 @@ def column_is_mixed(store: Path, name: str, videos: Mapping[ColumnType, Sequence
     )
 
 
+def columns_are_alike(store: Path, names: Sequence[str]) -> Problem:
+    """Return the warning of columns that programs without case take for one."""
+    return Problem(
+        kind="column-names-alike",
+        what="The names of further columns differ only in case, and some programs mistake them.",
+        file=str(store),
+        found=comma_list(list(names)),
+        expected="names that differ in more than upper and lower case",
+        remedy="Name the column in the same way in the metadata CSV of all videos, and convert the"
+        " videos again.",
+        severity="warning",
+    )
+
+
 def other_columns(out: Path, files: Sequence[str]) -> Problem:
     """Return the warning of files in the folder that do not fit those of this export."""
     return Problem(

@@ -61,10 +61,18 @@ class TableColumns:
         return tuple(ClipColumn(name, one.common_type) for name, one in self._found.items())
 
     def warnings(self, store: Path) -> Iterator[Problem]:
-        """Yield a warning for each column that is text only because its types differ."""
+        """Yield a warning for each column that is text only because its types differ.
+
+        And one for each group of columns whose names differ only in case.
+        """
+        alike: dict[str, list[str]] = {}
         for name, one in self._found.items():
+            alike.setdefault(name.casefold(), []).append(name)
             if len(one.videos) > 1 and one.common_type == "str":
                 yield problems.column_is_mixed(store, name, one.videos)
+        for names in alike.values():
+            if len(names) > 1:
+                yield problems.columns_are_alike(store, names)
 
 
 def table_value(column: ClipColumn, video: VideoPlan, clip: ClipPlan) -> ColumnValue:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,8 @@ from tracks2zarr.planning.metadata_layouts import MetadataLayout
 _INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)?(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?")
+#: Those that datetime64[ns] holds, which xarray and pandas make of dates.
+_YEARS = range(1678, 2262)
 _TRUTH = frozenset({"true", "false"})
 #: What a cell of a further column holds.
 type ColumnValue = int | float | bool | str | datetime | None
@@ -73,13 +76,15 @@ def column_problems(
             remedy=did_you_mean(name, further) or "Correct --columns, or add the column.",
         )
     taken = {name.casefold() for name in own_variables() | _TAKEN}
-    for name in dict.fromkeys(columns_of(header, layout, asked)):
+    chosen = columns_of(header, layout, asked)
+    counts = Counter(coordinate_name(name).casefold() for name in chosen)
+    for name in dict.fromkeys(chosen):
         coordinate = coordinate_name(name)
         reason = why_unsafe(coordinate)
         if coordinate.casefold() in taken:
             reason = "the dataset, or a table made from it, has it for something else"
-        elif (count := [*map(coordinate_name, further)].count(coordinate)) > 1:
-            reason = f"{count} columns would have it"
+        elif (count := counts[coordinate.casefold()]) > 1:
+            reason = f"{count} columns would have it, in upper or lower case"
         if reason:
             yield _problem(
                 path,
@@ -183,7 +188,6 @@ def _is_date(text: str) -> bool:
     if not _DATE.fullmatch(text):
         return False
     try:
-        datetime.fromisoformat(text)
+        return datetime.fromisoformat(text).year in _YEARS
     except ValueError:
         return False
-    return True

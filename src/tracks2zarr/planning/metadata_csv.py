@@ -22,7 +22,7 @@ from tracks2zarr.common.encodings import (
     wide_encoding,
 )
 from tracks2zarr.common.files import read_file
-from tracks2zarr.common.names import stem
+from tracks2zarr.common.names import composed, stem
 from tracks2zarr.common.problems import Problem, comma_list, one_line
 from tracks2zarr.common.system_problems import found_instead
 from tracks2zarr.common.unfetched import annex_problem
@@ -73,12 +73,13 @@ def read_metadata(path: Path, columns: Collection[str] | None = None) -> Metadat
         the id of the video that they concern.
     """
     metadata = Metadata()
+    columns = None if columns is None else [*map(composed, columns)]
     text = _read_text(path, metadata.problems)
     if text is None:
         return metadata
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = _without_empty([name.strip() for name in next(reader, [])])
+        header = _without_empty([composed(name.strip()) for name in next(reader, [])])
         metadata.layout = layout_of(header)
         if _check_header(path, header, metadata):
             metadata.problems += column_problems(path, header, metadata.layout, columns)
