@@ -110,6 +110,11 @@ def test_mot_names_a_bad_row(row: str, kind: str, tmp_path: Path) -> None:
     assert kinds_of("mot", mot(tmp_path, "\n".join([*MOT_ROWS, row]))) == {kind}
 
 
+def test_a_second_mark_at_the_start_of_mot_is_no_number(tmp_path: Path) -> None:
+    path = mot(tmp_path, "\ufeff\ufeff" + "\n".join(MOT_ROWS))
+    assert kinds_of("mot", path) == {"frame-not-integer"}
+
+
 def test_large_ids_of_mot_are_exact(tmp_path: Path) -> None:
     path = mot(tmp_path, f"1,{2**63 - 1},1,2,3,4\n1,{2**53 + 1},1,2,3,4\n")
     assert same("mot", path).boxes.track_ids.tolist() == [2**53 + 1, 2**63 - 1]

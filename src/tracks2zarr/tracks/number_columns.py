@@ -18,8 +18,16 @@ _RETURN = re.compile(rb"\r\n?")
 
 
 def with_line_feeds(text: bytes) -> bytes:
-    """Return a text without its byte-order mark, whose lines all end with a line feed."""
+    """Return a text without its byte-order mark, whose lines all end with a line feed.
+
+    Raises
+    ------
+    UnrecognisedError
+        If there is a second mark, which polars would drop.
+    """
     text = text.removeprefix(UTF8_MARK)
+    if text.startswith(UTF8_MARK):
+        raise UnrecognisedError
     return _RETURN.sub(b"\n", text) if b"\r" in text else text
 
 
