@@ -307,6 +307,7 @@ def with_encoding(name: str, **encoding: object) -> Callable[[xr.Dataset], xr.Da
         (with_names(["a_-1", "b_-2"]), [0, 1]),
         (with_names(["a", "b"]), [0, 1]),
         (with_names(["a1", "b1"]), [0, 1]),
+        (with_names(["a3\n", "b4\n"]), [0, 1]),
         (with_names(["é1", "é2"]), [1, 2]),
         (with_names([11, 12]), [11, 12]),
         (lambda dataset: dataset.transpose("individual", "space", "time"), [3, 5]),
@@ -348,8 +349,76 @@ def test_a_frame_of_netcdf_that_is_there_twice(tmp_path: Path) -> None:
     assert kinds_of("movement", path) == {"duplicate-box"}
 
 
-def test_two_individuals_of_netcdf_with_one_track(tmp_path: Path) -> None:
-    path = movement(tmp_path, with_ids([3, 3]))
-    assert read("movement", "columns", path).boxes.first_duplicate() is not None
-    with pytest.raises(tz.Tracks2ZarrError, match="track_id 3 of two individuals"):
+@pytest.mark.parametrize("together", [True, False])
+def test_two_individuals_of_netcdf_with_one_track(together: bool, tmp_path: Path) -> None:
+    def change(dataset: xr.Dataset) -> xr.Dataset:
+        is_there = (dataset["time"] == 0) == (dataset["individual"] == dataset["individual"][0])
+        return with_ids([3, 3])(dataset if together else dataset.where(is_there))
+
+    problem = the_problem(movement(tmp_path, change))
+    assert problem.found == "track_id 3 of two individuals"
+
+
+def the_problem(path: Path) -> tz.Problem:
+    """Return the one problem of a netCDF file that neither reader takes."""
+    assert kinds_of("movement", path) == {"tracks-netcdf"}
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
         read("movement", "rows", path)
+    (problem,) = raised.value.problems
+    return problem
+
+
+def with_seconds(fps: object) -> Callable[[xr.Dataset], xr.Dataset]:
+    return lambda dataset: dataset.assign_attrs(time_unit="seconds", fps=fps)
+
+
+@pytest.mark.parametrize(
+    ("fps", "found"),
+    [
+        (np.array([]), "[]"),
+        (np.array([1.0, 2.0]), "[1.0, 2.0]"),
+        (np.float32(0), "0.0"),
+        (-1, "-1"),
+        (np.nan, "nan"),
+        (np.inf, "inf"),
+        ("", "''"),
+        ("25 fps", "'25 fps'"),
+    ],
+)
+def test_a_rate_of_netcdf_that_is_not_one_number(fps: object, found: str, tmp_path: Path) -> None:
+    problem = the_problem(movement(tmp_path, with_seconds(fps)))
+    assert problem.found == f"fps {found}"
+    assert problem.expected == "one number above 0, as time_unit is 'seconds'"
+    path = movement(tmp_path, lambda dataset: dataset.assign_attrs(fps=fps))
+    assert len(same("movement", path).boxes) == 4, "frames need no rate"
+
+
+@pytest.mark.parametrize("fps", [1, np.float32(1), np.array([1.0]), "1"])
+def test_a_rate_of_netcdf_that_is_one_number(fps: object, tmp_path: Path) -> None:
+    assert last_frame(same("movement", movement(tmp_path, with_seconds(fps)))) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (
+            lambda dataset: dataset.assign_coords(time=dataset["time"].astype("M8[ns]")),
+            "time with the units 'nanoseconds since 1970-01-01 00:00:00'",
+        ),
+        (
+            lambda dataset: dataset.assign_coords(time=dataset["time"].assign_attrs(units="s")),
+            "time with the units 's'",
+        ),
+        (lambda dataset: dataset.assign_coords(time=dataset["time"].astype(str)), "time of text"),
+        (lambda dataset: dataset.assign_attrs(time_unit="minutes"), "time_unit 'minutes'"),
+        (with_names([True, False]), "names of individuals that are True or False"),
+        (
+            lambda dataset: dataset.assign_coords(time=dataset["time"] + 0.5),
+            "time_unit 'frames', fps 59.94, time 0.5",
+        ),
+    ],
+)
+def test_why_netcdf_is_not_what_movement_writes(
+    change: Callable[[xr.Dataset], xr.Dataset], found: str, tmp_path: Path
+) -> None:
+    assert the_problem(movement(tmp_path, change)).found == found

@@ -7,6 +7,7 @@ no code that finds frames, tracks or boxes.
 from __future__ import annotations
 
 import gc
+import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -35,10 +36,11 @@ _VALUES = 1 << 21
 _READ_BYTES = 1 << 20
 _INDIVIDUALS = ("individual", "individuals")
 #: The number at the end of a name; a sign or a point before it makes it another number.
-_NUMBER_OF_NAME = re.compile(r"(?:^|[^-.0-9]|[A-Za-z]-)([0-9]+)$", re.ASCII)
+_NUMBER_OF_NAME = re.compile(r"(?:^|[^-.0-9]|[A-Za-z]-)([0-9]+)\Z", re.ASCII)
 #: How far a time may be from that of a frame, in frames.
 _TOLERANCE = 1e-3
 _LARGEST_FRAME = 2**53
+_NAMES = "names that are text or numbers"
 #: Attributes by which numbers are stored as others.
 _PACKED = ("scale_factor", "add_offset", "missing_value")
 
@@ -118,8 +120,10 @@ def _frames_and_tracks(dataset: Any) -> tuple[Int64s, Int64s]:
     if time.dtype.kind not in "iuf" or "units" in dataset["time"].attrs:
         raise UnrecognisedError
     number = time.astype(np.float64)
+    if not np.isfinite(number).all():
+        raise UnrecognisedError
     if attributes.get("time_unit") == "seconds":
-        number = number * float(attributes["fps"])
+        number = number * _one_rate(attributes["fps"])
     elif attributes.get("time_unit") != "frames":
         raise UnrecognisedError
     frame = np.rint(number)
@@ -127,6 +131,15 @@ def _frames_and_tracks(dataset: Any) -> tuple[Int64s, Int64s]:
     if not is_whole.all() or len(np.unique(frame)) < len(frame):
         raise UnrecognisedError
     return frame.astype(np.int64), _tracks_of_dataset(dataset, individual)
+
+
+def _one_rate(fps: Any) -> float:
+    """Return the rate in an attribute, which may be a number or text."""
+    (rate,) = np.ravel(fps).tolist()
+    number = float(rate)
+    if not 0 < number < np.inf:
+        raise UnrecognisedError
+    return number
 
 
 def _check_plain(attributes: Any) -> None:
@@ -143,10 +156,14 @@ def _tracks_of_dataset(dataset: Any, individual: str) -> Int64s:
         found = ids.to_numpy()
         whole: Int64s = found.astype(np.int64)
         is_sound = ids.dims == (individual,) and found.dtype.kind in "iuf"
+        is_sound = is_sound and len(np.unique(whole)) == n
         if not is_sound or (whole != found).any() or (whole < 0).any():
             raise UnrecognisedError
         return whole
-    matches = [_NUMBER_OF_NAME.search(str(name)) for name in dataset[individual].to_numpy()]
+    names = dataset[individual].to_numpy()
+    if names.dtype.kind == "b":
+        raise UnrecognisedError
+    matches = [_NUMBER_OF_NAME.search(str(name)) for name in names]
     numbers = {int(match[1]) for match in matches if match}
     if len(numbers) < n:
         return np.arange(n, dtype=np.int64)
@@ -262,10 +279,14 @@ def _twice(frame: int, row: int) -> Problem:
 
 
 def _attribute(attributes: Any, name: str) -> Any:
-    """Return an attribute of HDF5, which has a number as an array, and some texts as bytes."""
+    """Return an attribute of HDF5, which has a number as an array, and some texts as bytes.
+
+    Several values are a list.
+    """
     value = attributes.get(name)
     if value is not None and not isinstance(value, str):
-        value = np.ravel(value)[0]
+        several = np.ravel(value).tolist()
+        value = several[0] if len(several) == 1 else several
     return value.decode() if isinstance(value, bytes) else value
 
 
@@ -319,23 +340,42 @@ class _Arrays:
 
     def frames(self) -> Int64s:
         """Return (n_times,) int64, the frame of each time, as the file counts it."""
-        unit, fps = (_attribute(self.file.attrs, name) for name in ("time_unit", "fps"))
         time = self.file["time"]
-        is_number = np.dtype(time.dtype).kind in "iuf" and "units" not in time.attrs
-        scale = {"frames": 1.0, "seconds": fps}.get(unit) if is_number else None
-        found = np.asarray(time[...], np.float64) if scale is not None else np.array([np.nan])
-        scaled = found * float(scale or 1)
-        rounded = np.floor(scaled + 0.5)
-        off = ~(np.abs(scaled - rounded) <= _TOLERANCE) | ~(rounded < _LARGEST_FRAME)
+        if np.dtype(time.dtype).kind not in "iuf" or "units" in time.attrs:
+            raise BadFileError(other_content(_other_time(time), "time as numbers without units"))
+        found = np.asarray(time[...], np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = found * self._frames_per_time()
+            rounded = np.floor(scaled + 0.5)
+            off = ~(np.abs(scaled - rounded) <= _TOLERANCE) | ~(rounded < _LARGEST_FRAME)
         if off.any():
-            text = f"time_unit {unit!r}, fps {fps!r}, time from {found[:2].tolist()} on"
+            unit, fps = (_attribute(self.file.attrs, name) for name in ("time_unit", "fps"))
+            text = f"time_unit {unit!r}, fps {fps!r}, time {found[off][0]}"
             expected = "time_unit 'frames', or 'seconds' with an fps that gives whole frames"
             raise BadFileError(other_content(text, expected))
         return rounded.astype(np.int64)
 
+    def _frames_per_time(self) -> float:
+        """Return how many frames are between a time and one that is greater by 1."""
+        unit, fps = (_attribute(self.file.attrs, name) for name in ("time_unit", "fps"))
+        if unit == "frames":
+            return 1.0
+        if unit != "seconds":
+            raise BadFileError(other_content(f"time_unit {unit!r}", "'frames' or 'seconds'"))
+        try:
+            rate = float(fps)
+        except (TypeError, ValueError):
+            rate = math.nan
+        if not (math.isfinite(rate) and rate > 0):
+            expected = "one number above 0, as time_unit is 'seconds'"
+            raise BadFileError(other_content(f"fps {fps!r}", expected))
+        return rate
+
     def names(self) -> list[str]:
         """Return the names of individuals."""
         found = self.file[self.individual]
+        if _attribute(found.attrs, "dtype") == "bool":  # as xarray stores them
+            raise BadFileError(other_content("names of individuals that are True or False", _NAMES))
         if np.dtype(found.dtype).kind in "iuf":
             return [str(name) for name in found[...]]
         return [str(name) for name in found.asstr()[...]]
@@ -400,6 +440,13 @@ class _Arrays:
         place = tuple(slice(start, stop) if dim == "time" else slice(None) for dim in dims)
         found = np.asarray(self.file[name][place], np.float64)
         return found.transpose([dims.index(dim) for dim in order])
+
+
+def _other_time(time: Any) -> str:
+    """Return what times are that are no numbers, or have units."""
+    if "units" in time.attrs:
+        return f"time with the units {_attribute(time.attrs, 'units')!r}"
+    return "time of text" if np.dtype(time.dtype).kind in "OSU" else f"time of {time.dtype}"
 
 
 def _hand_on(
