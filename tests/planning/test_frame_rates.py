@@ -79,6 +79,24 @@ def test_rates_that_differ_by_more_are_two(fps: float | str, tmp_path: Path) -> 
     assert [problem.kind for problem in errors(*write(tmp_path, fps))] == ["fps-differs"]
 
 
+@pytest.mark.parametrize(
+    ("fps", "found"),
+    [
+        ("25 fps", "'25 fps'"),
+        ("", "''"),
+        ("None", "'None'"),
+        (np.array([]), "[]"),
+        (np.array([59.94, 30]), "[59.94, 30.0]"),
+    ],
+)
+def test_a_rate_that_is_no_number_is_named(fps: str, found: str, tmp_path: Path) -> None:
+    plan = tz.plan(*write(tmp_path, fps))
+    (problem,) = plan.problems
+    assert (problem.kind, problem.severity) == ("fps-not-compared", "warning")
+    assert (problem.found, problem.clip) == (found, "crabs-Loop00")
+    assert len(plan.videos) == 1
+
+
 def test_seconds_are_frames_by_the_rate_of_the_file(tmp_path: Path) -> None:
     store = tmp_path / "a.zarr"
     assert tz.create(tz.plan(*write(tmp_path, 59.94, time_unit="seconds")), store, workers=1).ok

@@ -40,8 +40,25 @@ def other_frame_rates(
         except Tracks2ZarrError as error:
             yield from error.problems
             return
-        if fps is not None and not math.isclose(fps, row.fps, rel_tol=_RELATIVE):
+        if isinstance(fps, str):
+            yield _no_frame_rate(path, fps, row)
+        elif fps is not None and not math.isclose(fps, row.fps, rel_tol=_RELATIVE):
             yield _other_frame_rate(path, fps, row, metadata_csv)
+
+
+def _no_frame_rate(path: Path, found: str, row: ClipRow) -> Problem:
+    return Problem(
+        kind="fps-not-compared",
+        what="The frame rate in a tracks file is not a number, so it is not compared.",
+        file=str(path),
+        column=FPS,
+        found=found,
+        expected=f"{row.fps!r}, as for the clip, or no frame rate",
+        remedy="Check the frame rate of the clip.",
+        severity="warning",
+        video=row.video,
+        clip=row.clip_stem,
+    )
 
 
 def _other_frame_rate(path: Path, fps: float, row: ClipRow, metadata_csv: Path | None) -> Problem:

@@ -146,8 +146,10 @@ class FormatOfFolders(TracksFormat, Protocol):
 class FormatWithFps(TracksFormat, Protocol):
     """A format whose files may have a frame rate, which the plan compares with the metadata's."""
 
-    def fps_of(self, path: Path) -> float | None:
+    def fps_of(self, path: Path) -> float | str | None:
         """Return the frames per second in a file; None where it has none, or cannot be read.
+
+        What is there in place of a number is returned as text, for a warning.
 
         Raises
         ------

@@ -41,17 +41,25 @@ def start_problem(path: Path, start: FileStart) -> Problem | None:
     return other_content("netCDF-3" if is_classic else "no netCDF file").problem(path)
 
 
-def fps_of(path: Path) -> float | None:
-    """Return the frames per second in a file; None where it has none, or cannot be read."""
+def fps_of(path: Path) -> float | str | None:
+    """Return the frames per second in a file; see `tracks2zarr.tracks.formats.FormatWithFps`."""
     require_extra("netcdf", "Reading netCDF", "h5netcdf")
     import h5py
     import numpy as np
 
     try:
         with h5py.File(path, "r") as file:
-            return float(np.ravel(file.attrs["fps"])[0])  # an array of one, or text
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, IndexError):
+            found = file.attrs.get("fps")
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError):
         return None  # its readers name what is wrong with it
+    if found is None:
+        return None
+    several = np.ravel(found).tolist()
+    fps = several[0] if len(several) == 1 else several
+    try:
+        return float(fps)
+    except (TypeError, ValueError):
+        return repr(fps.decode(errors="replace") if isinstance(fps, bytes) else fps)
 
 
 def other_content(found: str, expected: str = EXPECTED) -> FileFault:
