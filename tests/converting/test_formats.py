@@ -1,5 +1,6 @@
 """Each format of tracks files goes the whole way: recognised, converted, verified, resumed."""
 
+import gzip
 import json
 import os
 import random
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+import zstandard
 from movement.io import load_bboxes
 
 import tracks2zarr as tz
@@ -232,3 +234,36 @@ def test_what_is_no_file_in_a_folder_of_octron_is_named(kind: str, tmp_path: Pat
     with pytest.raises(tz.Tracks2ZarrError) as raised:
         tz.plan(tracks, metadata)
     assert str(odd) in str(raised.value)
+    assert "--pattern" not in str(raised.value)
+    odd.rename(folder / "other.csv")
+    store = tmp_path / "a.zarr"
+    assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
+    assert tz.verify(store, workers=1).ok
+
+
+@pytest.mark.parametrize("is_all", [True, False])
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_compressed_tracks_of_octron_count(suffix: str, is_all: bool, tmp_path: Path) -> None:
+    tracks, metadata = write("octron", tmp_path)
+    for folder in (tracks / "octron_predictions").iterdir():
+        for file in list(folder.glob("*.csv"))[: None if is_all else 1]:
+            compress = gzip.compress if suffix == ".gz" else zstandard.compress
+            file.with_name(f"{file.name}{suffix}").write_bytes(compress(file.read_bytes()))
+            file.unlink()
+    store = tmp_path / "a.zarr"
+    assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
+    assert tz.verify(store, workers=1).ok
+    assert_holds(store, "Loop00")
+
+
+def test_a_folder_of_octron_has_one_video(tmp_path: Path) -> None:
+    tracks, metadata = write("octron", tmp_path)
+    folder = next((tracks / "octron_predictions").glob("*Loop00*"))
+    file = max(folder.glob("*.csv"))
+    file.write_text(file.read_text().replace(f"{VIDEO}-Loop00.mp4", "other.mp4"))
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        tz.plan(tracks, metadata)
+    (problem,) = raised.value.problems
+    assert (problem.kind, problem.file) == ("tracks-of-two-videos", str(folder))
+    assert f"other.mp4 in {file.name}" in (problem.found or "")
+    assert problem.clip == f"{VIDEO}-Loop00"

@@ -281,17 +281,18 @@ def _look_at(path: Path, tracks_format: TracksFormat) -> Problem | tuple[int, st
 
     Where nothing is wrong, return the size of the content, and the name of the first image.
     """
+    if not isinstance(tracks_format, FormatOfFolders):
+        return _look_at_file(path, tracks_format)
+    size = 0
     try:
-        files = files_of(path) if isinstance(tracks_format, FormatOfFolders) else [path]
+        for file in files_of(path):
+            looked = _look_at_file(file, tracks_format)
+            if isinstance(looked, Problem):
+                return looked
+            size += looked[0]
+        return tracks_format.folder_problem(path) or (size, None)
     except OSError as error:
         return _unreadable(path, error, tracks_format)
-    size, image = 0, None
-    for file in files:
-        looked = _look_at_file(file, tracks_format)
-        if isinstance(looked, Problem):
-            return looked
-        size, image = size + looked[0], looked[1]
-    return size, image
 
 
 def _look_at_file(path: Path, tracks_format: TracksFormat) -> Problem | tuple[int, str | None]:
@@ -323,10 +324,14 @@ def _unreadable(path: Path, error: OSError, tracks_format: TracksFormat) -> Prob
         file=str(path),
         found=other or found_instead(error),
         expected=tracks_format.EXPECTED,
-        remedy="Rename or move it, or leave it out with --pattern."
-        if other
-        else "Check the file and its permissions.",
+        remedy=_out_of_the_way(tracks_format) if other else "Check the file and its permissions.",
     )
+
+
+def _out_of_the_way(tracks_format: TracksFormat) -> str:
+    if isinstance(tracks_format, FormatOfFolders):  # a pattern chooses folders
+        return "Rename or move it."
+    return "Rename or move it, or leave it out with --pattern."
 
 
 def _other_than_a_file(path: Path) -> str | None:

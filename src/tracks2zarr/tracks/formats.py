@@ -141,6 +141,16 @@ class FormatOfFolders(TracksFormat, Protocol):
         """Tell whether a folder holds the files of a clip."""
         ...
 
+    def folder_problem(self, folder: Path) -> Problem | None:
+        """Return why the files in a folder are not those of one clip; None where they are.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be read.
+        """
+        ...
+
 
 @runtime_checkable
 class FormatWithFps(TracksFormat, Protocol):

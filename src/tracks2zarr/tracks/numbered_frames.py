@@ -77,10 +77,6 @@ class Row(NamedTuple):
     confidence: float
 
 
-def _all(_: Path) -> bool:
-    return True
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFormat[Content]:
     """How rows are found in a file, and what is in them.
@@ -98,8 +94,6 @@ class RowFormat[Content]:
         What such a file is, for people.
     first_number
         The number that the format gives to the first frame.
-    is_member
-        Tells which files of a folder are read.
     """
 
     rows_of: Callable[[SourceFile], Iterable[tuple[int, Content]]]
@@ -108,7 +102,6 @@ class RowFormat[Content]:
     track: str
     expected: str
     first_number: int = 0
-    is_member: Callable[[Path], bool] = _all
 
 
 def read_columns(
@@ -119,7 +112,6 @@ def read_columns(
     columns_of: Callable[[SourceFile], Iterable[Columns]],
     *,
     first_number: int = 0,
-    is_member: Callable[[Path], bool] = _all,
 ) -> ReadFile:
     """Read a tracks file, or a folder of them, whose boxes come in columns.
 
@@ -131,8 +123,6 @@ def read_columns(
         Returns the boxes of an open file, some at once.
     first_number
         The number that the format gives to the first frame.
-    is_member
-        Tells which files of a folder are read.
 
     Raises
     ------
@@ -148,9 +138,7 @@ def read_columns(
         for source in sources:
             yield from columns_of(source)
 
-    return read_columns_of_files(
-        path, rule, take, on_bytes, one_by_one, first_number=first_number, is_member=is_member
-    )
+    return read_columns_of_files(path, rule, take, on_bytes, one_by_one, first_number=first_number)
 
 
 def read_columns_of_files(
@@ -161,7 +149,6 @@ def read_columns_of_files(
     columns_of: Callable[[Iterable[SourceFile]], Iterable[Columns]],
     *,
     first_number: int = 0,
-    is_member: Callable[[Path], bool] = _all,
 ) -> ReadFile:
     """Read files whose boxes come in columns, perhaps those of several files at once.
 
@@ -169,13 +156,13 @@ def read_columns_of_files(
     ----------
     columns_of
         Returns the boxes of all files, each of which is open only until the next is asked for.
-    path, rule, take, on_bytes, first_number, is_member
+    path, rule, take, on_bytes, first_number
         As for `read_columns`, and so are the errors.
     """
     rule = replace(rule, first_number=first_number)
     frames = _Frames(rule)
     sources = _Sources(path, on_bytes)
-    for columns in columns_of(source for source in sources if is_member(source.path)):
+    for columns in columns_of(sources):
         take(frames.batch(columns))
     return ReadFile("columns", sources.digest, sources.stamp, frames.of_image())
 
@@ -204,8 +191,7 @@ def read_rows[Content](
     sources = _Sources(path, on_bytes)
     rows: RowsRead[int] = RowsRead(take, sources.files)
     for number, source in enumerate(sources):
-        if row_format.is_member(source.path):
-            _read_rows(rows, number, source, row_format)
+        _read_rows(rows, number, source, row_format)
     rows.hand_on()
     frame_of_image = _frames_of(rows, rule, row_format.frame)
     if not any(rows.problems):

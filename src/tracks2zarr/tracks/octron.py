@@ -9,15 +9,15 @@ box is ``bbox_x_min`` to ``bbox_x_max`` and ``bbox_y_min`` to ``bbox_y_max``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tracks2zarr.common.encodings import UTF8_MARK
-from tracks2zarr.common.files import open_file
 from tracks2zarr.common.names import composed
-from tracks2zarr.common.problems import Problem, comma_list, one_line
+from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, one_line
 from tracks2zarr.tracks.file_start import FileFault, text_problem
 from tracks2zarr.tracks.formats import ReaderName
-from tracks2zarr.tracks.source_file import FileStart
+from tracks2zarr.tracks.source_file import FileStart, open_source
 from tracks2zarr.tracks.source_folder import files_of
 
 NAME = "octron"
@@ -37,19 +37,38 @@ EDGES = ("bbox_x_min", "bbox_y_min", "bbox_x_max", "bbox_y_max")
 COLUMNS = ("frame_idx", "track_id", *EDGES, "confidence")
 #: No line before the table is longer.
 _LINE_BYTES = 1 << 16
-
-
-def is_member(file: Path) -> bool:
-    """Tell whether a CSV file in a folder is that of a track."""
-    return "_track_" in file.name
+#: A pattern chooses folders, not files in them.
+_LEAVE_OUT, _REMOVE = "leave the file out with --pattern", "move the file out of the folder"
 
 
 def is_clip_folder(folder: Path) -> bool:
     """Tell whether a folder holds the files of a clip."""
     try:
-        return any(map(is_member, files_of(folder)))
+        return bool(files_of(folder))
     except OSError:
         return False
+
+
+def folder_problem(folder: Path) -> Problem | None:
+    """Return the problem of a folder with tracks of two videos, or None.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be read.
+    """
+    videos = {name[0]: file for file in files_of(folder) if (name := _video_names(file))}
+    if len(videos) < 2:
+        return None
+    found = comma_list([f"{video} in {file.name}" for video, file in videos.items()])
+    return Problem(
+        kind="tracks-of-two-videos",
+        what="A folder has tracks of two videos.",
+        file=str(folder),
+        found=found,
+        expected=f"the same {_FIRST_KEY.removesuffix(':')} in all of its files",
+        remedy="Move the tracks of each video to a folder of its own.",
+    )
 
 
 def clip_stem_of(path: Path) -> str:
@@ -59,22 +78,25 @@ def clip_stem_of(path: Path) -> str:
     of a tracker behind it, as OCTRON calls folders; else the name of the folder.
     """
     folder = composed(path.name)
-    for name in _video_names(path):
+    try:
+        names = _video_names(next(iter(files_of(path)), path))
+    except OSError:
+        names = []
+    for name in names:
         if folder == name or folder.startswith(f"{name}_"):
             return name
     return folder.removesuffix("_tracks")
 
 
-def _video_names(folder: Path) -> list[str]:
-    """Return the name of the video in the first file of a folder, without extension and as it is.
+def _video_names(file: Path) -> list[str]:
+    """Return the name of the video in a file, as it is and without extension; none if unreadable.
 
     The longer name comes first: only ``Loop05.mp4`` has an extension, and ``04.09.2023`` has none.
     """
     try:
-        file = next(filter(is_member, files_of(folder)))
-        with open_file(file) as opened:
-            line = opened.readline(_LINE_BYTES)
-    except (OSError, StopIteration):
+        with open_source(file) as source:
+            line = source.file.readline(_LINE_BYTES)
+    except (OSError, Tracks2ZarrError):
         return []
     key, _, name = line.removeprefix(UTF8_MARK).decode(errors="replace").partition(" ")
     name = composed(name.strip().replace("\\", "/").rpartition("/")[2])
@@ -85,10 +107,8 @@ def _video_names(folder: Path) -> list[str]:
 
 def start_problem(path: Path, start: FileStart) -> Problem | None:
     """Return what is wrong with a file, as far as its start shows; None where nothing is."""
-    if not is_member(path):
-        return None
     if problem := text_problem(path, start, EXPECTED):
-        return problem
+        return replace(problem, remedy=(problem.remedy or "").replace(_LEAVE_OUT, _REMOVE))
     text = start.content.decode("utf-8-sig", errors="replace")
     fault = header_fault(text.splitlines()[: N_LINES_BEFORE + 1])
     return None if fault is None else fault.problem(path)

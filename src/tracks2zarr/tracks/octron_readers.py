@@ -29,7 +29,6 @@ from tracks2zarr.tracks.octron import (
     EXPECTED,
     N_LINES_BEFORE,
     header_fault,
-    is_member,
 )
 from tracks2zarr.tracks.row_problems import BadFileError, BadRowError, other_fields
 from tracks2zarr.tracks.source_file import SourceFile
@@ -42,7 +41,7 @@ _CHOSEN = itemgetter(*COLUMNS)
 
 def read_columns(path: Path, rule: FrameRule, take: TakeBoxes, on_bytes: OnBytes) -> ReadFile:
     """Read a folder with polars; see `tracks2zarr.tracks.formats.ReadTracks`."""
-    return numbered.read_columns_of_files(path, rule, take, on_bytes, _columns, is_member=is_member)
+    return numbered.read_columns_of_files(path, rule, take, on_bytes, _columns)
 
 
 def _columns(sources: Iterable[SourceFile]) -> Iterator[numbered.Columns]:
@@ -162,5 +161,4 @@ _ROWS = numbered.RowFormat(
     frame="frame_idx",
     track="track_id",
     expected=EXPECTED,
-    is_member=is_member,
 )

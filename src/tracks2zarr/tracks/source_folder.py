@@ -8,13 +8,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tracks2zarr.common.names import composed
+from tracks2zarr.tracks.compressed import expanded_name
 from tracks2zarr.tracks.source_file import FileStamp, open_source
 
 _HASH_BLOCK = 1 << 20
+#: The name of a file with the boxes of a track has this in it.
+_OF_TRACK = "_track_"
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return a tracks file itself; of a folder, its CSV files, in the order of their names.
+    """Return a tracks file itself; of a folder, those of its tracks, in the order of their names.
+
+    These are ``*_track_*.csv``, perhaps compressed; whatever else is in a folder is left alone.
 
     Raises
     ------
@@ -23,9 +28,13 @@ def files_of(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    names = (name for name in os.listdir(path) if not name.startswith("."))  # noqa: PTH208
-    found = [path / name for name in names if name.lower().endswith(".csv")]
-    return sorted(found, key=lambda file: composed(file.name))
+    names = filter(_is_of_track, os.listdir(path))  # noqa: PTH208
+    return sorted((path / name for name in names), key=lambda file: composed(file.name))
+
+
+def _is_of_track(name: str) -> bool:
+    is_csv = expanded_name(name).lower().endswith(".csv")
+    return is_csv and _OF_TRACK in name and not name.startswith(".")
 
 
 def stamp_of(path: Path) -> FileStamp:
