@@ -44,7 +44,7 @@ _LEAVE_OUT, _REMOVE = "leave the file out with --pattern", "move the file out of
 def is_clip_folder(folder: Path) -> bool:
     """Tell whether a folder holds the files of a clip."""
     try:
-        return bool(files_of(folder))
+        return folder.is_dir() and bool(files_of(folder))
     except OSError:
         return False
 
