@@ -11,7 +11,7 @@ from tracks2zarr.common.system_problems import os_problem
 from tracks2zarr.planning.metadata_cells import MAX_FRAMES
 from tracks2zarr.planning.plan import Settings
 from tracks2zarr.tracks.formats import format_named
-from tracks2zarr.tracks.frames import PLAIN_EXTENT, FrameRule
+from tracks2zarr.tracks.frames import FrameRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def extent_of(file: ClipFile, on_bytes: Callable[[int], None] = lambda _: None) 
     """
     from tracks2zarr.tracks.reading import read_frames  # numpy takes a while to import
 
-    rule = FrameRule(MAX_FRAMES, 0, "clip", file.settings.frame_regexp, PLAIN_EXTENT)
+    rule = FrameRule(MAX_FRAMES, 0, "clip", file.settings.frame_regexp, extent=None)
     try:
         read = read_frames(format_named(file.format), file.path, rule, on_bytes)
     except Tracks2ZarrError as error:

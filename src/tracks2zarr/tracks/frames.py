@@ -60,7 +60,8 @@ class FrameRule:
     regexp
         Group 1 of this, searched in the file name, is the frame; None for the format's own rule.
     extent
-        The columns of the metadata that say which frames the clip has.
+        The columns of the metadata that say which frames the clip has; None where there are no
+        metadata, and a clip has as many frames as the program allows.
     first_number
         The number that the format gives to the first of all frames.
     """
@@ -69,7 +70,7 @@ class FrameRule:
     first_frame: int
     counts_from: str
     regexp: str | None
-    extent: ExtentColumns = GUIDE_EXTENT
+    extent: ExtentColumns | None = GUIDE_EXTENT
     first_number: int = 0
 
     @property
@@ -209,7 +210,7 @@ class Outside:
     @classmethod
     def of(cls, frames: Sequence[int], rule: FrameRule, column: str) -> Outside:
         """Look at all frames of a file, as they are counted in it."""
-        first, last_name, metadata_from = rule.extent
+        first, last_name, metadata_from = rule.extent or PLAIN_EXTENT
         to_metadata = metadata_from - rule.first_number
         if rule.counts_from == "clip":
             to_metadata += rule.first_frame
@@ -237,6 +238,9 @@ class Outside:
             if highest - rule.first_number < rule.n_frames:
                 too_low += "; or leave --frames video out, if the file counts from the clip's start"
         expected = f"{rule.offset} to {last}, the frames that the metadata give the clip"
+        if rule.extent is None:
+            expected = f"{rule.offset} to {last}: no clip has more than {rule.n_frames:,} frames"
+            too_high = "Correct the frame; there may be an extra digit"
         return cls(column, expected, f"{too_high}.", f"{too_low}.", last)
 
     def problem(self, frame: int) -> Problem:
