@@ -12,7 +12,8 @@ import pytest
 import tracks2zarr as tz
 from support.commands import call
 from support.sample import SAMPLE
-from support.tracks_writers import write_octron
+from support.tracks_writers import WRITERS, write_octron
+from tracks2zarr.drafting.columns import LAYOUTS, LayoutName
 from tracks2zarr.tracks.format_checks import TrackBox
 
 RIGHT, LEFT = "04.09.2023-01-Right", "06.09.2023-02-Left"
@@ -168,6 +169,41 @@ def test_a_bad_file_in_the_folder_of_a_clip_is_named_once(tmp_path: Path) -> Non
     with pytest.raises(tz.Tracks2ZarrError) as raised:
         tz.draft_metadata(tmp_path, tmp_path / "m.csv")
     assert [(one.kind, one.file) for one in raised.value.problems] == [("tracks-header", str(file))]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("format_name", ["via", "mot"])
+def test_a_draft_among_the_tracks_is_named(
+    format_name: str, layout: LayoutName, tmp_path: Path
+) -> None:
+    WRITERS[format_name](tmp_path, "A", [TrackBox(0, 3, 1, 2, 3, 4)])
+    draft = tmp_path / "metadata.csv"
+    tz.draft_metadata(tmp_path, draft, layout=layout, fps=30)
+    problems: list[tz.Problem] = []
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        tz.draft_metadata(tmp_path, tmp_path / "again.csv")
+    problems += raised.value.problems
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        tz.plan(tmp_path, fps=30)
+    problems += raised.value.problems
+    assert [(one.kind, one.file) for one in problems] == [("tracks-metadata", str(draft))] * 2
+
+
+def test_a_frame_beyond_every_clip_is_not_blamed_on_metadata(tmp_path: Path) -> None:
+    tracks = tmp_path / "tracks"
+    tracks.mkdir()
+    (tracks / "A.txt").write_text("1,1,1,2,3,4\n100000001,1,1,2,3,4\n")
+    found: list[tz.Problem] = []
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        tz.draft_metadata(tracks, tmp_path / "m.csv")
+    found += raised.value.problems
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        tz.plan(tracks, fps=30)
+    found += raised.value.problems
+    for problem in found:
+        assert (problem.kind, problem.found) == ("frame-outside-clip", "frame 100000001")
+        assert problem.expected == "1 to 100000000: no clip has more than 100,000,000 frames"
+        assert problem.remedy == "Correct the frame; there may be an extra digit."
 
 
 @pytest.mark.parametrize("thing", ["file", "folder", "dangling link"])

@@ -12,6 +12,7 @@ from pathlib import Path
 from tracks2zarr.common import encodings
 from tracks2zarr.common.problems import Problem, one_line
 from tracks2zarr.common.words import count_text
+from tracks2zarr.tracks.frames import GUIDE_EXTENT, PLAIN_EXTENT
 from tracks2zarr.tracks.header import (
     HEADER,
     HEADER_TEXT,
@@ -158,6 +159,8 @@ def _header_fault(start: FileStart) -> FileFault | None:
     header = split_header(line) if line.strip() else []
     if is_header(header):
         return None
+    if fault := metadata_fault(header):
+        return fault
     mark, name = encodings.other_separator(header) or ("", "")
     # by 'sep=;' Excel is told
     if mark and (header[0] == f"sep={mark}" or is_header(header[0].split(mark))):
@@ -186,6 +189,21 @@ def _header_fault(start: FileStart) -> FileFault | None:
             remedy="Delete them in the spreadsheet and save it again, or export the tracks again.",
         )
     return other_header(header)
+
+
+def metadata_fault(header: Sequence[str]) -> FileFault | None:
+    """Return the problem of a metadata CSV in the place of a tracks file; None for other files."""
+    names = {name.strip() for name in header}
+    if not any({extent.first, extent.last} <= names for extent in (PLAIN_EXTENT, GUIDE_EXTENT)):
+        return None
+    return FileFault(
+        kind="tracks-metadata",
+        what="There is a metadata CSV among the tracks files.",
+        row=1,
+        found=",".join(header),
+        expected="a folder with tracks files only",
+        remedy="Move the file out of the folder, or pass it as the metadata CSV.",
+    )
 
 
 def other_header(header: Sequence[str]) -> FileFault:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tracks2zarr.common.encodings import other_separator
 from tracks2zarr.common.names import composed
 from tracks2zarr.common.problems import Problem, one_line
-from tracks2zarr.tracks.file_start import FileFault, text_problem
+from tracks2zarr.tracks.file_start import FileFault, metadata_fault, text_problem
 from tracks2zarr.tracks.formats import ReaderName, clip_stem
 from tracks2zarr.tracks.source_file import FileStart
 
@@ -66,6 +66,8 @@ def _first_row_problem(path: Path, row: str) -> Problem | None:
     separator = other_separator(fields)
     if separator is None and len(fields) >= LEAST_VALUES and _is_number(fields[0]):
         return None
+    if fault := metadata_fault(fields):
+        return fault.problem(path)
     fault = FileFault(
         kind="tracks-separator" if separator else "tracks-header",
         what="A tracks file is not separated by commas."
