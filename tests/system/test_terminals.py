@@ -12,6 +12,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+import tracks2zarr
 from support.commands import call, files_below
 from support.corrections import export_stretch, make_store, renumbered, rows_of, write_rows
 from support.sample import SAMPLE
@@ -30,6 +31,7 @@ def store(sample_store: Path, tmp_path: Path) -> Path:
 
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
+CTRL_C = "\x03"
 #: What terminals are told to erase a line.
 ERASED = "\x1b[2K"
 COLOUR = re.compile(r"\x1b\[[0-9;]*(?:3[0-7]|9[0-7]|38;[0-9;]+)m")
@@ -62,7 +64,7 @@ def on_a_terminal(
     child.logfile_read = seen
     if answer is not None:
         child.expect(r"\[y/N\]")
-        child.sendline(answer)
+        child.send(answer if answer == CTRL_C else f"{answer}\n")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus is not None
@@ -146,7 +148,37 @@ def test_a_bar_for_corrections_is_away_while_they_ask(tmp_path: Path) -> None:
 
 
 @on_terminals
-@pytest.mark.parametrize(("answer", "status"), [("n", 1), ("", 1), ("y", 0)])
+@pytest.mark.parametrize(
+    ("answer", "status", "end"), [("n", 1, "Nothing was changed."), (CTRL_C, 130, "Interrupted.")]
+)
+@pytest.mark.parametrize("is_undo", [False, True])
+def test_a_correction_that_is_not_wanted_ends_with_the_answer(
+    *, is_undo: bool, answer: str, status: int, end: str, tmp_path: Path
+) -> None:
+    store = make_store(tmp_path)
+    corrected = export_stretch(store, 2, 6)
+    write_rows(corrected, [renumbered(row, 9, 12) for row in rows_of(corrected)])
+    if is_undo:
+        assert call("correct", store, "A", "Loop00", corrected, "--yes").status == 0
+    before = files_below(tmp_path)
+    given = "--undo" if is_undo else corrected
+    ended, seen = on_a_terminal("correct", store, "A", "Loop00", given, answer=answer)
+    assert ended == status
+    _, _, after = seen.partition("[y/N]")
+    assert "\x1b" not in after, "no bar any more"
+    assert after.endswith(f"{end}\r\n")
+    assert files_below(tmp_path) == before
+
+
+def test_all_questions_are_asked_in_one_place() -> None:
+    asking = re.compile(r"click\.(?:confirm|prompt|pause)\(|\binput\(")
+    package = Path(tracks2zarr.__file__).parent
+    found = [path.name for path in package.rglob("*.py") if asking.search(path.read_text("utf-8"))]
+    assert found == ["confirm.py"]
+
+
+@on_terminals
+@pytest.mark.parametrize(("answer", "status"), [("n", 1), ("", 1), (CTRL_C, 130), ("y", 0)])
 def test_replacing_asks_on_a_terminal(answer: str, status: int, store: Path) -> None:
     (store / VIDEOS[0] / "zarr.json").unlink()
     before = files_below(store)
@@ -156,7 +188,7 @@ def test_replacing_asks_on_a_terminal(answer: str, status: int, store: Path) -> 
     assert "Replace " in seen
     assert "2 videos" in seen or "1 video" in seen
     assert ended == status
-    assert (files_below(store) == before) is (status == 1)
+    assert (files_below(store) == before) is (status != 0)
     assert not store.with_name(f"{store.name}.temp").exists()
     assert "Traceback" not in seen
 

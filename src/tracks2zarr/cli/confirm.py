@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +69,8 @@ def _corrected_text(store: Store) -> str:
 
 def confirmed(question: str) -> bool:
     """Ask on a terminal, and tell whether the answer is yes."""
+    if hasattr(signal, "siginterrupt"):  # with polars loaded, Ctrl-C would wait for the answer
+        signal.siginterrupt(signal.SIGINT, True)
     try:
         return click.confirm(question, err=True)
     except click.Abort:

@@ -107,16 +107,15 @@ def _correct(
     note = options.pop("note")
     with shown_progress(has_lines=False) as bar:
         prepared = _prepared(which, corrected, dry_run=how.dry_run, progress=bar, **options)
-        result = prepared.unchanged()
-        is_to_change = prepared.changes and not how.dry_run
-        with bar.paused():
-            show.print_problems(result.problems)
-            if not how.as_json:
-                _print_changes(prepared.changes)
-            question = f"Correct {result.clip} of {result.video}?"
-            if is_to_change and not how.yes and not _is_wanted(which, question):
-                return _nothing_changed()
-        if is_to_change:
+    result = prepared.unchanged()
+    show.print_problems(result.problems)
+    if not how.as_json:
+        _print_changes(prepared.changes)
+    if prepared.changes and not how.dry_run:
+        question = f"Correct {result.clip} of {result.video}?"
+        if not how.yes and not _is_wanted(which, question):
+            return _nothing_changed()
+        with bar:
             result = prepared.apply(note)
     show.print_problems(one for one in result.problems if one not in prepared.problems)
     _print_result(result, as_json=how.as_json)

@@ -121,6 +121,8 @@ class BarProgress(LineProgress):
         self._task = self._bar.add_task("", total=total)
 
     def __enter__(self) -> Self:
+        # the one before would erase what was printed since, which it takes for its own lines
+        self._live = self._new_live()
         self._live.start()
         return self
 
@@ -160,9 +162,7 @@ class BarProgress(LineProgress):
         try:
             yield
         finally:
-            # the same one would erase what was printed, which it takes for its own lines
-            self._live = self._new_live()
-            self._live.start()
+            self.__enter__()
 
     def _render(self) -> RenderableType:
         running = Text(comma_list(self._running, limit=3), style="dim", no_wrap=True)

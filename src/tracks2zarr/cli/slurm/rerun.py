@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tracks2zarr.cli.app import debug_option
+from tracks2zarr.cli.confirm import confirmed
 from tracks2zarr.cli.options import keep_going_option
 from tracks2zarr.cli.parameter_types import FOLDER
 from tracks2zarr.cli.slurm.options import (
@@ -68,8 +69,4 @@ def _confirm(store: Path) -> bool:
         f"{comma_list(videos, 3)} failed because of the input, which has not changed since."
         " Submit all the same?"
     )
-    try:
-        return click.confirm(question, err=True)
-    except click.Abort:
-        click.echo(err=True)  # the terminal has written ^C
-        raise
+    return confirmed(question)
