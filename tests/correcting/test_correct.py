@@ -1,5 +1,6 @@
 """What `correct` puts in the place of frames, what it leaves, and how it is undone."""
 
+import gzip
 import json
 import os
 import shutil
@@ -176,10 +177,15 @@ def test_frames_by_a_regexp_where_nobody_knows_the_template(store: Path, tmp_pat
     assert set(kinds(error)) == {"image-frame"}
 
 
-def test_new_boxes_as_via_draws_them(store: Path, stretch: Path) -> None:
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_new_boxes_as_via_draws_them(*, is_compressed: bool, store: Path, stretch: Path) -> None:
     """With integers, and an empty text for each attribute that other boxes have."""
     rows = [*rows_of(stretch), box_row("frame_00000005.png", "41", (1, 2, 3, 4), confidence="")]
-    found = tz.correct(store, "A", "Loop00", write_rows(stretch.with_name("b.csv"), rows))
+    file = write_rows(stretch.with_name("b.csv"), rows)
+    if is_compressed:
+        content, file = file.read_bytes(), file.with_name("b.csv.gz")
+        file.write_bytes(gzip.compress(content))
+    found = tz.correct(store, "A", "Loop00", file)
     assert found.changes.counts["added"] == 1
     clip = tz.load_clip(store, "A", "Loop00").compute().set_index(individual="track_id")
     box = clip.sel(individual=41).isel(time=5)

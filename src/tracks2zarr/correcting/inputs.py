@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +17,7 @@ from tracks2zarr.correcting.file_boxes import FileBoxes, read_file_boxes
 from tracks2zarr.tracks.files import check_tracks
 from tracks2zarr.tracks.formats import format_named
 from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.source_file import open_source
 
 #: VIA gives a new box each attribute that other boxes have, empty.
 _EMPTY_CONFIDENCE = re.compile(rb'(""confidence""\s*:\s*)""""(?=\s*[,}])')
@@ -82,24 +80,22 @@ def _corrected(there: ClipInStore, given: Path, rule: FrameRule) -> FileBoxes:
     _, faults = check_tracks(given.parent, [given.name], tracks_format)
     if faults:
         raise Tracks2ZarrError(problems.of_corrected_file(faults, given, given))
-    with _with_confidence(given) as path:
+    with tempfile.TemporaryDirectory() as folder:
+        path = given
         try:
+            path = _with_confidence(given, Path(folder))
             return read_file_boxes(tracks_format, path, rule)
         except Tracks2ZarrError as error:
             found = problems.of_corrected_file(error.problems, path, given)
             raise Tracks2ZarrError(found) from error
 
 
-@contextmanager
-def _with_confidence(given: Path) -> Iterator[Path]:
-    """Yield a file of which no box has an empty text as its confidence: a copy, where one had."""
-    with given.open("rb") as file:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        if _EMPTY_CONFIDENCE.search(content) is None:
-            yield given
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder, given.name)
-            with copy.open("wb") as new:
-                new.writelines(_EMPTY_CONFIDENCE.sub(rb"\1null", line) for line in file)
-            yield copy
+def _with_confidence(given: Path, folder: Path) -> Path:
+    """Return a file of which no box has an empty text as its confidence: a copy, where one had."""
+    with open_source(given) as source:
+        if not any(map(_EMPTY_CONFIDENCE.search, source.file)):
+            return given
+    copy = folder / given.name
+    with open_source(given) as source, copy.open("wb") as new:  # expanded, where it is compressed
+        new.writelines(_EMPTY_CONFIDENCE.sub(rb"\1null", line) for line in source.file)
+    return copy
