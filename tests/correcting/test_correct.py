@@ -1,5 +1,6 @@
 """What `correct` puts in the place of frames, what it leaves, and how it is undone."""
 
+import errno
 import gzip
 import json
 import os
@@ -25,6 +26,7 @@ from support.corrections import (
 from support.progress import Noted
 from support.tree import groups_of, snapshot
 from tracks2zarr.common.progress import NoProgress
+from tracks2zarr.correcting.correct import prepare_correction
 from tracks2zarr.store.store import Store
 
 
@@ -318,25 +320,73 @@ def test_folders_that_cannot_be_written_to(store: Path, stretch: Path, tmp_path:
         assert kinds(error) == ["correct-folder"]
 
 
+def test_a_dry_run_only_says_that_the_folder_cannot_be_written_to(
+    store: Path, stretch: Path
+) -> None:
+    for folder in (store.parent / "no-folder", Path("/proc")):
+        found = tz.correct(store, "A", "Loop00", swapped(stretch), to=folder, dry_run=True)
+        assert found.changes
+        assert [(one.kind, one.severity) for one in found.problems] == [
+            ("correct-folder", "warning")
+        ]
+
+
+def test_nothing_is_left_where_the_store_cannot_be_written(
+    store: Path, stretch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(store))
+
+    corrected, before = swapped(stretch), snapshot(store.parent)
+    monkeypatch.setattr(Store, "video_lock", read_only)
+    with pytest.raises((OSError, tz.Tracks2ZarrError), match="Read-only"):
+        tz.correct(store, "A", "Loop00", corrected)
+    assert snapshot(store.parent) == before
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_a_tracks_file_that_changes_after_the_changes_were_shown(
+    *, is_removed: bool, store: Path, stretch: Path
+) -> None:
+    source = store.parent / "in/tracks/A-Loop00_tracks.csv"
+    prepared = prepare_correction(store, "A", "Loop00", swapped(stretch), progress=NoProgress())
+    if is_removed:
+        source.unlink()
+    else:
+        source.write_bytes(source.read_bytes() + b"\n")
+    before = snapshot(store.parent)
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        prepared.apply()
+    assert kinds(error) == ["correct-source"]
+    assert snapshot(store.parent) == before
+
+
+def test_a_tracks_file_that_is_touched_after_the_changes_were_shown(
+    store: Path, stretch: Path
+) -> None:
+    prepared = prepare_correction(store, "A", "Loop00", swapped(stretch), progress=NoProgress())
+    (store.parent / "in/tracks/A-Loop00_tracks.csv").touch()
+    assert prepared.apply().is_done
+    assert tz.verify(store).ok
+
+
 def test_a_video_that_another_run_is_at_work_on(store: Path, stretch: Path) -> None:
-    before = snapshot(store)
+    corrected, before = swapped(stretch), snapshot(store.parent)
     with Store(store).video_lock("A"), pytest.raises(tz.Tracks2ZarrError) as error:
-        tz.correct(store, "A", "Loop00", swapped(stretch))
+        tz.correct(store, "A", "Loop00", corrected)
     assert kinds(error) == ["video-busy"]
-    assert snapshot(store) == before
+    assert snapshot(store.parent) == before
 
 
 def test_a_video_that_was_replaced_after_the_changes_were_shown(store: Path, stretch: Path) -> None:
-    from tracks2zarr.correcting.correct import prepare_correction
-
     prepared = prepare_correction(store, "A", "Loop00", swapped(stretch), progress=NoProgress())
     other = write_rows(stretch.with_name("b.csv"), [empty_row("frame_00000003.png")])
     assert tz.correct(store, "A", "Loop00", other).is_done
-    before = snapshot(store)
+    before = snapshot(store.parent)
     with pytest.raises(tz.Tracks2ZarrError) as error:
         prepared.apply()
     assert kinds(error) == ["correct-changed"]
-    assert snapshot(store) == before
+    assert snapshot(store.parent) == before
     assert tz.verify(store).ok
 
 

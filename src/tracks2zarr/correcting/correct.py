@@ -20,10 +20,10 @@ from tracks2zarr.correcting import problems
 from tracks2zarr.correcting.byte_count import begin_counting, size_of
 from tracks2zarr.correcting.changes import Changes, changes_between
 from tracks2zarr.correcting.clip_in_store import ClipInStore
-from tracks2zarr.correcting.corrected_file import CorrectedBoxes, check_folder, write_corrected
+from tracks2zarr.correcting.corrected_file import CorrectedBoxes, folder_problem, write_corrected
 from tracks2zarr.correcting.image_names import frame_rule
-from tracks2zarr.correcting.inputs import read_both
-from tracks2zarr.correcting.replacing import replace_clip
+from tracks2zarr.correcting.inputs import check_unchanged, read_both
+from tracks2zarr.correcting.replacing import NewClip, replace_clip
 from tracks2zarr.dataset.batches import Int64s
 from tracks2zarr.exporting.past_end import frames_past_end
 from tracks2zarr.loading.load_clip import check_arguments, no_such_frames
@@ -149,17 +149,28 @@ class PreparedCorrection:
             return self._applied(note)
 
     def _applied(self, note: str | None) -> Corrected:
+        there, clip = self.there, self.there.clip
+        new, warnings = replace_clip(
+            there.store, there.receipt, clip.clip, lambda: self._new_clip(note)
+        )
+        (done,) = (one for one in new.clips if one.clip == clip.clip)
+        return replace(
+            self.unchanged(),
+            correction=done.corrections[-1],
+            file=self.folder / new.plan.by_clip[clip.clip].read_path.name,
+            problems=(*self.problems, *warnings),
+        )
+
+    def _new_clip(self, note: str | None) -> NewClip:
+        """Write the corrected tracks file, and return what the clip becomes."""
+        check_unchanged(self.there, self.boxes.before)
         try:
             path, digest = write_corrected(self.folder, self.there.stem, self.boxes)
         except OSError as error:
             raise Tracks2ZarrError(os_problem(error, self.folder)) from error
-        correction = self._correction(path, digest, note)
+        correction, done = self._correction(path, digest, note), self.there.done
         clip = replace(self.there.clip, corrected=correction.file)
-        done = self.there.done
-        done = replace(done, corrections=(*done.corrections, correction))
-        _, warnings = replace_clip(self.there.store, self.there.receipt, clip, done)
-        warnings = (*self.problems, *warnings)
-        return replace(self.unchanged(), correction=correction, file=path, problems=warnings)
+        return clip, replace(done, corrections=(*done.corrections, correction))
 
     def _correction(self, path: Path, digest: str, note: str | None) -> Correction:
         return Correction(
@@ -276,7 +287,8 @@ def prepare_correction(
     there = ClipInStore.find(store, video, clip, dry_run=dry_run)
     folder = there.clip.source_path.parent if to is None else Path(to)
     given = Path(corrected).absolute()
-    check_folder(folder)
+    if (no_folder := folder_problem(folder)) is not None and not dry_run:
+        raise Tracks2ZarrError(no_folder)
     rule = frame_rule(given, there.plan, there.clip, frame_regexp, counts_from)
     table = begin_counting(progress, there.plan, _n_bytes(there, given, dry_run=dry_run))
     with reporting_to(table):
@@ -288,6 +300,8 @@ def prepare_correction(
     changes = changes_between(replaced, new, stretch, np.unique(before.track[~is_replaced]))
     boxes = CorrectedBoxes(there.clip.n_frames, before, stretch, new)
     warnings = *_past_end(there, frames), *_warnings(given, changes)
+    if no_folder is not None:
+        warnings += (replace(no_folder, severity="warning"),)
     return PreparedCorrection(there, boxes, changes, folder, table, warnings)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from tracks2zarr.common.durable import sync, sync_file
 from tracks2zarr.common.posix import is_alive
-from tracks2zarr.common.problems import Tracks2ZarrError
+from tracks2zarr.common.problems import Problem
 from tracks2zarr.common.system_problems import found_instead
 from tracks2zarr.correcting.file_boxes import FileBoxes
 from tracks2zarr.correcting.problems import no_folder
@@ -67,21 +67,15 @@ class CorrectedBoxes:
                 yield block
 
 
-def check_folder(folder: Path) -> None:
-    """Check that a corrected file can be written to a folder.
-
-    Raises
-    ------
-    Tracks2ZarrError
-        If it cannot.
-    """
+def folder_problem(folder: Path) -> Problem | None:
+    """Return why a corrected file cannot be written to a folder; None if it can."""
     if (inside := enclosing_group(folder.absolute() / "file")) is not None:
-        raise Tracks2ZarrError(no_folder(folder, f"a folder inside the store {inside}"))
+        return no_folder(folder, f"a folder inside the store {inside}")
     try:
         with tempfile.TemporaryFile(dir=folder, prefix=_TEMPORARY):
-            return
+            return None
     except OSError as error:
-        raise Tracks2ZarrError(no_folder(folder, found_instead(error))) from error
+        return no_folder(folder, found_instead(error))
 
 
 def write_corrected(folder: Path, clip_stem: str, boxes: CorrectedBoxes) -> tuple[Path, str]:

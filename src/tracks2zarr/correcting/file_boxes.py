@@ -13,9 +13,16 @@ from numpy.typing import NDArray
 from tracks2zarr.dataset.batches import Batch, Int32s, Int64s, is_in_order
 from tracks2zarr.exporting.via_rows import RowBoxes
 from tracks2zarr.parallel.processes import report_bytes
-from tracks2zarr.tracks.formats import OnBytes, ReadTracks, TracksFormat, UnrecognisedError
+from tracks2zarr.tracks.formats import (
+    OnBytes,
+    ReadFile,
+    ReadTracks,
+    TracksFormat,
+    UnrecognisedError,
+)
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.reading import read_with_fastest
+from tracks2zarr.tracks.source_file import FileStamp
 
 #: One box as it stands in the file.
 _BOX = np.dtype(
@@ -37,6 +44,8 @@ class FileBoxes:
     ----------
     digest
         The SHA-256 of the file's bytes, as ``sha256:<hex>``.
+    stamp
+        The stamp of the file that these bytes are from.
     frames
         (n_frames,) int64, the frames within the clip that have a row, ascending.
     frame
@@ -48,6 +57,7 @@ class FileBoxes:
     """
 
     digest: str
+    stamp: FileStamp
     frames: Int64s
     frame: Int32s
     records: NDArray[Any]
@@ -104,7 +114,7 @@ def read_file_boxes(tracks_format: TracksFormat, path: Path, rule: FrameRule) ->
         with tempfile.TemporaryFile() as file:
             sink = _Sink(file)
             found = reader(path, rule, sink.take, on_bytes)
-            return _in_order(found.digest, found.frame_of_image, sink.records())
+            return _in_order(found, sink.records())
 
     return read_with_fastest(tracks_format, read, lambda count: report_bytes(0, count))
 
@@ -132,8 +142,9 @@ class _Sink:
         return np.memmap(self.file, _BOX, mode="r", shape=(self.count,))
 
 
-def _in_order(digest: str, frame_of_image: Int32s, records: NDArray[Any]) -> FileBoxes:
+def _in_order(file: ReadFile, records: NDArray[Any]) -> FileBoxes:
     """Return boxes with the order of their frames; a track that is twice in one is an error."""
+    frame_of_image = file.frame_of_image
     frame = frame_of_image[records["image"]] if len(records) else np.empty(0, np.int32)
     track, order = records["track"], None
     if not is_in_order(frame, track):
@@ -141,4 +152,5 @@ def _in_order(digest: str, frame_of_image: Int32s, records: NDArray[Any]) -> Fil
         frame, track = frame[order], track[order]
         if ((frame[1:] == frame[:-1]) & (track[1:] == track[:-1])).any():
             raise UnrecognisedError  # the reader of rows names it
-    return FileBoxes(digest, np.unique(frame_of_image).astype(np.int64), frame, records, order)
+    frames = np.unique(frame_of_image).astype(np.int64)
+    return FileBoxes(file.digest, file.stamp, frames, frame, records, order)

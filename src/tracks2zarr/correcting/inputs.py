@@ -18,6 +18,7 @@ from tracks2zarr.tracks.files import check_tracks
 from tracks2zarr.tracks.formats import format_named
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.source_file import open_source
+from tracks2zarr.tracks.source_folder import digest_of, stamp_of
 
 #: VIA gives a new box each attribute that other boxes have, empty.
 _EMPTY_CONFIDENCE = re.compile(rb'(""confidence""\s*:\s*)""""(?=\s*[,}])')
@@ -72,6 +73,24 @@ def _present(there: ClipInStore) -> FileBoxes:
     if not is_same:
         raise Tracks2ZarrError(problems.absent_source(there.store, there.plan, clip, found))
     return boxes
+
+
+def check_unchanged(there: ClipInStore, before: FileBoxes) -> None:
+    """Check that the file that the clip was made from is still the one that was read.
+
+    Raises
+    ------
+    Tracks2ZarrError
+        If it is not.
+    """
+    path = there.clip.read_path
+    try:
+        if stamp_of(path) == before.stamp or digest_of(path) == before.digest:
+            return
+        found = "another file than when the changes were shown"
+    except OSError as error:
+        found = found_instead(error)
+    raise Tracks2ZarrError(problems.absent_source(there.store, there.plan, there.clip, found))
 
 
 def _corrected(there: ClipInStore, given: Path, rule: FrameRule) -> FileBoxes:

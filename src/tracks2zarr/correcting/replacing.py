@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -55,8 +55,12 @@ def check_replaceable(store: Store, receipt: Receipt) -> None:
         raise Tracks2ZarrError(problem)
 
 
+#: A clip's new plan, and the receipt that the clip gets, but for what is counted.
+type NewClip = tuple[ClipPlan, ClipReceipt]
+
+
 def replace_clip(
-    store: Store, receipt: Receipt, clip: ClipPlan, done: ClipReceipt
+    store: Store, receipt: Receipt, clip: str, new_clip: Callable[[], NewClip]
 ) -> tuple[Receipt, tuple[Problem, ...]]:
     """Convert a video again, as `create` does: one clip from its file, the others as they are.
 
@@ -67,9 +71,10 @@ def replace_clip(
     receipt
         Of the video as it was looked at; it must be so still.
     clip
-        The clip's new plan.
-    done
-        The receipt that the clip gets, but for what is counted.
+        The clip's id.
+    new_clip
+        Returns what the clip becomes. It is called once nothing forbids to replace the video, and
+        no other run can: what it writes is not left behind where the store cannot be written.
 
     Returns
     -------
@@ -88,23 +93,25 @@ def replace_clip(
     with _entered(store) as there:
         try:
             with there.video_lock(video):
-                new = _converted(there, receipt, clip, done)
+                new = _converted(there, receipt, clip, new_clip)
         except LockedError:
             raise Tracks2ZarrError(problems.busy(store, video)) from None
         finalised = finalise_store(there)
     return new, finalised.problems
 
 
-def _converted(store: Store, receipt: Receipt, clip: ClipPlan, done: ClipReceipt) -> Receipt:
+def _converted(
+    store: Store, receipt: Receipt, clip: str, new_clip: Callable[[], NewClip]
+) -> Receipt:
     """Convert a video whose lock this process holds."""
     recover(store, receipt.video, ())
     if store.read_receipt(receipt.video) != receipt:
-        raise Tracks2ZarrError(problems.changed_meanwhile(store, receipt.video, clip.clip))
+        raise Tracks2ZarrError(problems.changed_meanwhile(store, receipt.video, clip))
     if not store.is_intact(receipt, read=True):
         raise Tracks2ZarrError(problems.damaged(store, receipt.plan))
     check_replaceable(store, receipt)
     _plan_as_converted(store, receipt)
-    outcome = convert_locked(store, _task(store, receipt, clip, done))
+    outcome = convert_locked(store, _task(store, receipt, *new_clip()))
     if outcome.receipt is None:
         raise Tracks2ZarrError(outcome.problems)
     _plan_as_converted(store, outcome.receipt)

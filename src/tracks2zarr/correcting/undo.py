@@ -110,7 +110,9 @@ class PreparedUndo:
         there = self.there
         table = begin_counting(progress, there.plan, size_of(self.clip.read_path))
         with reporting_to(table):
-            _, warnings = replace_clip(there.store, there.receipt, self.clip, self.done)
+            _, warnings = replace_clip(
+                there.store, there.receipt, self.clip.clip, lambda: (self.clip, self.done)
+            )
         return replace(self.unchanged(), is_done=True, problems=warnings)
 
 
