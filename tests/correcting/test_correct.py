@@ -4,6 +4,8 @@ import errno
 import gzip
 import json
 import os
+import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 import tracks2zarr as tz
+from support.commands import call
 from support.corrections import (
     box_row,
     crossing,
@@ -39,6 +42,9 @@ def store(tmp_path: Path) -> Path:
 def stretch(store: Path) -> Path:
     """Return frames 2 to 5 of the first clip, as they were exported."""
     return export_stretch(store, 2, 6)
+
+
+CREATE = re.compile(r"tracks2zarr create [^;]*")
 
 
 def swapped(stretch: Path) -> Path:
@@ -512,6 +518,48 @@ def test_a_damaged_video_whose_original_has_changed_is_refused(store: Path, stre
     with pytest.raises(tz.Tracks2ZarrError) as error:
         again(store, store_mode="a")
     assert kinds(error) == ["video-exists"]
+
+
+@pytest.mark.parametrize("damage", ["array", "group"])
+@pytest.mark.parametrize("what", ["corrected file lost", "corrected file", "original"])
+def test_all_name_the_way_out_where_the_corrections_of_a_damaged_video_are_lost(
+    store: Path, stretch: Path, what: str, damage: str
+) -> None:
+    file, before = tz.correct(store, "A", "Loop00", swapped(stretch)).file, snapshot(store)
+    assert file is not None
+    if what == "original":
+        file = file.with_name("A-Loop00_tracks.csv")
+    file.write_bytes(file.read_bytes() + b"\n")
+    if what == "corrected file lost":
+        file.unlink()
+    shutil.rmtree(store / ("A/position" if damage == "array" else "A"))
+    (verdict,) = tz.verify(store).videos
+    told = [one.remedy or "" for one in verdict.problems]
+    for ask in (tz.undo_correction, tz.load_clip):
+        with pytest.raises(tz.Tracks2ZarrError) as error:
+            ask(store, "A", "Loop00")
+        told.append(remedies(error))
+    commands = {found.group() for text in told if (found := CREATE.search(text))}
+    assert len(told) > 2
+    (command,) = commands
+    assert all(command in text and "--undo" not in text for text in told)
+    program, *words = shlex.split(command)
+    assert program == "tracks2zarr"
+    assert call(*words).status == 0
+    assert tz.verify(store).ok
+    assert snapshot(store) != before, "the corrections are gone"
+
+
+def test_a_damaged_video_is_made_again_as_its_remedy_says(store: Path, stretch: Path) -> None:
+    tz.correct(store, "A", "Loop00", swapped(stretch))
+    before = snapshot(store)
+    shutil.rmtree(store / "A/position")
+    (store.parent / "in/tracks/A-Loop00_tracks.csv").touch()
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        tz.undo_correction(store, "A", "Loop00")
+    (command,) = CREATE.findall(remedies(error))
+    assert call(*shlex.split(command)[1:]).status == 0
+    assert snapshot(store) == before, "with its corrections"
 
 
 def test_clips_are_added_beside_a_corrected_one(tmp_path: Path) -> None:

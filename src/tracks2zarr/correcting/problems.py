@@ -11,6 +11,8 @@ from tracks2zarr.common.problems import Problem, comma_list, numbers_text
 from tracks2zarr.exporting.record import ExportRecord
 from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commands import create_command
+from tracks2zarr.store.corrections import are_lost
+from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
 
 
@@ -176,16 +178,17 @@ def busy(store: Store, video: str) -> Problem:
     )
 
 
-def damaged(store: Store, plan: VideoPlan) -> Problem:
+def damaged(store: Store, receipt: Receipt) -> Problem:
     """Return the problem of a group that is not as its receipt says."""
+    again = create_command(store.path, receipt.plan, replace=are_lost(receipt))
     return Problem(
         kind="content-changed",
         what="The files of the group are not those that were written.",
-        file=str(store.group(plan.video)),
+        file=str(store.group(receipt.video)),
         found="other files",
         expected="a group as it was written",
-        remedy=f"Make it again first: {create_command(store.path, plan)}",
-        video=plan.video,
+        remedy=f"Make it again first: {again}",
+        video=receipt.video,
     )
 
 

@@ -108,7 +108,7 @@ def _converted(
     if store.read_receipt(receipt.video) != receipt:
         raise Tracks2ZarrError(problems.changed_meanwhile(store, receipt.video, clip))
     if not store.is_intact(receipt, read=True):
-        raise Tracks2ZarrError(problems.damaged(store, receipt.plan))
+        raise Tracks2ZarrError(problems.damaged(store, receipt))
     check_replaceable(store, receipt)
     _plan_as_converted(store, receipt)
     outcome = convert_locked(store, _task(store, receipt, *new_clip()))

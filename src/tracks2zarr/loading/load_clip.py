@@ -32,6 +32,7 @@ from tracks2zarr.dataset.schema import (
 )
 from tracks2zarr.loading.open_store import open_video
 from tracks2zarr.store.commands import converting
+from tracks2zarr.store.corrections import are_lost
 from tracks2zarr.store.overview import no_such_video
 from tracks2zarr.store.ownership import foreign_problem
 from tracks2zarr.store.published import AnyStore, opened_store
@@ -259,6 +260,7 @@ def check_finished(store: Store, video: str) -> tuple[Receipt, tuple[str, ...]]:
         if is_damaged:
             state = "files that are not those that were written"
         foreign = foreign_problem(store, video)
+        is_anew = receipt is not None and are_lost(receipt)
         beside = f", with data that tracks2zarr did not write: {foreign.found}" if foreign else ""
         raise Tracks2ZarrError(
             Problem(
@@ -267,7 +269,7 @@ def check_finished(store: Store, video: str) -> tuple[Receipt, tuple[str, ...]]:
                 file=str(store.group(video)),
                 found=f"{state}{beside}",
                 expected="a video with a valid receipt",
-                remedy=f"Run: {converting(store, video)}",
+                remedy=f"Run: {converting(store, video, replace=is_anew)}",
                 video=video,
             )
         )

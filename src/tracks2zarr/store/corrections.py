@@ -15,6 +15,7 @@ from tracks2zarr.planning.plan import ClipPlan, VideoPlan
 from tracks2zarr.store.commands import create_command
 from tracks2zarr.store.receipt import Correction, Receipt
 from tracks2zarr.store.store import Store
+from tracks2zarr.tracks.source_folder import digest_of
 
 
 def path_from(tracks_dir: str, file: Path) -> str:
@@ -68,6 +69,33 @@ def moved_file(file: str, then: str, now: str) -> str:
     if then == now or Path(now, file).exists() or not Path(then, file).exists():
         return file
     return path_from(now, Path(then, file))
+
+
+def are_lost(receipt: Receipt, tracks_dir: Path | None = None) -> bool:
+    """Tell whether a damaged video can only be made again without its corrections.
+
+    Parameters
+    ----------
+    receipt
+        The video's receipt.
+    tracks_dir
+        Where the tracks files lie now; None for where they lay.
+    """
+    for clip, done in zip(receipt.plan.clips, receipt.clips, strict=True):
+        if clip.corrected is not None:
+            folder = str(tracks_dir or clip.tracks_dir)
+            original = Path(folder, clip.source)
+            corrected = Path(folder, moved_file(clip.corrected, clip.tracks_dir, folder))
+            has_changed = original.exists() and not _has_digest(original, done.digest)
+            if has_changed or not _has_digest(corrected, done.read_digest):
+                return True
+    return False
+
+
+def _has_digest(path: Path, digest: str) -> bool:
+    with suppress(OSError, Tracks2ZarrError):
+        return digest_of(path) == digest
+    return False
 
 
 def correct_command(store: Path, video: str, clip: str, *words: str) -> str:

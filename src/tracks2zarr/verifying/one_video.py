@@ -14,6 +14,7 @@ from tracks2zarr.common.problems import Problem, Tracks2ZarrError, one_line
 from tracks2zarr.common.unfetched import unfetched_in
 from tracks2zarr.planning.plan import VideoPlan
 from tracks2zarr.store.commands import converting, create_command
+from tracks2zarr.store.corrections import are_lost
 from tracks2zarr.store.ownership import additions_warning
 from tracks2zarr.store.receipt import Receipt
 from tracks2zarr.store.store import Store
@@ -23,6 +24,8 @@ from tracks2zarr.store.video_state import State, state_of
 
 #: So many differences of a group are named whose files have changed: they are one fault.
 _DIFFERENCES_NAMED = 3
+#: How a command that converts a video is run on a cluster.
+_SUBMITTED = "on a cluster, 'slurm submit' in place of 'create'"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -101,15 +104,16 @@ def _verdict(store: Store, task: VideoToVerify) -> VideoVerdict:
         return VideoVerdict(video, State.FAILED if state is State.DONE else state, why)
     added = store.added_to(receipt, read=True)
     beside = [additions_warning(store, video, added)] if added else []
-    again = _again_though_done(task)
-    if added is not None:  # only the metadata of the group can differ
+    if added is None:
+        again = _again_though_done(task, receipt)
+    else:  # only the metadata of the group can differ
         again = f"To restore the metadata of the group, run: {_finalising(store)}"
     is_readable = holds_files_alone(store.group(video))  # zarr would wait for a pipe
     is_added_to = added and is_readable
     problems = [] if is_added_to else list(_content_problems(store, receipt, again))
     if not task.quick and is_readable:
         of_others = added or (("zarr.json",) if problems and added is not None else ())
-        found = _source_problems(store, task, receipt, of_others)
+        found = _source_problems(store, task, receipt, of_others, is_damaged=added is None)
         problems += _of_one_fault(found, again) if problems else found
     if any(problem.is_error for problem in problems):
         state = State.FAILED
@@ -154,39 +158,51 @@ def _receipt_problem(store: Store, plan: VideoPlan, receipt: Receipt | None) -> 
         what = "The video is not finished."
         return _problem(store, plan, "not-finished", what, found + why)
     if not (store.group(plan.video) / "zarr.json").is_file():
+        what = "The video's group is missing."
         return _unfetched(store, plan.video) or _problem(
-            store, plan, "group-missing", "The video's group is missing.", "no group"
+            store, plan, "group-missing", what, "no group", replace=are_lost(receipt)
         )
     if not receipt.holds(plan):
         what = "The video was converted from different input or settings than the store's plan has."
-        return _problem(store, plan, "other-plan", what, "a receipt of another plan")
+        return _problem(store, plan, "other-plan", what, "a receipt of another plan", replace=True)
     return None
 
 
 def _again(store: Store, plan: VideoPlan, *, replace: bool = False) -> str:
     """Return the commands that convert a video again: on this machine, or on a cluster."""
+    command = create_command(store.path, plan, replace=replace)
+    if replace:  # a rerun keeps the modes that were asked for
+        return f"Run: {command}; {_SUBMITTED}"
     rerun = shlex.join(["tracks2zarr", "slurm", "rerun", str(store.path)])
-    return f"Run: {create_command(store.path, plan, replace=replace)}; on a cluster: {rerun}"
+    return f"Run: {command}; on a cluster: {rerun}"
 
 
-def _again_though_done(task: VideoToVerify) -> str:
+def _again_though_done(task: VideoToVerify, receipt: Receipt) -> str:
     """Return the commands that convert a video again whose receipt says that it is done."""
-    command = create_command(task.store, task.plan, task.tracks_dir, task.metadata_csv)
-    return f"Run: {command}; on a cluster, 'slurm submit' in place of 'create'"
+    command = create_command(
+        task.store,
+        task.plan,
+        task.tracks_dir,
+        task.metadata_csv,
+        replace=are_lost(receipt, task.tracks_dir),
+    )
+    return f"Run: {command}; {_SUBMITTED}"
 
 
 def _finalising(store: Store) -> str:
     return shlex.join(["tracks2zarr", "finalise", str(store.path)])
 
 
-def _problem(store: Store, plan: VideoPlan, kind: str, what: str, found: str) -> Problem:
+def _problem(
+    store: Store, plan: VideoPlan, kind: str, what: str, found: str, *, replace: bool = False
+) -> Problem:
     return Problem(
         kind=kind,
         what=what,
         file=str(store.group(plan.video)),
         found=found,
         expected="a group with a receipt that matches the plan",
-        remedy=_again(store, plan, replace=kind == "other-plan"),
+        remedy=_again(store, plan, replace=replace),
         video=plan.video,
     )
 
@@ -250,13 +266,20 @@ def _unreadable(store: Store, video: str, error: Exception, remedy: str) -> Prob
 
 
 def _source_problems(
-    store: Store, task: VideoToVerify, receipt: Receipt, added: Collection[str]
+    store: Store,
+    task: VideoToVerify,
+    receipt: Receipt,
+    added: Collection[str],
+    *,
+    is_damaged: bool,
 ) -> list[Problem]:
     """Return what differs from the sources, errors first; those that are absent are warnings."""
     from tracks2zarr.verifying.sources import VideoSources
 
     group = store.group(receipt.video)
-    sources = VideoSources(group, receipt, task.tracks_dir, task.metadata_csv, added)
+    sources = VideoSources(
+        group, receipt, task.tracks_dir, task.metadata_csv, added, can_undo=not is_damaged
+    )
     problems: list[Problem] = []
     try:
         problems += sources.problems()

@@ -46,6 +46,8 @@ class VideoSources:
         Where the sources lie; None for where they lay when they were converted.
     added
         What others added to the group, which counts for nothing.
+    can_undo
+        Whether a correction can be undone, because the group is whole.
     """
 
     group: Path
@@ -53,6 +55,7 @@ class VideoSources:
     tracks_dir: Path | None
     metadata_csv: Path | None
     added: Collection[str] = ()
+    can_undo: bool = True
 
     @property
     def plan(self) -> VideoPlan:
@@ -117,8 +120,11 @@ class VideoSources:
         clip = next((one for one in gone if str(self.path(one)) == problem.file), None)
         if clip is None:
             return problem
-        undo = correct_command(self.group.parent, self.plan.video, clip.clip, "--undo")
-        remedy = f"{problem.remedy} To go back to the file before the correction, run: {undo}"
+        way = f"To convert the original tracks files, without corrections, run: {self.command()}"
+        if self.can_undo:
+            undo = correct_command(self.group.parent, self.plan.video, clip.clip, "--undo")
+            way = f"To go back to the file before the correction, run: {undo}"
+        remedy = f"{problem.remedy} {way}"
         return replace(problem, remedy=remedy, clip=clip.clip)
 
     def _compare_clip(self, stored: StoredGroup, number: int) -> _ComparedClip:
@@ -168,7 +174,7 @@ class VideoSources:
         clip, expected = self.plan.clips[number], self.receipt.clips[number].read_digest
         if digest != expected and clip.corrected is not None:
             store, found = self.group.parent, f"{digest[:23]}…"
-            problem = changed_file(store, self.plan, clip, found, can_undo=True)
+            problem = changed_file(store, self.plan, clip, found, can_undo=self.can_undo)
             yield replace(problem, file=str(self.path(clip)))
         elif digest != expected:
             yield Problem(
