@@ -214,6 +214,7 @@ def test_clips_may_have_any_name(tracks: Path, tmp_path: Path) -> None:
     path.write_text("\n".join([HEADER, *rows]))
     (video,) = tz.plan(tracks, path).videos
     assert [clip.clip for clip in video.clips] == ["trial 0", "trial 1", "trial 2"]
+    assert tz.plan(tracks, path, videos="crabs").videos == (video,)
 
 
 def test_two_clips_with_one_id(tracks: Path, tmp_path: Path) -> None:
@@ -235,6 +236,11 @@ def test_whole_videos_need_no_metadata(tracks: Path, tmp_path: Path) -> None:
     assert clip.sizes["time"] == last + 1
     again = tz.create(tz.plan(tracks, fps=59.94), store, workers=1)
     assert {str(one.result) for one in again.outcomes} == {"skipped"}
+
+
+def test_one_of_the_whole_videos(tracks: Path) -> None:
+    (video,) = tz.plan(tracks, fps=59.94, videos=f"{RIGHT}-Loop01").videos
+    assert video.video == f"{RIGHT}-Loop01"
 
 
 def test_whole_videos_on_the_command_line(tracks: Path, tmp_path: Path) -> None:

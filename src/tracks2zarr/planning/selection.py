@@ -28,6 +28,7 @@ class Selection:
 
     def __init__(self, videos: Iterable[str], metadata: Metadata) -> None:
         self.videos = frozenset(map(composed, videos))
+        self._id_of = metadata.layout.clip_id_of
         self._in_metadata = {name.video for name in metadata.names.values()}
         self._videos_of: dict[str, set[str]] = defaultdict(set)
         for name in metadata.names.values():
@@ -38,7 +39,7 @@ class Selection:
         return not self.videos.isdisjoint(self._videos_with(clip_stem))
 
     def _videos_with(self, clip_stem: str) -> set[str]:
-        of_rows = {v for v in self._videos_of.get(clip_stem, ()) if clip_id_of(clip_stem, v)}
+        of_rows = {v for v in self._videos_of.get(clip_stem, ()) if self._id_of(clip_stem, v)}
         if of_rows:
             return of_rows
         known = (v for v in self._in_metadata | self.videos if clip_id_of(clip_stem, v))
