@@ -265,6 +265,27 @@ def test_a_bad_file_of_a_whole_video_is_named(tracks: Path) -> None:
     assert [(one.kind, one.file, one.row) for one in found] == [("not-rect", str(file), 2)]
 
 
+def test_files_of_another_format_are_not_dropped_silently(tracks: Path, tmp_path: Path) -> None:
+    row = "1,1,1,2,3,4\n"
+    (tracks / "A.txt").write_text(row)
+    (tracks / f"{RIGHT}-Loop00.txt").write_text(row)  # a video that has a file
+    (tracks / "readme.txt").write_text("hello\n")
+    plan = tz.plan(tracks, fps=30)
+    assert len(plan.videos) == 3
+    drafted = tz.draft_metadata(tracks, tmp_path / "m.csv")
+    assert len(drafted.clips) == 3
+    for problems in (plan.problems, drafted.problems):
+        (problem,) = problems
+        assert (problem.kind, problem.severity) == ("other-format", "warning")
+        assert problem.found == "1 file that may be of the format mot: A.txt"
+    assert not tz.plan(tracks, fps=30, pattern="*.csv").problems
+    assert not tz.plan(tracks, fps=30, videos=f"{RIGHT}-Loop01").problems
+    assert "--format mot --pattern '*.txt'" in (problem.remedy or "")
+    (tracks / "readme.txt").unlink()
+    others = tz.plan(tracks, fps=30, format="mot", pattern="*.txt").videos
+    assert [video.video for video in others] == [f"{RIGHT}-Loop00", "A"]
+
+
 def test_plan_shows_format_and_columns(tracks: Path) -> None:
     path = metadata(tracks, {"site": ("a", "b", "c"), "depth": ("1", "2", "")})
     shown = call("plan", tracks, path).stdout

@@ -727,7 +727,7 @@ def test_errors_are_reported_together(given: Given) -> None:
         ("annex-pointer", A00, None, None),
         ("tracks-header", A01, 1, None),
         ("dangling-link", B00, None, None),
-        ("tracks-header", "tracks/another.csv", 1, None),
+        ("tracks-metadata", "tracks/another.csv", 1, None),
         ("file-without-row", "tracks/another.csv", None, None),
     }
     with pytest.raises(tz.Tracks2ZarrError) as raised:

@@ -21,6 +21,7 @@ from tracks2zarr.parallel.cores import is_little_to_read, worker_count
 from tracks2zarr.parallel.processes import end_if_importing_a_script, report_bytes
 from tracks2zarr.parallel.workers import start_workers
 from tracks2zarr.planning.clip_extent import ClipExtent, ClipFile, extent_of
+from tracks2zarr.planning.other_formats import files_of_other_formats
 from tracks2zarr.planning.plan import CountsFrom, Settings
 from tracks2zarr.planning.settings_problems import regexp_without_frames, settings_problems
 from tracks2zarr.tracks.files import list_tracks
@@ -150,6 +151,9 @@ def draft_metadata(
         for extent in _extents(files, workers):
             shown.ended(extent.clip, extent)
             extents.append(extent)
+    if format is None and patterns is None:
+        drafted = {file.clip for file in files}
+        problems += files_of_other_formats(folder, target, name, lambda stem: stem not in drafted)
     problems += [replace(one, clip=e.clip) for e in extents for one in e.problems]
     if errors_of(problems):
         raise Tracks2ZarrError(problems)

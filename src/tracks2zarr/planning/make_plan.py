@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tracks2zarr.common.arguments import check_path, check_texts, check_type
@@ -186,11 +186,10 @@ def draft(
         problems += match.videos_without_file(selection, require_all=require_all)
     if selection:
         problems += selection.unknown(metadata_path or folder)
-    if format is None and asked is None:
-        missing = {
-            stem for stem in match.missing_clips if selection is None or selection.has_clip(stem)
-        }
-        problems += files_of_other_formats(folder, metadata_path, name, missing)
+    may_miss_some = metadata_path is None or match.missing_clips
+    if format is None and asked is None and may_miss_some:
+        is_missing = _is_missing(match, selection)
+        problems += files_of_other_formats(folder, metadata_path, name, is_missing)
     drafted = _drafted(match, problems, require_all=require_all)
     no_frames = regexp_without_frames(settings.frame_regexp, files)
     return Plan((), (no_frames, *drafted.problems)) if no_frames else drafted
@@ -248,6 +247,21 @@ def _is_tracks(
     if not known:
         return lambda path: metadata_csv is None or path.name != metadata_csv.name
     return lambda path: tracks_format.clip_stem_of(path) in wanted
+
+
+def _is_missing(match: Match, selection: Selection | None) -> Callable[[str], bool]:
+    """Return what tells whether a clip that is asked for has no tracks file.
+
+    Without a metadata CSV, each file of another format may be that of a clip.
+    """
+    have, missing = {file.clip_stem for file in match.files}, match.missing_clips
+    is_any = match.metadata_csv is None
+
+    def is_missing(stem: str) -> bool:
+        is_wanted = selection is None or selection.has_clip(stem)
+        return is_wanted and (stem not in have if is_any else stem in missing)
+
+    return is_missing
 
 
 def _no_files(problems: Iterable[Problem]) -> frozenset[str]:

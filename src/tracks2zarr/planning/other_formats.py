@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tracks2zarr.common.problems import Problem, comma_list, same_command
@@ -29,7 +29,7 @@ def clip_folder_given(folder: Path) -> Problem | None:
 
 
 def files_of_other_formats(
-    folder: Path, metadata_csv: Path | None, used: str, missing: Collection[str]
+    folder: Path, metadata_csv: Path | None, used: str, is_missing: Callable[[str], bool]
 ) -> Iterator[Problem]:
     """Yield a warning for each format in which clips without a tracks file have one.
 
@@ -38,28 +38,30 @@ def files_of_other_formats(
     folder
         The folder of tracks files.
     metadata_csv
-        The metadata CSV.
+        The metadata CSV; None where there is none.
     used
         The format that is read.
-    missing
-        The stems of the clips without a tracks file.
+    is_missing
+        Tells by its stem whether a clip has no tracks file.
     """
-    for name in FORMATS if missing and folder.is_dir() else ():
+    for name in FORMATS if folder.is_dir() else ():
         if name == used:
             continue
         tracks_format = format_named(name)
-        names = {
-            one
+        matching = {
+            pattern: set(candidates(folder, pattern, metadata_csv, tracks_format))
             for pattern in tracks_format.PATTERNS
-            for one in candidates(folder, pattern, metadata_csv, tracks_format)
         }
         found = sorted(
             one
-            for one in names
-            if tracks_format.clip_stem_of(folder / one) in missing
+            for one in set().union(*matching.values())
+            if is_missing(tracks_format.clip_stem_of(folder / one))
             and is_recognised(folder / one, tracks_format)
         )
         if found:
+            # other patterns of the format may match files of the one that is read
+            patterns = [one for one, names in matching.items() if not names.isdisjoint(found)]
+            options = [option for one in patterns for option in ("--pattern", one)]
             yield Problem(
                 kind="other-format",
                 what="Clips without a tracks file have one in another format.",
@@ -67,7 +69,7 @@ def files_of_other_formats(
                 found=f"{count_text(len(found), 'file')} that may be of the format {name}:"
                 f" {comma_list(found, 3)}",
                 expected=f"files of the format {used}, as the others are",
-                remedy=f"To convert these, run {same_command('--format', name)}; all clips of a"
-                " video have one format.",
+                remedy=f"To convert these, run {same_command('--format', name, *options)}; all"
+                " clips of a video have one format.",
                 severity="warning",
             )
