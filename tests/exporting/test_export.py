@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from support.sample import SAMPLE
 from support.tree import cli_environment
 from tracks2zarr.exporting.formats import FormatName
 from tracks2zarr.exporting.record import records_folder
+from tracks2zarr.loading.lazy_array import LazyArray
 
 RIGHT, LEFT = "04.09.2023-01-Right", "06.09.2023-02-Left"
 
@@ -180,6 +182,28 @@ def test_a_damaged_chunk(sample_store: Path, tmp_path: Path) -> None:
         assert kinds(error) == [kind]
         written = {Path(file).stem for file in files_in(out)}
         assert len(written) == 1, "the clip before it, whole; of this one, nothing"
+
+
+def test_threads_leave_no_file_after_an_error(
+    sample_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some still read a chunk when another one turns out to be damaged, and would write it."""
+    read, ended = LazyArray._read, []
+
+    def slowly(array: LazyArray, key: tuple[Any, ...]) -> Any:
+        if array._array.folder.name == "position":
+            raise OSError("damaged")
+        time.sleep(0.3)
+        ended.append(array)
+        return read(array, key)
+
+    monkeypatch.setattr(LazyArray, "_read", slowly)
+    with pytest.raises(tz.Tracks2ZarrError, match="damaged"):
+        export(sample_store, tmp_path / "out", format="movement", video=RIGHT)
+    n_ended = len(ended)
+    time.sleep(0.5)
+    assert len(ended) == n_ended, "all threads have ended"
+    assert files_in(tmp_path / "out") == {}
 
 
 def test_a_video_that_is_not_finished(sample_store: Path, tmp_path: Path) -> None:
