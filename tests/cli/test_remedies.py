@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tracks2zarr.common.problems import same_command
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 #: The same videos, of other metadata.
 OTHER = experiment(A=(clip(0, x=2.0),), B=(clip(0, x=2.0),))
+LONGER = experiment(A=(replace(clip(0), end=15),), B=(clip(0),))
 MORE = experiment(A=(clip(0), clip(1)), B=(clip(0),))
 
 
@@ -44,8 +46,17 @@ def pasted(message: str, aim: str) -> subprocess.CompletedProcess[str]:
         (OTHER, ["--store-mode", "a", "--group-mode", "a", "-q"], "To convert the video again"),
         (OTHER, ["--store-mode", "w"], "To replace it"),
         (OTHER, ["--store-mode", "w"], "to add to it"),
+        (LONGER, ["--store-mode", "w"], r"to replace the videos that differ \(A\) and .* others"),
     ],
-    ids=["store", "video", "add-clips", "convert-again", "confirm", "add-to-store"],
+    ids=[
+        "store",
+        "video",
+        "add-clips",
+        "convert-again",
+        "confirm",
+        "add-to-store",
+        "replace-videos",
+    ],
 )
 def test_it_works(tmp_path: Path, made: Experiment, options: list[str], aim: str) -> None:
     store = tmp_path / "my store.zarr"

@@ -480,6 +480,22 @@ def test_replacing_the_video_drops_the_correction_and_says_so(store: Path, stret
     assert groups_of(store) == corrected_groups, "as the remedy says"
 
 
+def test_corrections_that_other_tracks_would_drop_are_named(store: Path, stretch: Path) -> None:
+    """The command for a corrected file is not given where it cannot work."""
+    corrected = tz.correct(store, "A", "Loop00", swapped(stretch)).file
+    metadata = store.parent / "in/loop-frames-ffmpeg.csv"
+    tz.export(store, store.parent / "mot", format="mot")
+    plan = tz.plan(store.parent / "mot", metadata)
+    with pytest.raises(tz.Tracks2ZarrError, match="tracks files of the format via") as error:
+        tz.create(plan, store)
+    (problem,) = error.value.problems
+    assert "without the corrections of A, Loop00, run" in (problem.remedy or "")
+    done = tz.create(plan, store, store_mode="a", group_mode="w", workers=1)
+    (warning,) = [p for outcome in done.outcomes for p in outcome.problems]
+    assert warning.remedy == "Nothing, if that is what you want"
+    assert str(corrected) in (warning.found or "")
+
+
 @pytest.mark.parametrize("mode", ["w-", "a"])
 def test_a_damaged_video_is_made_again_with_its_correction(
     store: Path, stretch: Path, mode: str

@@ -93,44 +93,45 @@ DIFFERENT = {
     "another video": (
         experiment(A=(clip(0),), C=(clip(0),)),
         "the store lacks C; the store also has B",
-        "",
+        ("add to it", ""),
     ),
     "another clip": (
         experiment(A=(clip(0),), B=(clip(0), clip(1))),
         "B: lacks Loop01",
-        " --group-mode a",
+        ("add to it", " --group-mode a"),
     ),
     "no clip": (
         experiment(A=(clip(0),), B=(clip(1),)),
         "B: lacks Loop01; also has Loop00",
-        " --group-mode a",
+        ("add to it", " --group-mode a"),
     ),
     "another row": (
         experiment(A=(clip(0),), B=(_LONGER,)),
         "B: other metadata for Loop00",
-        " --group-mode w --video B",
+        ("replace the videos that differ (B) and keep the others", " --group-mode w --video B"),
     ),
     "other rows": (
         experiment(A=(_LONGER,), B=(_LONGER,)),
         "A: other metadata for Loop00; B: other metadata for Loop00",
-        " --group-mode w",
+        ("replace the videos that differ (A, B)", " --group-mode w"),
     ),
 }
 
 
-@pytest.mark.parametrize(("other", "found", "mode"), DIFFERENT.values(), ids=list(DIFFERENT))
+@pytest.mark.parametrize(("other", "found", "way"), DIFFERENT.values(), ids=list(DIFFERENT))
 def test_what_differs_is_said_with_the_whole_command(
-    store: Path, tmp_path: Path, other: Experiment, found: str, mode: str
+    store: Path, tmp_path: Path, other: Experiment, found: str, way: tuple[str, str]
 ) -> None:
-    inputs = other.write(tmp_path / "other input")
+    (aim, mode), inputs = way, other.write(tmp_path / "other input")
     whole = snapshot(store)
     ended = call("create", *inputs, store)
     assert ended.status == 1
     assert f"found:    {found}\n" in ended.stderr
     command = shlex.join(["create", *map(str, (*inputs, store)), "--store-mode", "a"]) + mode
-    assert f"run: tracks2zarr {command};" in ended.stderr
+    assert f"o {aim}, run: tracks2zarr {command};" in ended.stderr
+    assert ("do:       Pass another store; or" in ended.stderr) == ("replace" in aim)
     asked = call("create", *inputs, store, "--store-mode", "w")
-    assert asked.stderr.rstrip().endswith(f"to add to it, run: tracks2zarr {command}")
+    assert asked.stderr.rstrip().endswith(f"; to {aim}, run: tracks2zarr {command}")
     assert snapshot(store) == whole
     assert call(*shlex.split(command)).status == 0
 
@@ -149,6 +150,18 @@ def test_unfinished_store_of_other_input_is_refused(store: Path, tmp_path: Path)
     other = experiment(A=(clip(0),), B=(clip(0), clip(1)))
     assert refused(other, tmp_path / "other", store) == ["store-exists"]
     assert refused(ONE, tmp_path / "one", store, individual_dim="individuals") == ["store-exists"]
+
+
+def test_failed_videos_are_converted_with_other_settings(tmp_path: Path) -> None:
+    """Nothing is finished, so the command replaces nothing, and the setting is named."""
+    late = experiment(A=(clip(1),), B=(clip(1),))
+    paths = [*late.write(tmp_path / "one"), tmp_path / "out.zarr"]
+    assert call("create", *paths, "--frames", "video").status == 1
+    ended = call("create", *paths)
+    assert "A: --frames video, and not clip; B: --frames video, and not clip\n" in ended.stderr
+    command = shlex.join(["create", *map(str, paths), "--store-mode", "a"])
+    assert f"To add to it, run: tracks2zarr {command};" in ended.stderr
+    assert call(*shlex.split(command)).status == 0
 
 
 def test_replaced_store(store: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def confirm_replacing(store: Path, plan: Plan) -> bool:
     Tracks2ZarrError
         If there is a store, and no terminal in which to ask.
     """
-    from tracks2zarr.store.differences import joining_options
+    from tracks2zarr.store.joining import joining
     from tracks2zarr.store.store import Store
 
     there = Store.at(store)
@@ -43,9 +43,9 @@ def confirm_replacing(store: Path, plan: Plan) -> bool:
 
         n_videos = count_text(len(there.groups()), "video")
         return confirmed(f"Replace {store}, which holds {n_videos}{_corrected_text(there)}?")
-    joining = ["--store-mode", "a"]
-    with contextlib.suppress(Tracks2ZarrError):  # as of a plan that cannot be read
-        joining = joining_options(there.read_plan(), plan)
+    way = f"to add to it, run {same_command('--store-mode', 'a')}"
+    with contextlib.suppress(OSError, Tracks2ZarrError):  # as of a plan that cannot be read
+        way, _ = joining(there, there.read_plan(), plan)
     raise Tracks2ZarrError(
         Problem(
             kind="not-confirmed",
@@ -53,8 +53,7 @@ def confirm_replacing(store: Path, plan: Plan) -> bool:
             file=str(store),
             found=f"no terminal in which to ask{_corrected_text(there)}",
             expected="--yes",
-            remedy=f"To replace it, run {same_command('--yes')}; to add to it, run"
-            f" {same_command(*joining)}",
+            remedy=f"To replace it, run {same_command('--yes')}; {way}",
         )
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -124,9 +124,11 @@ def dropped(store: Path, receipt: Receipt, plan: VideoPlan) -> Problem | None:
     if not lost:
         return None
     first = lost[0]
-    again = correct_command(
-        store, plan.video, first.clip, str(first.read_path), "--frames", f"0:{first.n_frames}"
-    )
+    remedy = "Nothing, if that is what you want"
+    if plan.format == receipt.plan.format and now[first.clip].n_frames == first.n_frames:
+        words = str(first.read_path), "--frames", f"0:{first.n_frames}"
+        again = correct_command(store, plan.video, first.clip, *words)
+        remedy += f"; to correct it again, run: {again}"
     return Problem(
         kind="corrections-dropped",
         what="A video is converted from its original tracks files, without the corrections that it"
@@ -135,7 +137,7 @@ def dropped(store: Path, receipt: Receipt, plan: VideoPlan) -> Problem | None:
         found=f"corrections of {comma_list([clip.clip for clip in lost])}; the corrected files are"
         f" kept: {comma_list([str(clip.read_path) for clip in lost])}",
         expected="corrections that stay, as without --group-mode w",
-        remedy=f"Nothing, if that is what you want; to correct it again, run: {again}",
+        remedy=remedy,
         severity="warning",
         video=plan.video,
     )
@@ -149,10 +151,18 @@ def is_corrected(store: Store, video: str) -> bool:
     return False
 
 
-def corrected_in(store: Store) -> list[str]:
-    """Return the videos and clips of a store that were corrected, as text."""
+def corrected_in(store: Store, videos: Iterable[str] | None = None) -> list[str]:
+    """Return the videos and clips of a store that were corrected, as text.
+
+    Parameters
+    ----------
+    store
+        The store.
+    videos
+        The videos that are looked at; None for all.
+    """
     found = []
-    for video in store.groups():
+    for video in store.groups() if videos is None else videos:
         with suppress(OSError, Tracks2ZarrError):
             if (receipt := store.read_receipt(video)) is not None:
                 found += [f"{video}, {clip.clip}" for clip in receipt.clips if clip.corrections]

@@ -36,38 +36,6 @@ def differences(then: Plan, now: Plan) -> list[str]:
     return found
 
 
-def joining_options(then: Plan, now: Plan) -> list[str]:
-    """Return the options of `create` by which a store takes in what another plan asks for.
-
-    Parameters
-    ----------
-    then
-        The store's plan.
-    now
-        What is asked for.
-    """
-    old, new = then.by_id, now.by_id
-    differing = [v for v in new if v not in old or old[v].fingerprint() != new[v].fingerprint()]
-    shared = [(old[video], new[video]) for video in differing if video in old]
-    if not shared:
-        return ["--store-mode", "a"]
-    if not any(_is_changed(*both) for both in shared):
-        return ["--store-mode", "a", "--group-mode", "a"]
-    if any(then.by_clip.keys() - now.by_clip.keys() for then, now in shared):
-        return ["--store-mode", "a"]  # clips would be lost: the video's own problem says what to do
-    only = differing if len(differing) < len(new) else []
-    named = [word for video in only for word in ("--video", video)]
-    return ["--store-mode", "a", "--group-mode", "w", *named]
-
-
-def _is_changed(then: VideoPlan, now: VideoPlan) -> bool:
-    """Tell whether clips that both plans have would be converted otherwise."""
-    old, new = then.by_clip, now.by_clip
-    return (then.common, then.layout) != (now.common, now.layout) or any(
-        old[clip].content() != new[clip].content() for clip in old.keys() & new.keys()
-    )
-
-
 def video_differences(then: VideoPlan, now: VideoPlan) -> Iterator[str]:
     """Yield what differs between the plan of a video in a store and another one.
 
@@ -92,5 +60,13 @@ def video_differences(then: VideoPlan, now: VideoPlan) -> Iterator[str]:
         yield f"tracks files of the format {then.format}, and not {now.format}"
     if (then.columns, then.has_escapes) != (now.columns, now.has_escapes):
         yield "other columns of the metadata CSV"
-    if (then.settings.common, then.layout) != (now.settings.common, now.layout):
-        yield "other settings"
+    old, new = then.settings.common, now.settings.common
+    for name in [name for name in old if old[name] != new[name]]:
+        option = f"--{name.replace('_', '-')}"
+        yield f"{option} {_value(old[name])}, and not {_value(new[name])}"
+    if then.layout != now.layout:
+        yield "other chunks"
+
+
+def _value(value: object) -> str:
+    return "not given" if value is None else str(value)

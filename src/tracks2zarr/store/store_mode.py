@@ -16,9 +16,10 @@ from tracks2zarr.common.locks import LockedError
 from tracks2zarr.common.problems import Problem, Tracks2ZarrError, comma_list, same_command
 from tracks2zarr.common.words import first_lines
 from tracks2zarr.planning.plan import Plan
-from tracks2zarr.store.differences import differences, joining_options
+from tracks2zarr.store.differences import differences
 from tracks2zarr.store.existing import inside_problem, what_lies_at
 from tracks2zarr.store.group_mode import Mode
+from tracks2zarr.store.joining import joining
 from tracks2zarr.store.ownership import foreign_in_root, moving_away
 from tracks2zarr.store.repair import needs_repair, unfetched_root
 from tracks2zarr.store.root import finalise, is_stale, make_root
@@ -107,7 +108,7 @@ def _enter(store: Store, plan: Plan, mode: Mode) -> None:
         raise Tracks2ZarrError(problem)
     there = store.read_plan()
     if mode == "w-" and (found := differences(there, plan)):
-        raise Tracks2ZarrError(_exists(store, found, joining_options(there, plan)))
+        raise Tracks2ZarrError(_exists(store, found, there, plan))
 
 
 def finished_problem(store: Store, plan: Plan) -> Problem | None:
@@ -128,7 +129,7 @@ def finished_problem(store: Store, plan: Plan) -> Problem | None:
     is_finished = all(state_of(store, video) is State.DONE for video in plan.videos)
     if not is_finished or is_stale(store):
         return None
-    return _exists(store, ["all videos are done"])
+    return _exists(store, ["all videos are done"], plan, plan)
 
 
 def _misplaced(store: Store, plan: Plan) -> Iterator[Problem]:
@@ -165,17 +166,20 @@ def _not_a_store(store: Store) -> Iterator[Problem]:
     )
 
 
-def _exists(
-    store: Store, found: Sequence[str], joining: Sequence[str] = ("--store-mode", "a")
-) -> Problem:
+def _exists(store: Store, found: Sequence[str], there: Plan, plan: Plan) -> Problem:
+    way, is_replacing = joining(store, there, plan)
+    anew = same_command("--store-mode", "w")
+    if is_replacing:
+        remedy = f"Pass another store; or {way}; or to replace the whole store, run {anew}"
+    else:
+        remedy = f"T{way[1:]}; to replace it, run {anew}; or pass another path."
     return Problem(
         kind="store-exists",
         what="The store already exists.",
         file=str(store.path),
         found="; ".join(first_lines(found, _DIFFERENCES_NAMED)),
         expected="no store, or one of the same input and settings",
-        remedy=f"To add to it, run {same_command(*joining)}; to replace it, run"
-        f" {same_command('--store-mode', 'w')}; or pass another path.",
+        remedy=remedy,
     )
 
 
