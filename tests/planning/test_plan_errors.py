@@ -1640,6 +1640,16 @@ def test_three_paths_in_another_order(given: Given, order: tuple[int, ...], stor
     assert call(*shlex.split(command)).status == 0
 
 
+def test_paths_in_order_whose_store_is_a_folder_of_tracks(given: Given) -> None:
+    """Files of another format are tracks files as well; what is wrong is the store's path."""
+    assert call("create", given.tracks, given.metadata, given.folder / "a.zarr", "-q").status == 0
+    tz.export(given.folder / "a.zarr", given.folder / "mot", format="mot")
+    (given.folder / "a.zarr").rename(given.folder.with_name("a.zarr"))
+    ended = call("create", given.folder / "mot", given.metadata, given.folder)
+    assert "There is something else at the path of the store" in ended.stderr
+    assert "wrong order" not in ended.stderr
+
+
 @pytest.mark.parametrize("options", [[], ["--video", "A"]], ids=["all", "one"])
 @pytest.mark.parametrize("levels", [1, 2])
 def test_a_folder_some_levels_up_with_a_stray_csv(

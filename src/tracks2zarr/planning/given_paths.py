@@ -16,6 +16,7 @@ from tracks2zarr.common.problems import (
 )
 from tracks2zarr.tracks.files import matching_names
 from tracks2zarr.tracks.formats import DEFAULT_FORMAT, format_named
+from tracks2zarr.tracks.recognise import format_found
 
 #: So many folders below are looked into, for tracks files.
 _FOLDERS = 1000
@@ -70,6 +71,13 @@ def check_order(
     right = [*folders, *files, *rest]
     if not len(folders) == len(files) == len(rest) == 1 or right == given:
         return
+    first = given[0]
+    if (
+        first in rest
+        and not _is_store(first)
+        and format_found(first, patterns, metadata_csv) is not None
+    ):
+        return  # tracks files of another format; only the store is somewhere else
     raise Tracks2ZarrError(
         Problem(
             kind="arguments-swapped",

@@ -27,8 +27,18 @@ def recognised_format(
     metadata_csv
         The metadata CSV, which is no tracks file; None where there is none.
     """
+    return format_found(tracks_dir, patterns, metadata_csv) or DEFAULT_FORMAT
+
+
+def format_found(
+    tracks_dir: Path, patterns: Sequence[str] | None, metadata_csv: Path | None
+) -> str | None:
+    """Return the name of the first format that knows a file; None where none does.
+
+    The parameters are those of `recognised_format`.
+    """
     if not tracks_dir.is_dir():
-        return DEFAULT_FORMAT
+        return None
     for name in format_names():
         tracks_format = format_named(name)
         for pattern in patterns or tracks_format.PATTERNS:
@@ -37,4 +47,4 @@ def recognised_format(
                 is_recognised(tracks_dir / one, tracks_format) for one in islice(found, _MOST_FILES)
             ):
                 return name
-    return DEFAULT_FORMAT
+    return None
