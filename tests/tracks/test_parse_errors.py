@@ -23,10 +23,11 @@ from support.commands import Ended, call
 from support.experiments import METADATA_COLUMNS, VIA_COLUMNS
 from support.readers import Read, read_as_create_does, read_with
 from support.tree import run_cli
-from tracks2zarr.common.problems import errors_of
+from tracks2zarr.common.problems import Problem, by_rows, errors_of
 from tracks2zarr.tracks import column_reader, compiled_reader, row_reader
 from tracks2zarr.tracks.formats import UnrecognisedError
 from tracks2zarr.tracks.frames import FrameRule
+from tracks2zarr.tracks.row_problems import RowProblems
 
 HEADER = ",".join(VIA_COLUMNS) + "\n"
 SHAPE = '{"name":"rect","x":1,"y":2,"width":3,"height":4}'
@@ -684,6 +685,24 @@ def test_all_kinds_are_reported_together(tmp_path: Path) -> None:
         ("no-frame", 6),
         ("row-fields", 7),
     }
+
+
+def test_a_mistake_in_many_rows_of_several_files_is_shown_for_the_first(tmp_path: Path) -> None:
+    """Files with few such rows are shown in full, and so are other mistakes."""
+    found: list[Problem] = []
+    for name, count in {"few": 2, "first": 12, "second": 13, "third": 14}.items():
+        problems = RowProblems(tmp_path / name)
+        for line in range(count):
+            problems.add(line + 2, Problem(kind="track", what="Bad.", expected=f"{name} {line}"))
+        problems.add(40, Problem(kind="json", what="Odd."))
+        found += problems.all()
+    shown = by_rows(found)
+    of_track = [problem for problem in shown if problem.kind == "track"]
+    assert {Path(problem.file or "").name for problem in of_track[:-1]} == {"few", "first"}
+    assert len(of_track) == 2 + 10 + 1 + 1
+    assert of_track[-1].what == "2 more files have this problem in many rows (3 in all)."
+    assert of_track[-1].file == f"{tmp_path / 'second'}, {tmp_path / 'third'}"
+    assert len(shown) == len(of_track) + 4
 
 
 def test_the_first_ten_rows_are_named_and_all_counted(tmp_path: Path) -> None:

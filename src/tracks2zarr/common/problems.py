@@ -17,6 +17,8 @@ Severity = Literal["error", "warning"]
 
 #: How many rows of one kind of problem are named in full.
 ROWS_NAMED = 10
+#: What the problem expects that tells how many more rows of a tracks file have one.
+NO_SUCH_ROW = "no such row"
 #: The same mistake in so many rows is shown row by row.
 _ROWS_APART = 3
 
@@ -139,7 +141,8 @@ class Tracks2ZarrError(Exception):
 def by_rows(problems: Iterable[Problem]) -> list[Problem]:
     """Return problems with the same mistake in several rows of a file as one, for people.
 
-    Of a kind of which the rows differ in what is expected, the first rows stay as they are.
+    Of a kind of which the rows differ in what is expected, the first rows stay as they are. Of a
+    kind that very many rows of several tracks files have, the first file does.
     """
     mistakes: dict[Problem, list[Problem]] = {}
     kinds: dict[Problem, list[Problem]] = {}
@@ -150,7 +153,7 @@ def by_rows(problems: Iterable[Problem]) -> list[Problem]:
         for one in [_in_rows(group)] if len(group) > _ROWS_APART else group:
             kind = replace(one, row=None, found=None, expected=None, video=None, clip=None)
             kinds.setdefault(kind if one.row else one, []).append(one)
-    return [one for group in kinds.values() for one in _first_rows(group)]
+    return _first_files([one for group in kinds.values() for one in _first_rows(group)])
 
 
 def _in_rows(group: Sequence[Problem]) -> Problem:
@@ -175,6 +178,35 @@ def _first_rows(group: Sequence[Problem]) -> list[Problem]:
     rows = "1 more row has" if len(rest) == 1 else f"{len(rest)} more rows have"
     what = f"{rows} this problem ({len(group)} in all)."
     return [*first, replace(_in_rows(rest), what=what, expected=None)]
+
+
+def _first_files(problems: Sequence[Problem]) -> list[Problem]:
+    files: dict[str, dict[str | None, Problem]] = {}
+    for problem in problems:
+        if problem.expected == NO_SUCH_ROW:
+            files.setdefault(problem.kind, {}).setdefault(problem.file, problem)
+    found = []
+    for problem in problems:
+        first, *rest = files.get(problem.kind, {None: problem})
+        if problem.file not in rest:
+            found.append(problem)
+        if rest and problem.expected == NO_SUCH_ROW and problem.file == first:
+            found.append(_in_more_files(problem, rest))
+    return found
+
+
+def _in_more_files(problem: Problem, files: Sequence[str | None]) -> Problem:
+    more = "1 more file has" if len(files) == 1 else f"{len(files)} more files have"
+    return replace(
+        problem,
+        what=f"{more} this problem in many rows ({len(files) + 1} in all).",
+        file=comma_list(files, 5),
+        found=None,
+        expected=None,
+        remedy="As for the first file.",
+        video=None,
+        clip=None,
+    )
 
 
 def numbers_text(numbers: Iterable[int]) -> str:

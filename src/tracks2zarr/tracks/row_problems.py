@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tracks2zarr.common.encodings import place_of_no_utf8
-from tracks2zarr.common.problems import ROWS_NAMED, Problem, one_line
+from tracks2zarr.common.problems import NO_SUCH_ROW, ROWS_NAMED, Problem, one_line
 from tracks2zarr.common.words import count_text
 from tracks2zarr.tracks.file_start import EXPORT_AGAIN, FileFault, cut_off, not_utf8
 from tracks2zarr.tracks.source_file import open_source
@@ -109,7 +109,7 @@ class RowProblems:
                     else f"{rest} more rows have this problem ({self._count[kind]} in all).",
                     file=str(self.path),
                     found=first[-1].what,
-                    expected="no such row",
+                    expected=NO_SUCH_ROW,
                     remedy=first[-1].remedy,
                 )
 
