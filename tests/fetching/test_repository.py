@@ -1,7 +1,10 @@
 """What a user may call a repository."""
 
+from pathlib import Path
+
 import pytest
 
+from tracks2zarr.common.problems import Tracks2ZarrError
 from tracks2zarr.fetching.repository import repository_of
 
 GIN = ("https://gin.g-node.org/a/b", "git@gin.g-node.org:/a/b")
@@ -44,3 +47,16 @@ def test_names(given: str, urls: tuple[str, ...] | None, name: str, on_gin: str 
 )
 def test_clones_of_one_repository(given: str, url: str, is_same: bool) -> None:
     assert repository_of(given).is_at(url) == is_same
+
+
+def test_a_folder_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "owner/name"
+    folder.mkdir(parents=True)
+    with pytest.raises(Tracks2ZarrError, match="The folder is not a git repository") as error:
+        repository_of("owner/name")
+    assert "pass https://gin.g-node.org/owner/name" in str(error.value)
+    (folder / ".git").write_text("gitdir: /elsewhere\n")
+    assert repository_of("owner/name").urls == (str(folder),)
+    (folder / ".git").rename(folder / "HEAD")  # of a bare repository
+    assert repository_of("owner/name").urls == (str(folder),)

@@ -65,10 +65,13 @@ def repository_of(given: str) -> Repository:
     Raises
     ------
     Tracks2ZarrError
-        If it is none of these, or a URL with a password.
+        If it is none of these, a folder without git, or a URL with a password.
     """
     if given and Path(given).expanduser().is_dir():
-        return Repository(given, (str(Path(given).expanduser().resolve()),))
+        folder = Path(given).expanduser().resolve()
+        if not _is_repository(folder):
+            raise Tracks2ZarrError(_no_git_folder(given, folder))
+        return Repository(given, (str(folder),))
     if given and Path(given).expanduser().is_file():
         raise Tracks2ZarrError(_file_given(given))
     if match := _ON_GIN.fullmatch(given):
@@ -84,6 +87,12 @@ def repository_of(given: str) -> Repository:
         there = _on_gin(given, match["owner"], match["name"])
         return replace(there, urls=tuple(dict.fromkeys((given, *there.urls))))
     return Repository(given, (given,))
+
+
+def _is_repository(folder: Path) -> bool:
+    """Tell whether git would take a folder for a repository, or a bare one; it says why not."""
+    is_readable = os.access(folder, os.R_OK | os.X_OK)
+    return not is_readable or any((folder / name).exists() for name in (".git", "HEAD"))
 
 
 def _on_gin(given: str, owner: str, name: str) -> Repository:
@@ -125,6 +134,22 @@ def _file_given(given: str) -> Problem:
         found=f"the file '{one_line(given)}'",
         expected="owner/name on GIN, a URL, or the path of a folder",
         remedy="Pass the repository, and the file in it with --path.",
+    )
+
+
+def _no_git_folder(given: str, folder: Path) -> Problem:
+    on_gin = ""
+    if match := _ON_GIN.fullmatch(given):
+        (url, _) = _on_gin(given, match["owner"], match["name"]).urls
+        on_gin = f" For the repository of this name on GIN, pass {url}"
+    return Problem(
+        kind="repository",
+        what="The folder is not a git repository.",
+        file=str(folder),
+        found="a folder without .git",
+        expected="owner/name on GIN, a URL, or the path of a git repository",
+        remedy="Pass the repository. A metadata CSV that is on this machine need not be fetched;"
+        f" to check it, run 'tracks2zarr metadata check'.{on_gin}",
     )
 
 
