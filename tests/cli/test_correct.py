@@ -129,6 +129,7 @@ def test_json_is_one_document(store: Path, corrected: Path) -> None:
         ["--undo", "--frames", "0:3"],
         ["--undo", "-m", "why"],
         ["x.csv", "--frames", "3-5"],
+        ["x.csv", "--frames", "5:3"],
         ["x.csv", "--frame-regexp", "no group"],
         ["x.csv", "--counts-from", "here"],
     ],
@@ -150,6 +151,9 @@ def test_errors_name_row_and_column(store: Path, corrected: Path) -> None:
     assert status == 1
     assert "mistyped.csv" in err
     assert "Traceback" not in err
+    status, _, err = correct(store, corrected.with_name(corrected.name.replace("tr", "rt", 1)))
+    assert status == 1
+    assert f"Did you mean '{corrected.name}'? Then run: tracks2zarr correct" in err
 
 
 def test_replacing_a_store_names_the_corrections_that_it_would_lose(

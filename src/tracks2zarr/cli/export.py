@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 @click.option(
     "--frames",
     type=FrameSlice(),
-    help="Export frames A to B-1 of each clip, counted from 0 within the clip.",
+    help="Export frames A to B-1 of each clip, counted from 0 within the clip; :B from the"
+    " first frame, A: to the last.",
 )
 @click.option(
     "--images",

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from tracks2zarr.common.arguments import url_problem
+from tracks2zarr.common.arguments import backwards, url_problem
 from tracks2zarr.common.problems import Tracks2ZarrError
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -106,6 +106,10 @@ class FrameSlice(click.ParamType[slice]):
             return value
         match = re.fullmatch(r"(\d*):(\d*)", str(value).strip())
         if match is None:
-            self.fail(f"'{value}' is not a range of frames; expected a form like 100:200.")
+            forms = "a form like 100:200, :200 or 100:"
+            self.fail(f"'{value}' is not a range of frames; expected {forms}.")
         start, stop = (int(text) if text else None for text in match.groups())
-        return slice(start, stop)
+        frames = slice(start, stop)
+        if (wrong := backwards(frames)) is not None:
+            self.fail(f"The range '{value}' {wrong}; the second frame is not included.")
+        return frames

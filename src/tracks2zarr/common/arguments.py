@@ -98,6 +98,18 @@ def check_optional_number(name: str, value: object) -> None:
     check_type(name, value, (int, type(None)), "an int, or None")
 
 
+def backwards(frames: slice) -> str | None:
+    """Return what is wrong with a range that ends before any frame of it; None for any other.
+
+    >>> backwards(slice(42, 30)), backwards(slice(None, 10)), backwards(slice(-5, 3))
+    ('ends before it begins', None, None)
+    """
+    start, stop = frames.start or 0, frames.stop
+    if stop is None or start < 0 or stop < 0 or start < stop:
+        return None
+    return "contains no frame" if start == stop else "ends before it begins"
+
+
 def _with_article(name: str) -> str:
     if name == "NoneType":
         return "None"

@@ -14,6 +14,7 @@ from tracks2zarr.common.unfetched import annex_problem
 from tracks2zarr.correcting import problems
 from tracks2zarr.correcting.clip_in_store import ClipInStore
 from tracks2zarr.correcting.file_boxes import FileBoxes, read_file_boxes
+from tracks2zarr.planning.given_paths import with_file_beside
 from tracks2zarr.tracks.files import check_tracks
 from tracks2zarr.tracks.formats import format_named
 from tracks2zarr.tracks.frames import FrameRule
@@ -98,7 +99,8 @@ def _corrected(there: ClipInStore, given: Path, rule: FrameRule) -> FileBoxes:
     tracks_format = format_named(there.plan.format)
     _, faults = check_tracks(given.parent, [given.name], tracks_format)
     if faults:
-        raise Tracks2ZarrError(problems.of_corrected_file(faults, given, given))
+        found = problems.of_corrected_file(faults, given, given)
+        raise Tracks2ZarrError(with_file_beside(one, given) for one in found)
     with tempfile.TemporaryDirectory() as folder:
         path = given
         try:

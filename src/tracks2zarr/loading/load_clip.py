@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tracks2zarr.common.arguments import check_text
+from tracks2zarr.common.arguments import backwards, check_text
 from tracks2zarr.common.names import clip_id_of, composed
 from tracks2zarr.common.problems import (
     Problem,
@@ -160,6 +160,8 @@ def check_arguments(clip: object, zero: object, frames: object) -> None:
         raise TypeError(f"frames is a {type(frames).__name__}; expected a slice, as slice(0, 100)")
     if frames.step not in (None, 1):
         raise ValueError(f"frames has a step of {frames.step!r}; expected every frame")
+    if (wrong := backwards(frames)) is not None:
+        raise ValueError(f"frames is {frames!r}, which {wrong}")
 
 
 def clip_number(store: AnyStore, video: str, clip: str | int, clips: list[str]) -> int:

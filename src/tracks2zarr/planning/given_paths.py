@@ -166,8 +166,16 @@ def with_near_path(
         near = folders[0] if folders else None
     else:
         return problem
-    if near is None:
-        return problem
+    return problem if near is None else _with_meant(problem, given, near)
+
+
+def with_file_beside(problem: Problem, given: Path) -> Problem:
+    """Return the problem of a file that is missing with the one that was perhaps meant."""
+    near = None if given.exists() else _near(given, is_folder=False)
+    return problem if near is None else _with_meant(problem, given, near)
+
+
+def _with_meant(problem: Problem, given: Path, near: Path) -> Problem:
     again = same_command_with([near], instead_of=[given])
     where = near.relative_to(given) if near.is_relative_to(given) else near.name
     return replace(problem, remedy=f"Did you mean '{where}'? Then run {again}")
