@@ -224,9 +224,16 @@ def test_a_url_with_two_slashes_is_offered_for_a_bucket(store: Path, url: str) -
     assert problem_of(store, url).remedy == "Did you mean s3://crabs/a.zarr?"
 
 
-def test_help_and_message_show_the_url_of_a_folder(store: Path) -> None:
+def test_help_and_message_show_the_url_of_a_folder(store: Path, tmp_path: Path) -> None:
     assert "file:///full/path/CrabTracks.zarr" in call("publish", "--help").stdout
-    assert "file:///" in str(problem_of(store, "a.zarr").expected)
+    assert "a path that ends in .zip" in " ".join(call("publish", "--help").stdout.split())
+    problem = problem_of(store, "a.zarr")
+    assert "file:///" in str(problem.expected)
+    assert "a path that ends in .zip" in str(problem.expected)
+    assert "a.zarr.zip" in str(problem.remedy)
+    notes = tmp_path / "notes.txt"
+    notes.touch()
+    assert str(problem_of(store, str(notes)).remedy).endswith("notes.txt.zip")
 
 
 def test_a_store_of_others_is_left_alone(server: S3Server, store: Path) -> None:

@@ -27,8 +27,8 @@ def command(store: Path, url: str, *, replace: bool) -> None:
     """Copy the finished videos in STORE to a URL, or to a ZIP file.
 
         URL is e.g. s3://bucket/CrabTracks.zarr, gs://... or az://..., or
-    file:///full/path/CrabTracks.zarr for a folder. For an archive, pass its path instead, e.g.
-    CrabTracks.zarr.zip.
+    file:///full/path/CrabTracks.zarr for a folder. For an archive, pass instead a path that ends
+    in .zip, e.g. CrabTracks.zarr.zip.
 
     You can stop the command at any moment and run it again. It then sends only what has changed,
     and replaces an archive if the store has changed.

@@ -234,12 +234,15 @@ def _not_an_url(url: str) -> Problem:
         remedy = f"Did you mean {one_line(meant)}?"
     elif (folder := _folder_meant(url)) is not None:
         remedy = f"For a folder on this machine, pass its URL, with three slashes: {folder}"
+        if not url.startswith("file:"):
+            archive = f"For an archive, pass a path that ends in .zip: {one_line(url)}.zip"
+            remedy = archive if Path(url).is_file() else f"{archive}. {remedy}"
     return Problem(
         kind="url",
         what="This is not a URL of an object store.",
         found=f"'{one_line(url)}'",
         expected=f"a URL that begins with {', '.join(f'{scheme}://' for scheme in SCHEMES[:-1])} or"
-        " file:///, without ? and #",
+        " file:///, without ? and #; or, for an archive, a path that ends in .zip",
         remedy=remedy,
     )
 

@@ -61,7 +61,7 @@ def publish(
         The store; the videos that its root lists are published.
     url
         Where to publish: a URL in an object store, such as ``s3://bucket/CrabTracks.zarr``, or the
-        path of an archive, such as ``CrabTracks.zarr.zip``.
+        path of an archive, which ends in ``.zip``, such as ``CrabTracks.zarr.zip``.
     replace
         Whether to replace videos that were published there from another store. A store that was
         copied or moved, or in which videos were converted again, is the same store.
