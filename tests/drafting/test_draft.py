@@ -88,11 +88,38 @@ def test_what_is_printed(tracks: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert ended.stdout.splitlines()[-4:] == [
         "drafted metadata.csv",
         "to fill in: video_name (a file name, e.g. 04.09.2023-01-Right.mov), fps",
-        "to correct: first_frame and last_frame, if a clip has frames beyond those in its tracks"
-        " file",
+        "to correct: first_frame and last_frame, the clip's place in its video; the draft starts"
+        " every clip at 0",
         "then run: tracks2zarr metadata check metadata.csv tracks",
     ]
     assert ended.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "correct"),
+    [
+        (
+            ["--layout", "guide"],
+            "loop_START_frame_ffmpeg and loop_END_frame_ffmpeg, the clip's place in its video;"
+            " the draft starts every clip at 1",
+        ),
+        (
+            ["--frames", "video"],
+            "first_frame and last_frame, if a clip has frames beyond those in its tracks file",
+        ),
+    ],
+)
+def test_what_to_correct(
+    options: list[str],
+    correct: str,
+    tracks: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = call("metadata", "draft", "tracks", *options)
+    assert ended.status == 0
+    assert f"to correct: {correct}" in ended.stdout.splitlines()
 
 
 def test_the_next_command_has_the_options_that_were_given(

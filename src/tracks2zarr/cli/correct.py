@@ -33,9 +33,9 @@ _OF_A_FILE = ("frames", "frame_regexp", "counts_from", "note", "to")
 @click.option(
     "--frames",
     type=FrameSlice(),
-    help="Replace frames A to B-1 of the clip, counted from 0; :B from the first frame, A: to the"
-    " last. Frames without a row lose their"
-    " boxes. By default, the frames that have a row in CORRECTED.csv are replaced.",
+    help="Replace frames A to B-1 of the clip, counted from 0 (:B from the first frame, A: to the"
+    " last). Frames A to B-1 without a row in CORRECTED.csv lose all their boxes; other frames do"
+    " not change. By default, the frames that have a row in CORRECTED.csv are replaced.",
 )
 @click.option(
     "--frame-regexp",

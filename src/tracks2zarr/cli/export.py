@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 def command(store: Path, out: Path, **options: Any) -> None:
     """Export the clips in STORE to files in the folder OUT.
 
-        Each clip becomes one file. If you run the command again, it writes only the files that are
+    Each clip becomes one file. If you run the command again, it writes only the files that are
     missing or differ.
     """
     from tracks2zarr.cli import show

@@ -165,7 +165,8 @@ def columns_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="A,B,...",
         callback=lambda _context, _option, given: None if given is None else _listed(given),
         help="Further columns of METADATA_CSV that become coordinates of the clips. By default,"
-        " all of those in a CSV without escapes, and none in one with the columns of the guide.",
+        " all, if the CSV has the five plain columns; none, if it has the columns for escapes"
+        " (loop_clip_name, ...).",
     )(command)
 
 
@@ -269,7 +270,8 @@ def mode_options(
             default="w-",
             show_default=True,
             help=f"What to do if {store} already has a video from different input. w- (write, never"
-            " replace): fail; w (write): replace it; a (add): add the clips that it lacks.",
+            " replace): fail; w (write): replace it, and also videos from the same input, and drop"
+            " corrections made by hand; a (add): add the clips that it lacks.",
         ),
     )
     return functools.partial(add_options, options)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def command(store: Path, url: str, *, replace: bool) -> None:
     """Copy the finished videos in STORE to a URL, or to a ZIP file.
 
-        URL is e.g. s3://bucket/CrabTracks.zarr, gs://... or az://..., or
+    URL is e.g. s3://bucket/CrabTracks.zarr, gs://... or az://..., or
     file:///full/path/CrabTracks.zarr for a folder. For an archive, pass instead a path that ends
     in .zip, e.g. CrabTracks.zarr.zip.
 

@@ -110,7 +110,8 @@ def overlapping_clips(
                     f" '{one_line(furthest.clip)}' (row {furthest.row}) ends at"
                     f" {furthest.last_frame + extent.first_number}",
                     expected="clips one after the other",
-                    remedy="Check both rows; both clips are converted as they are.",
+                    remedy="Check both rows: 'metadata draft' starts every clip at"
+                    f" {extent.first_number}. Both clips are converted as they are.",
                     severity="warning",
                     video=video,
                     clip=row.clip,

@@ -56,7 +56,9 @@ _EXAMPLES = {"video_name": " (a file name, e.g. 04.09.2023-01-Right.mov)"}
 def command(tracks_dir: Path, *, output: Path, **options: Any) -> None:
     """Write a metadata CSV with one row per tracks file in TRACKS_DIR.
 
-    Clip names and frames are filled in; the rest is left to you. No file is ever replaced.
+    Clip names, first frames and last frames are filled in; the rest is left to you. The tracks
+    files do not tell where in its video a clip starts, so the draft starts every clip at frame 0 of
+    its video (1 with --layout guide), unless you pass --frames video. No file is ever replaced.
     """
     from tracks2zarr.cli import show
     from tracks2zarr.common.progress_shown import shown_progress
@@ -70,7 +72,8 @@ def command(tracks_dir: Path, *, output: Path, **options: Any) -> None:
     for clip in drafted.clips:
         show.add_row(table, clip.clip, clip.first_frame, clip.last_frame)
     console.print(table)
-    for line in _next_steps(drafted, tracks_dir, _words_of(options)):
+    correct = _left_to_correct(drafted, **{name: options[name] for name in ("layout", "frames")})
+    for line in _next_steps(drafted, tracks_dir, correct, _words_of(options)):
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -86,18 +89,29 @@ def _words_of(options: dict[str, Any]) -> list[str]:
     return words
 
 
-def _next_steps(drafted: DraftedMetadata, tracks_dir: Path, words: list[str]) -> list[str]:
+def _left_to_correct(drafted: DraftedMetadata, *, layout: str, frames: str) -> str:
+    """Return which frames of the draft may be wrong, and when."""
+    first, last = drafted.to_check
+    if frames == "video":
+        return f"{first} and {last}, if a clip has frames beyond those in its tracks file"
+    number = 1 if layout == "guide" else 0
+    start = f"the draft starts every clip at {number}"
+    return f"{first} and {last}, the clip's place in its video; {start}"
+
+
+def _next_steps(
+    drafted: DraftedMetadata, tracks_dir: Path, correct: str, words: list[str]
+) -> list[str]:
     """Return what is left to do, in lines of text."""
     from tracks2zarr.cli import show
 
     file = show.path_text(drafted.metadata_csv)
     to_fill = [name + _EXAMPLES.get(name, "") for name in drafted.to_fill]
-    first, last = drafted.to_check
     checking = shlex.join(["tracks2zarr", "metadata", "check", file, str(tracks_dir), *words])
     lines = [
         f"drafted {file}",
         f"to fill in: {', '.join(to_fill)}" if to_fill else "nothing to fill in",
-        f"to correct: {first} and {last}, if a clip has frames beyond those in its tracks file",
+        f"to correct: {correct}",
         f"then run: {checking}",
     ]
     return [*lines, f"'create' needs these options, too: {shlex.join(words)}"] if words else lines

@@ -33,6 +33,6 @@ A first run, on the cluster's login node:
 def command() -> None:
     """Run the whole experiment as an array job on a cluster.
 
-        Each video is converted by one array task. A finalising job then lists and verifies the
+    Each video is converted by one array task. A finalising job then lists and verifies the
     videos, and writes a summary. There is nothing to edit, and one command reruns whatever failed.
     """

@@ -40,7 +40,7 @@ def command(store: Path, *, keep_going: bool, anyway: bool, **options: Any) -> i
     of failed attempts are moved to logs_failed. If only the finalising job failed, it is
     submitted alone.
 
-        A video that failed because of a broken input file is left out until the file is fixed. In a
+    A video that failed because of a broken input file is left out until the file is fixed. In a
     terminal, you are asked whether to submit it all the same.
     """
     from tracks2zarr.cli import show

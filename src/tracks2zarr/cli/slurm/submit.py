@@ -56,7 +56,7 @@ def command(
 ) -> int:
     """Submit one array task per video, and a finalising job.
 
-        The finalising job lists the finished videos, verifies them, and writes a summary.
+    The finalising job lists the finished videos, verifies them, and writes a summary.
 
     All problems of the input are found before anything is queued. STORE defaults to
     CrabTracks-slurm{job}.zarr in this folder, where {job} is the id of the array job.
