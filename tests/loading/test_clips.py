@@ -1,6 +1,8 @@
 """``clips``, ``load_clips`` and what ``load_clip`` can be asked for."""
 
+import csv
 import io
+import json
 import pickle
 import tracemalloc
 from collections.abc import Iterator
@@ -208,6 +210,30 @@ def test_chunks(store: Path) -> None:
     xr.testing.assert_identical(clip.compute(), plain.compute())
 
 
+def test_a_dataset_without_escapes(tmp_path: Path) -> None:
+    clips = (Clip("Loop00", 1, 5, boxes=crowd(2)),)
+    tracks, metadata = Experiment((Video("A", clips),)).write(tmp_path / "in")
+    metadata.write_text("video_name,clip_name,fps,first_frame,last_frame\nA,A-Loop00,25,0,4\n")
+    store = tmp_path / "s.zarr"
+    assert tz.create(tz.plan(tracks, metadata), store, workers=1).ok
+    table = tz.clips(store)
+    assert {name: str(dtype) for name, dtype in table.dtypes.items()} == COLUMNS
+    assert table["escape_type"].isna().all()
+    assert table.query("escape_type == 'none'").empty
+    (row,) = csv.DictReader(call("info", store, "--csv").stdout.splitlines())
+    assert row["escape_type"] == ""
+    shown = json.loads(call("info", store, "--json").stdout)
+    assert shown["videos"][0]["clips"][0]["escape_type"] is None
+    assert "Loop00  -" in call("info", store, "A").stdout
+    for load in (
+        lambda: tz.load_clip(store, "A", "Loop00", zero="escape"),
+        lambda: tz.load_clips(store, zero="escape"),
+        lambda: tz.load_clips(store, table, zero="escape"),
+    ):
+        with pytest.raises(tz.Tracks2ZarrError, match="the dataset has no escapes"):
+            load()
+
+
 # ---- load_clips
 
 
@@ -252,6 +278,21 @@ def test_a_query_that_is_none(store: Path, query: str) -> None:
     with pytest.raises(tz.Tracks2ZarrError) as raised:
         tz.load_clips(store, query)
     assert [problem.kind for problem in raised.value.problems] == ["clip-query"]
+
+
+@pytest.mark.parametrize(
+    ("query", "assigns"),
+    [
+        ("escape_type = 'none'", True),
+        ("n_frames == 3 and fps=2", True),
+        ("clip_id == '='x", False),
+        ("fps >== 3", False),
+    ],
+)
+def test_a_query_with_one_equals_sign(store: Path, query: str, assigns: bool) -> None:
+    with pytest.raises(tz.Tracks2ZarrError) as raised:
+        tz.load_clips(store, query)
+    assert (raised.value.problems[0].remedy == "Write '==' for '='.") is assigns
 
 
 def test_what_is_no_table(store: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -41,6 +42,10 @@ COLUMNS = {
     "n_corrections": "int64",
 }
 
+#: In a query: a text or a column's name, and a sign that was perhaps meant to compare.
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+_ASSIGNMENT = re.compile(r"(?<![=!<>])=(?![=<>])")
+
 
 def clips(store: str | os.PathLike[str]) -> pd.DataFrame:
     """Return a table of the clips of all finished videos, without reading arrays.
@@ -61,7 +66,8 @@ def clips(store: str | os.PathLike[str]) -> pd.DataFrame:
         - ``first_frame`` and ``last_frame`` (int64): in the video, from 0;
         - ``escape_frame`` (Int64): the first frame of the escape in the video, from 0; missing for
           a clip without an escape;
-        - ``escape_type`` (str): in lower case; ``none`` for a clip without an escape;
+        - ``escape_type`` (str): in lower case; ``none`` for a clip without an escape, and
+          missing in datasets without escapes;
         - ``escape_seconds`` (float64): the time of the escape within the clip; NaN if there is
           none;
         - ``n_corrections`` (int64): how often the clip was corrected by hand;
@@ -82,7 +88,10 @@ def clip_table(found: StoreInfo) -> pd.DataFrame:
 
     done = [video for video in found.videos if video.state is State.DONE]
     rows = [_row(video, clip) for video in done for clip in video.clips]
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    found_as = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = found_as.astype(COLUMNS)
+    # pandas 2 has made a text of None
+    table["escape_type"] = table["escape_type"].where(found_as["escape_type"].notna())
     further = pd.DataFrame([dict(clip.columns) for video in done for clip in video.clips])
     return table.join(further) if len(further.columns) else table
 
@@ -154,7 +163,10 @@ def load_clips(
         # rows may come from elsewhere, with other columns
         table = clip_table(info_of(there)) if isinstance(where, pd.DataFrame) else chosen
         if lacking := _without_escape(table, names):
-            raise Tracks2ZarrError(no_escape(there, lacking))
+            of_lacking = table.set_index(["video", "clip_id"]).loc[lacking, "escape_type"]
+            raise Tracks2ZarrError(
+                no_escape(there, lacking, has_escapes=bool(of_lacking.notna().any()))
+            )
     # clips of a video follow each other, and to open it by a URL takes dozens of requests
     video_of = lru_cache(maxsize=1)(partial(finished_video, there, chunks=chunks))
     return (clip_in(there, video_of(video), clip, asked) for video, clip in names)
@@ -162,7 +174,7 @@ def load_clips(
 
 def _without_escape(table: pd.DataFrame, names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return those of some clips that have no escape, by a table of clips."""
-    without = table[table["escape_type"] == "none"]
+    without = table[table["escape_frame"].isna()]
     have_none = set(zip(without["video"], without["clip_id"], strict=True))
     return [name for name in names if name in have_none]
 
@@ -194,14 +206,18 @@ def _queried(store: AnyStore, table: pd.DataFrame, query: str) -> pd.DataFrame:
         if not pd.api.types.is_bool_dtype(fits):
             raise ValueError("not a condition, which is true or false")
     except Exception as error:  # pandas raises nearly everything
+        assigns = _ASSIGNMENT.search(_QUOTED.sub("", query)) is not None
+        why = "a single '=', which compares nothing" if assigns else one_line(error)
         raise Tracks2ZarrError(
             Problem(
                 kind="clip-query",
                 what="The query for clips cannot be evaluated.",
                 file=str(store.path),
-                found=f"{one_line(query)!r}: {one_line(error)}",
+                found=f"{one_line(query)!r}: {why}",
                 expected=f"a condition on {comma_list(list(table.columns), len(table.columns))}",
-                remedy="Write it as for pandas, e.g. \"escape_type == 'triggered'\".",
+                remedy="Write '==' for '='."
+                if assigns
+                else "Write it as for pandas, e.g. \"escape_type == 'triggered'\".",
             )
         ) from error
     return table[fits]

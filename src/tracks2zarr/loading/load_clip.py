@@ -221,7 +221,8 @@ def _escape_frame(store: AnyStore, clip: xr.Dataset) -> int:
     first_in_video = int(clip.get("clip_escape_first_frame_0idx", ABSENT))
     if first_in_video == ABSENT:
         video, one = clip.attrs["video_id"], str(clip[CLIP_ID].values)
-        raise Tracks2ZarrError(no_escape(store, [(video, one)]))
+        has_escapes = "clip_escape_first_frame_0idx" in clip
+        raise Tracks2ZarrError(no_escape(store, [(video, one)], has_escapes=has_escapes))
     return first_in_video - int(clip["clip_first_frame_0idx"])
 
 
@@ -311,16 +312,30 @@ def _without_video(clip: str, video: str, clips: list[str]) -> str:
     return own if own in clips else own.partition(".")[0].removesuffix("_tracks")
 
 
-def no_escape(store: AnyStore, clips: Sequence[tuple[str, str]]) -> Problem:
-    """Return the problem of clips whose time cannot be counted from an escape."""
+def no_escape(store: AnyStore, clips: Sequence[tuple[str, str]], *, has_escapes: bool) -> Problem:
+    """Return the problem of clips whose time cannot be counted from an escape.
+
+    Parameters
+    ----------
+    store
+        The store.
+    clips
+        The ids of their videos, and their own.
+    has_escapes
+        Whether the dataset of one of them has escapes.
+    """
     names = [f"{video}, {clip}" for video, clip in clips]
     return Problem(
         kind="no-escape",
-        what="Time cannot be counted from the escape, because there is none.",
+        what="Time cannot be counted from the escape, because there is none."
+        if has_escapes
+        else "Time cannot be counted from the escape, because the dataset has no escapes.",
         file=str(store.path),
         found=f"{count_text(len(names), 'clip')} without an escape: {comma_list(names)}",
         expected="clips with an escape",
-        remedy="Leave out zero='escape', or choose clips whose escape_type is not 'none'.",
+        remedy="Leave out zero='escape', or choose clips whose escape_frame is not missing."
+        if has_escapes
+        else "Leave out zero='escape'. Escapes come from the metadata CSV, which has none here.",
     )
 
 

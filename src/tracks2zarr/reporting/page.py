@@ -59,7 +59,11 @@ class VideoOnPage:
     @property
     def escapes(self) -> Mapping[str, int]:
         """How many clips have an escape of each type."""
-        types = Counter(one.clip.escape_type for one in self.clips if one.clip.escape is not None)
+        types = Counter(
+            one.clip.escape_type
+            for one in self.clips
+            if one.clip.escape is not None and one.clip.escape_type is not None
+        )
         return dict(sorted(types.items()))
 
     @property

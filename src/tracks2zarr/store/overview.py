@@ -41,6 +41,7 @@ class ClipInfo(OneLine):
     """One clip. Frames are 0-based in the video; numbers of a clip that is not done are None.
 
     `source` is its tracks file, and `corrections` are those by hand, the last of which counts.
+    `escape_type` is None if the dataset has no escapes.
     `columns` are the values of the further columns of the metadata CSV.
     """
 
@@ -49,7 +50,7 @@ class ClipInfo(OneLine):
     first_frame: int
     last_frame: int
     escape_frame: int
-    escape_type: str
+    escape_type: str | None
     n_individuals: int | None
     n_boxes: int | None
     source: str
@@ -300,7 +301,7 @@ def clip_infos(plan: VideoPlan, receipt: Receipt | None) -> tuple[ClipInfo, ...]
             first_frame=clip.first_frame,
             last_frame=clip.last_frame,
             escape_frame=clip.escape_frame,
-            escape_type=clip.escape_type,
+            escape_type=clip.escape_type if plan.has_escapes else None,
             n_individuals=done[clip.clip].n_individuals if clip.clip in done else None,
             n_boxes=done[clip.clip].n_boxes if clip.clip in done else None,
             source=clip.source,
