@@ -120,7 +120,7 @@ def test_all_that_reads_works_on_the_command_line(
         ["create", SAMPLE / "tracks", METADATA, "new.zarr"],
         ["slurm", "submit", SAMPLE / "tracks", METADATA, "new.zarr"],
         ["plan", SAMPLE / "tracks", METADATA, "--into", "new.zarr"],
-        ["metadata", "fetch", SAMPLE, "--to", "new.zarr"],
+        ["metadata", "fetch", "owner/name", "--to", "new.zarr"],
     ],
     ids=lambda command: str(command[:2][-1])[-6:],
 )

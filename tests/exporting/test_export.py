@@ -155,6 +155,8 @@ def test_what_is_not_there(
         {"images": "{frame:x}.png"},
         {"images": "{frame:,}.png"},
         {"frames": slice(0, 9, 3)},
+        {"frames": slice(9, 3)},
+        {"images": "{frame}.png", "format": "mot"},
     ],
 )
 def test_arguments_that_are_never_right(
@@ -162,6 +164,38 @@ def test_arguments_that_are_never_right(
 ) -> None:
     with pytest.raises(ValueError, match=r"format|clip|images|frames"):
         export(sample_store, tmp_path / "out", **keywords)
+
+
+def test_images_of_a_format_without_images(sample_store: Path, tmp_path: Path) -> None:
+    done = call("export", sample_store, tmp_path / "out", "--format", "mot", "--images", "{frame}")
+    assert done.status == 2
+    assert "--images is for the formats via and coco" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_of_another_store_are_named_as_such(sample_store: Path, tmp_path: Path) -> None:
+    other = copied(sample_store, tmp_path / "other.zarr")
+    files = export(other, tmp_path / "out", format="parquet", video=RIGHT)
+    files[0].path.write_text("changed")
+    before = files_in(tmp_path / "out")
+    with pytest.raises(tz.Tracks2ZarrError) as error:
+        export(sample_store, tmp_path / "out", format="parquet")
+    assert kinds(error) == ["export-exists", "export-exists"]
+    changed, from_other = error.value.problems
+    assert "changed since they were exported" in changed.what
+    assert "from another store" in from_other.what
+    assert str(from_other.found).endswith(f", from {other}")
+    assert str(from_other.found).startswith("2 files: ")
+    assert files_in(tmp_path / "out") == before
+
+
+def test_files_of_another_format_are_a_warning(sample_store: Path, tmp_path: Path) -> None:
+    export(sample_store, tmp_path, video=RIGHT)
+    first, *rest = tz.export(sample_store, tmp_path, format="coco")
+    assert [problem.kind for problem in first.problems] == ["export-formats"]
+    assert str(first.problems[0].found).startswith("3 files: ")
+    assert not any(video.problems for video in rest)
+    assert not tz.export(sample_store, tmp_path / "apart", format="coco")[0].problems
 
 
 def copied(store: Path, to: Path) -> Path:

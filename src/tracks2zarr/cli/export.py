@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--images",
     metavar="TEMPLATE",
-    default="frame_{frame:08d}.png",
-    show_default=True,
+    show_default="frame_{frame:08d}.png",
     help="Names of images in VIA and COCO files. Fields: {frame}, {video_frame}, {video}, {clip}.",
 )
 @click.option(

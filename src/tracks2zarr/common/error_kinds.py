@@ -30,7 +30,7 @@ _KINDS: dict[type[Exception], str] = {
     " no-video-given repository url-with-password correct-format frames-past-end"
     " correct-other-clip correct-no-frames correct-outside-frames correct-none"
     " column-types-differ column-names-alike export-columns export-clips-gone export-confidence"
-    " export-track",
+    " export-track export-formats",
 }
 #: By kind, for those that are named above.
 PYTHON_KINDS = {kind: python for python, kinds in _KINDS.items() for kind in kinds.split()}

@@ -42,6 +42,8 @@ from tracks2zarr.store.store import Store
 
 #: The formats that have corners and no centroids.
 _WITH_CORNERS = frozenset({"via", "mot", "coco"})
+#: The formats that name images.
+_WITH_IMAGES = frozenset({"via", "coco"})
 #: The formats whose files are one table, and so have the same columns.
 _TABLES = frozenset({"parquet"})
 #: Begins the names of files that are being written.
@@ -123,7 +125,7 @@ def export(
     video: str | None = None,
     clip: str | int | None = None,
     frames: slice | None = None,
-    images: str = IMAGES,
+    images: str | None = None,
     overwrite: bool = False,
     progress: bool | Progress = False,
 ) -> tuple[ExportedVideo, ...]:
@@ -148,6 +150,7 @@ def export(
     images
         The names of the images in VIA and COCO files: a template with the fields
         ``{frame}`` (within the clip, from 0), ``{video_frame}``, ``{video}`` and ``{clip}``.
+        By default, ``frame_{frame:08d}.png``.
     overwrite
         Whether to replace files that were changed after they were exported, or that are not from
         an export of this store.
@@ -165,12 +168,15 @@ def export(
         If there is no such store, video or clip; a video is not finished; or files are in the way.
         Everything is checked before anything is written.
     ValueError
-        If `format`, `frames` or `images` is invalid.
+        If `format`, `frames` or `images` is invalid, or the format names no images.
     """
     if format not in FORMAT_NAMES:
         raise ValueError(f"format is {format!r}; expected one of {FORMAT_NAMES}")
     if clip is not None and video is None:
         raise ValueError("clip needs video")
+    if images is not None and format not in _WITH_IMAGES:
+        raise ValueError(f"images is for the formats via and coco; {format} has no names of images")
+    images = IMAGES if images is None else images
     check_arguments(0 if clip is None else clip, None, frames)
     check_path("out", out)
     there = existing_store(store)
@@ -311,13 +317,24 @@ class _Exporter:
             return
         in_the_way = [self.path_of(clip) for clip in clips if self._is_in_the_way(clip)]
         if in_the_way:
-            raise Tracks2ZarrError(problems.in_the_way(self.out, in_the_way))
+            raise Tracks2ZarrError(self._in_the_way(in_the_way))
+
+    def _in_the_way(self, paths: Iterable[Path]) -> Iterator[Problem]:
+        """Yield a problem for each store that files were exported from, and one for the others."""
+        by_store: dict[str | None, list[Path]] = {}
+        for path in paths:
+            record = self._record_of(path)
+            by_store.setdefault(None if record is None else record.store, []).append(path)
+        for store, some in by_store.items():
+            yield problems.in_the_way(self.out, some, store)
 
     def left_behind(self, store: Store, clips: list[StoredClip]) -> Iterator[Problem]:
         """Yield the warnings about files of other clips, which earlier exports left."""
         records = sorted(self._records_of_others(clips), key=lambda record: record.file)
         if gone := clips_gone(store, records):
             yield problems.clips_are_gone(self.out, sorted(record.file for record in gone))
+        if other := [record.file for record in records if record.format != self.name]:
+            yield problems.other_formats(self.out, other, self.name)
         if self.name in _TABLES and clips:
             kept = (record for record in records if record not in gone)
             if unlike := other_columns(kept, self.name, clips[0].table_columns):

@@ -38,15 +38,30 @@ def same_name(out: Path, files: Sequence[Path]) -> Problem:
     )
 
 
-def in_the_way(out: Path, files: Sequence[Path]) -> Problem:
-    """Return the problem of files that an export would replace, and did not write."""
+def in_the_way(out: Path, files: Sequence[Path], store: str | None) -> Problem:
+    """Return the problem of files that an export would replace, and did not write.
+
+    Parameters
+    ----------
+    out
+        The folder of the export.
+    files
+        The files.
+    store
+        The other store that they were exported from; None if they are not as exported.
+    """
     return Problem(
         kind="export-exists",
         what="There are files in the way that were changed since they were exported, or did not"
-        " come from an export.",
+        " come from an export."
+        if store is None
+        else "There are files in the way that were exported from another store.",
         file=str(out),
-        found=_files_text([path.relative_to(out).as_posix() for path in files]),
-        expected="no such file, or one as it was exported",
+        found=_files_text([path.relative_to(out).as_posix() for path in files])
+        + ("" if store is None else f", from {store}"),
+        expected="no such file, or one as it was exported"
+        if store is None
+        else "no such file, or one from this store",
         remedy="Choose another folder, or pass --overwrite to replace these files.",
     )
 
@@ -118,6 +133,20 @@ def clips_are_gone(out: Path, files: Sequence[str]) -> Problem:
         remedy=f"Unless you want to keep them, remove them: {remove}"
         if few
         else "Export to a new folder, or remove these files.",
+        severity="warning",
+    )
+
+
+def other_formats(out: Path, files: Sequence[str], name: str) -> Problem:
+    """Return the warning of files of other formats, which readers of the folder may mistake."""
+    return Problem(
+        kind="export-formats",
+        what="The folder also has files that were exported in another format.",
+        file=str(out),
+        found=_files_text(files),
+        expected=f"only files of the format {name}",
+        remedy="Export each format to a separate folder: 'plan' and 'create' read only one format"
+        " from a folder.",
         severity="warning",
     )
 
