@@ -88,7 +88,9 @@ def draft_metadata(
     """Write a metadata CSV with one row per tracks file, as far as it can be filled in.
 
     The clip's name and the frames in its tracks file are filled in. The name of the video and
-    everything else are left empty. All rows of all files are read and checked.
+    everything else are left empty. Correct the frames: every clip starts at the first frame of its
+    video, because the tracks files do not tell its place there. All rows of all files are read and
+    checked.
 
     Parameters
     ----------
