@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 @click.option(
     "--images",
     metavar="TEMPLATE",
-    show_default="frame_{frame:08d}.png",
-    help="Names of images in VIA and COCO files. Fields: {frame}, {video_frame}, {video}, {clip}.",
+    help="Names of images in VIA and COCO files. Fields: {frame}, {video_frame}, {video}, {clip}."
+    " By default, frame_{frame:08d}.png.",
 )
 @click.option(
     "--overwrite", is_flag=True, help="Replace files that were changed since they were exported."
