@@ -268,7 +268,7 @@ def test_frames(sample_store: Path, tmp_path: Path) -> None:
             video=RIGHT,
             clip="Loop02",
             frames=slice(10, 20),
-            images="{video} {clip} {video_frame}.jpg",
+            images="{video} {clip} {video_frame}.jpg" if name in {"via", "coco"} else None,
         )
     window = tz.load_clip(sample_store, RIGHT, "Loop02", frames=slice(10, 20)).load()
     wanted = table_of(window)
