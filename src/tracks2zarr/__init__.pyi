@@ -14,9 +14,9 @@ from .correcting.undo import Undone as Undone
 from .correcting.undo import undo_correction as undo_correction
 from .drafting.draft import DraftedMetadata as DraftedMetadata
 from .drafting.draft import draft_metadata as draft_metadata
-from .exporting.export import ExportedFile as ExportedFile
-from .exporting.export import ExportedVideo as ExportedVideo
 from .exporting.export import export as export
+from .exporting.exported_files import ExportedFile as ExportedFile
+from .exporting.exported_files import ExportedVideo as ExportedVideo
 from .fetching.fetch import FetchedMetadata as FetchedMetadata
 from .fetching.fetch import fetch_metadata as fetch_metadata
 from .loading.clips import clips as clips

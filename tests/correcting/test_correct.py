@@ -808,7 +808,6 @@ def test_originals_in_subfolders_and_of_other_rules(tmp_path: Path) -> None:
     assert tz.create(plan, store, workers=1).of(tz.Result.SKIPPED)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs permissions")
 def test_what_killed_runs_left_is_removed(store: Path, stretch: Path) -> None:
     tracks = store.parent / "in/tracks"
     (tracks / ".tracks2zarr-A-Loop00.4194305").write_text("half")

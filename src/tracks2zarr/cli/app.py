@@ -112,7 +112,7 @@ class SuggestingGroup(click.Group):
         """Find the command, or suggest the nearest one."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in self.modules:
-            from tracks2zarr.common.problems import did_you_mean
+            from tracks2zarr.common.near_names import did_you_mean
 
             hint = did_you_mean(name, self._full_names(ctx))
             ctx.fail(f"No such command '{name}'." + (f" {hint}" if hint else ""))

@@ -14,7 +14,7 @@ from tracks2zarr.common.problems import Tracks2ZarrError, one_line
 from tracks2zarr.common.words import count_text
 
 if TYPE_CHECKING:
-    from tracks2zarr.exporting.export import ExportedVideo
+    from tracks2zarr.exporting.exported_files import ExportedVideo
 
 
 @click.command("export", cls=Command)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from tracks2zarr.common.near_names import nearest
 from tracks2zarr.common.problems import (
     Problem,
     comma_list,
-    nearest,
     one_line,
     same_command,
 )

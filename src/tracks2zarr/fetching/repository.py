@@ -8,7 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, nearest, one_line
+from tracks2zarr.common.near_names import nearest
+from tracks2zarr.common.problems import (
+    Problem,
+    Tracks2ZarrError,
+    one_line,
+)
 
 #: The repository with the metadata of the experiment that this package was written for.
 DEFAULT_REPOSITORY = "SainsburyWellcomeCentre/CrabsField"

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from tracks2zarr.common.arguments import backwards, check_text
 from tracks2zarr.common.names import clip_id_of, composed
+from tracks2zarr.common.near_names import did_you_mean
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
     comma_list,
-    did_you_mean,
     one_line,
 )
 from tracks2zarr.common.words import count_text

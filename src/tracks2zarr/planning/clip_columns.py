@@ -10,7 +10,12 @@ from datetime import datetime
 from pathlib import Path
 
 from tracks2zarr.common.names import why_unsafe
-from tracks2zarr.common.problems import Problem, comma_list, did_you_mean, one_line
+from tracks2zarr.common.near_names import did_you_mean
+from tracks2zarr.common.problems import (
+    Problem,
+    comma_list,
+    one_line,
+)
 from tracks2zarr.dataset.schema import ClipColumn, ColumnType, own_variables
 from tracks2zarr.planning.metadata_cells import is_empty
 from tracks2zarr.planning.metadata_layouts import MetadataLayout

@@ -7,7 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
-from tracks2zarr.common.problems import Problem, closest, numbers_text, one_line
+from tracks2zarr.common.near_names import closest
+from tracks2zarr.common.problems import (
+    Problem,
+    numbers_text,
+    one_line,
+)
 from tracks2zarr.common.words import count_text
 from tracks2zarr.planning.metadata import ClipRow
 from tracks2zarr.planning.metadata_cells import ESCAPE_TYPE

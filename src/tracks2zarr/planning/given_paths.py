@@ -7,11 +7,11 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from tracks2zarr.common.near_names import nearest_file
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
     comma_list,
-    nearest_file,
     same_command_with,
 )
 from tracks2zarr.tracks.files import matching_names

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 from tracks2zarr.common.names import clip_id_of
+from tracks2zarr.common.near_names import closest
 from tracks2zarr.common.problems import (
     Problem,
-    closest,
     comma_list,
     errors_of,
     one_line,

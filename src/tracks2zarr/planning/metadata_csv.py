@@ -79,21 +79,7 @@ def read_metadata(path: Path, columns: Collection[str] | None = None) -> Metadat
         return metadata
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = _without_empty([composed(name.strip()) for name in next(reader, [])])
-        metadata.layout = layout_of(header)
-        if _check_header(path, header, metadata):
-            metadata.problems += column_problems(path, header, metadata.layout, columns)
-            metadata.further = tuple(columns_of(header, metadata.layout, columns))
-            rows = list(_cells(path, reader, header, metadata))
-            metadata.columns = tuple(
-                typed_column(name, [cells[name] for _, cells in rows]) for name in metadata.further
-            )
-            for name in metadata.further:
-                column = [(row, cells[name]) for row, cells in rows]
-                if (problem := text_column_problem(path, name, column)) is not None:
-                    metadata.problems.append(problem)
-            for row, cells in rows:
-                _read_row(path, row, cells, metadata)
+        _read_table(path, reader, metadata, columns)
     except csv.Error as error:
         metadata.problems.append(
             Problem(
@@ -124,6 +110,28 @@ def read_metadata(path: Path, columns: Collection[str] | None = None) -> Metadat
         *differing_frame_rates(metadata, path),
     ]
     return metadata
+
+
+def _read_table(
+    path: Path, reader: CsvReader, metadata: Metadata, columns: Collection[str] | None
+) -> None:
+    """Read the header and the rows; without the columns of a layout, no row is read."""
+    header = _without_empty([composed(name.strip()) for name in next(reader, [])])
+    metadata.layout = layout_of(header)
+    if not _check_header(path, header, metadata):
+        return
+    metadata.problems += column_problems(path, header, metadata.layout, columns)
+    metadata.further = tuple(columns_of(header, metadata.layout, columns))
+    rows = list(_cells(path, reader, header, metadata))
+    metadata.columns = tuple(
+        typed_column(name, [cells[name] for _, cells in rows]) for name in metadata.further
+    )
+    for name in metadata.further:
+        column = [(row, cells[name]) for row, cells in rows]
+        if (problem := text_column_problem(path, name, column)) is not None:
+            metadata.problems.append(problem)
+    for row, cells in rows:
+        _read_row(path, row, cells, metadata)
 
 
 def _first_line_of_last_record(text: str) -> int:

@@ -7,7 +7,13 @@ from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
 from tracks2zarr.common.names import clip_id_of, composed
-from tracks2zarr.common.problems import Problem, comma_list, did_you_mean, one_line, same_command
+from tracks2zarr.common.near_names import did_you_mean
+from tracks2zarr.common.problems import (
+    Problem,
+    comma_list,
+    one_line,
+    same_command,
+)
 from tracks2zarr.common.words import count_text
 from tracks2zarr.planning.metadata import Metadata
 

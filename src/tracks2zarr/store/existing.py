@@ -7,12 +7,11 @@ import shlex
 from pathlib import Path
 
 from tracks2zarr.common.archive import is_archive
+from tracks2zarr.common.near_names import did_you_mean, nearest_file
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
     comma_list,
-    did_you_mean,
-    nearest_file,
 )
 from tracks2zarr.store.paths import OWN_FOLDER
 from tracks2zarr.store.repair import root_problem, unfetched_root

@@ -14,11 +14,11 @@ from tracks2zarr.common.display import OneLine, Shown, Table
 from tracks2zarr.common.documents import fields_of
 from tracks2zarr.common.files import file_names
 from tracks2zarr.common.names import composed
+from tracks2zarr.common.near_names import did_you_mean
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
     comma_list,
-    did_you_mean,
     one_line,
 )
 from tracks2zarr.common.unfetched import unfetched_in

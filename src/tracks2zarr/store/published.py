@@ -14,14 +14,13 @@ from tracks2zarr.common.archive import Archive, archive_path, is_archive
 from tracks2zarr.common.documents import DocumentError
 from tracks2zarr.common.files import read_json
 from tracks2zarr.common.folder import Folder, is_folder
+from tracks2zarr.common.near_names import did_you_mean, nearest_file
 from tracks2zarr.common.object_store import Location, is_object_store
 from tracks2zarr.common.objects import AT_ONCE, DamagedObjectError, Objects, StoredObject
 from tracks2zarr.common.problems import (
     Problem,
     Tracks2ZarrError,
     comma_list,
-    did_you_mean,
-    nearest_file,
     one_line,
 )
 from tracks2zarr.parallel.threads import map_in_threads

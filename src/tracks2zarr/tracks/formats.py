@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, cast, runtime_checkable
 
 from tracks2zarr.common.names import composed
-from tracks2zarr.common.problems import Problem, Tracks2ZarrError, did_you_mean
+from tracks2zarr.common.near_names import did_you_mean
+from tracks2zarr.common.problems import (
+    Problem,
+    Tracks2ZarrError,
+)
 from tracks2zarr.tracks.compressed import expanded_name
 from tracks2zarr.tracks.frames import FrameRule
 from tracks2zarr.tracks.source_file import FileStamp, FileStart
